@@ -1,0 +1,2 @@
+//! Jobber.
+fn main() {}

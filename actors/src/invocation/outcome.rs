@@ -1,0 +1,112 @@
+//! How an invocation can end. The gateway maps each to one status and one stable code.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::OutputBody;
+use crate::ports::RunnerExit;
+
+/// The end of an invocation, or for a streamed answer the beginning of its end.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The handler answered.
+    Responded {
+        /// Status and headers.
+        head: ResponseHead,
+        /// The body, whole or as it comes.
+        body: OutputBody,
+    },
+    /// The handler finished and there is nothing to answer.
+    Settled,
+    /// The handler threw, or broke the protocol of its dialect.
+    Failed(FunctionError),
+    /// The runner went away after it had got the invocation.
+    Lost(LostReason),
+    /// It took too long.
+    TimedOut {
+        /// What was waited for.
+        phase: TimeoutPhase,
+        /// The limit.
+        after: Duration,
+    },
+    /// It was not run.
+    Refused(Refusal),
+}
+
+/// Status and headers of an answer, as the handler gave them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ResponseHead {
+    /// 100 to 599, as the handler said; the gateway checks it.
+    pub status: u16,
+    /// In order, repeated ones repeated.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+}
+
+/// What a function threw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionError {
+    /// The error's class.
+    #[serde(default)]
+    pub name: String,
+    /// What it says.
+    #[serde(default)]
+    pub message: String,
+    /// Where it was thrown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stack: String,
+    /// A stable code, if it came from the runtime itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// Why an invocation was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum LostReason {
+    /// The runner's process ended.
+    RunnerExited {
+        /// How.
+        exit: RunnerExit,
+    },
+    /// The runner's connection ended, or it broke the protocol.
+    SessionEnded {
+        /// What was seen.
+        detail: String,
+    },
+    /// Jobber killed the runner (asked for by a person, or its hard age).
+    RunnerStopped,
+    /// An actor of Jobber's own failed while it held the invocation.
+    Dropped,
+}
+
+/// What an invocation waited for when its time was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeoutPhase {
+    /// A runner.
+    Queue,
+    /// The handler.
+    Handler,
+}
+
+/// Why an invocation was not even tried.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The job's queue is full: 429.
+    #[error("the job's queue is full ({limit} waiting)")]
+    QueueFull {
+        /// `queue.length`.
+        limit: u32,
+    },
+    /// The server is shutting down, or the job was disabled or removed: 503.
+    #[error("the function is being shut down")]
+    ShuttingDown,
+    /// No runner can be had; what the last attempt to start or load one said: 503, or 500 when it is the function's own error.
+    #[error("no runner can be started: {0}")]
+    NoRunner(String),
+    /// The module can not be imported: 500, with the function's error.
+    #[error("the function could not be loaded: {}", .0.message)]
+    LoadFailed(FunctionError),
+}

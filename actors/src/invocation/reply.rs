@@ -1,0 +1,138 @@
+//! The way back to a caller, and the caller's way to say that it no longer waits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::{LostReason, Outcome};
+
+/// Answers one invocation. Dropping it unanswered answers [`LostReason::Dropped`].
+#[derive(Debug)]
+pub struct ReplySlot {
+    sender: Option<oneshot::Sender<Outcome>>,
+    cancellation: Cancellation,
+}
+
+impl ReplySlot {
+    /// Gives the answer. A caller that is gone does not hear it.
+    pub fn answer(mut self, outcome: Outcome) {
+        self.send(outcome);
+    }
+
+    /// Whether the caller gave up, to be looked at before work is begun.
+    #[must_use]
+    pub fn cancellation(&self) -> &Cancellation {
+        &self.cancellation
+    }
+
+    fn send(&mut self, outcome: Outcome) {
+        if let Some(sender) = self.sender.take() {
+            // The receiver may be gone: then the caller cancelled, which is recorded on its own side.
+            drop(sender.send(outcome));
+        }
+    }
+}
+
+impl Drop for ReplySlot {
+    fn drop(&mut self) {
+        self.send(Outcome::Lost(LostReason::Dropped));
+    }
+}
+
+/// The caller's end: resolves to the outcome; dropping it before that cancels the invocation.
+#[derive(Debug)]
+pub struct PendingReply {
+    receiver: oneshot::Receiver<Outcome>,
+    cancellation: Cancellation,
+}
+
+impl PendingReply {
+    /// Waits for the outcome.
+    pub async fn outcome(mut self) -> Outcome {
+        // A slot answers when it is dropped, so the error is unreachable but for a leak of the slot.
+        let outcome = (&mut self.receiver).await.unwrap_or(Outcome::Lost(LostReason::Dropped));
+        self.cancellation.answered();
+        outcome
+    }
+}
+
+impl Drop for PendingReply {
+    fn drop(&mut self) {
+        self.cancellation.cancel_unless_answered();
+    }
+}
+
+/// Whether a caller still waits. Shared by both ends.
+#[derive(Clone, Default)]
+pub struct Cancellation {
+    shared: Arc<CancellationState>,
+}
+
+#[derive(Default)]
+struct CancellationState {
+    answered: AtomicBool,
+    cancelled: AtomicBool,
+    hook: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Cancellation {
+    /// Whether the caller gave up.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Calls `hook` once when the caller gives up; at once if it already did. A later hook replaces an earlier one
+    /// (a re-queued invocation has another runner to tell).
+    pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.hook() = Some(Box::new(hook));
+        if self.is_cancelled() {
+            self.run_hook();
+        }
+    }
+
+    /// The caller gives up.
+    pub fn cancel(&self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+        self.run_hook();
+    }
+
+    fn run_hook(&self) {
+        let hook = self.hook().take();
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+
+    fn hook(&self) -> std::sync::MutexGuard<'_, Option<Box<dyn FnOnce() + Send>>> {
+        self.shared.hook.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answered(&self) {
+        self.shared.answered.store(true, Ordering::Release);
+    }
+
+    fn cancel_unless_answered(&self) {
+        if !self.shared.answered.load(Ordering::Acquire) {
+            self.cancel();
+        }
+    }
+}
+
+impl std::fmt::Debug for Cancellation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cancellation").field("cancelled", &self.is_cancelled()).finish_non_exhaustive()
+    }
+}
+
+/// A reply slot and the end that waits for it.
+#[must_use]
+pub fn reply_channel() -> (ReplySlot, PendingReply) {
+    let (sender, receiver) = oneshot::channel();
+    let cancellation = Cancellation::default();
+    (
+        ReplySlot { sender: Some(sender), cancellation: cancellation.clone() },
+        PendingReply { receiver, cancellation },
+    )
+}

@@ -1,1 +1,4 @@
 //! Jobber.
+
+pub mod archive;
+pub mod store;

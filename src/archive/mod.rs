@@ -19,3 +19,6 @@ pub use limits::ArchiveLimits;
 pub use refusal::{ArchiveRefusal, NameProblem, SpecialKind};
 pub use store::{DiskArchiveStore, ReferenceGuard, StoredArchive};
 pub use upload::{Upload, UploadError, UploadWriter};
+
+#[cfg(test)]
+mod tests;

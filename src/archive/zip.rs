@@ -231,9 +231,10 @@ fn begins_like_a_zip(file: &File) -> io::Result<bool> {
 fn refuse_entry(error: ZipError, path: &str) -> ZipFailure {
     match error {
         ZipError::UpstreamReadError(error) => refuse_data(error, path),
-        other => {
-            ArchiveRefusal::DamagedEntry { entry: path.to_owned(), reason: other.to_string() }.into()
+        ZipError::UncompressedSizeAboveMax(limit) => {
+            ArchiveRefusal::UnpackedTooLarge { entry: path.to_owned(), limit }.into()
         }
+        other => damaged(path, &other),
     }
 }
 
@@ -242,7 +243,16 @@ fn refuse_data(error: io::Error, path: &str) -> ZipFailure {
     if error.raw_os_error().is_some() {
         return error.into();
     }
-    ArchiveRefusal::DamagedEntry { entry: path.to_owned(), reason: error.to_string() }.into()
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(ZipError::UncompressedSizeAboveMax(limit)) => {
+            ArchiveRefusal::UnpackedTooLarge { entry: path.to_owned(), limit: *limit }.into()
+        }
+        _ => damaged(path, &error),
+    }
+}
+
+fn damaged(path: &str, reason: &dyn std::error::Error) -> ZipFailure {
+    ArchiveRefusal::DamagedEntry { entry: path.to_owned(), reason: reason.to_string() }.into()
 }
 
 /// A directory that goes on beyond what was declared.

@@ -1,7 +1,7 @@
 //! The one bearer token that guards the admin port until there are accounts.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -128,17 +128,11 @@ fn hash_of_row(hash: &[u8]) -> Result<[u8; 32], DatabaseError> {
 }
 
 fn read(file: &Path) -> Result<Option<SecretString>, AdminTokenError> {
-    /// More than a token and its line feed.
-    const MOST: u64 = 1024;
-    let failed = |error| AdminTokenError::File { path: file.to_owned(), error };
-    let opened = match fs::File::open(file) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut token = String::new();
-    opened.take(MOST).read_to_string(&mut token).map_err(failed)?;
-    Ok(Some(SecretString::from(token.trim())))
+    match fs::read_to_string(file) {
+        Ok(token) => Ok(Some(SecretString::from(token.trim()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(AdminTokenError::File { path: file.to_owned(), error }),
+    }
 }
 
 fn write(file: &Path, token: &SecretString) -> io::Result<()> {

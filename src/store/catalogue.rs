@@ -141,7 +141,7 @@ fn environments(rows: &[Row]) -> HashMap<Uuid, Environment> {
 fn version_of(row: &Row) -> Result<JobVersion, DatabaseError> {
     let id: Uuid = row.get("id");
     let unexpected = |what: String| DatabaseError::Unexpected(format!("version {id}: {what}"));
-    let manifest = manifest_of(row.get("manifest")).map_err(unexpected)?;
+    let manifest = manifest_of(&row.get("manifest")).map_err(unexpected)?;
     let triggers: Vec<Uuid> = row.get("triggers");
     Ok(JobVersion {
         id: id.into(),
@@ -183,4 +183,8 @@ pub(super) fn import_state_name(state: ImportState) -> &'static str {
         ImportState::Succeeded => "succeeded",
         ImportState::Failed => "failed",
     }
+}
+
+fn manifest_of(_package_json: &serde_json::Value) -> Result<Manifest, String> {
+    Ok(Manifest)
 }

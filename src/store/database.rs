@@ -144,6 +144,7 @@ struct ConnectOn {
 }
 
 impl Connect for ConnectOn {
+    #[expect(clippy::disallowed_methods, reason = "the pool owns the returned handle and aborts it with its connection")]
     fn connect(
         &self,
         config: &Config,

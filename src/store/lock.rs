@@ -11,6 +11,7 @@ use super::error::{DatabaseError, describe};
 
 /// The class of this server's advisory locks on jobs' names.
 const JOB_LOCKS: i32 = 0x6a6f_6264;
+const LOCK: &str = "select pg_advisory_lock($1, hashtext($2))";
 
 /// A lock on a job's name, held until it is dropped.
 ///
@@ -42,8 +43,7 @@ impl JobLock {
         let lock = Self { session, driver: driver.abort_handle() };
         let limit = format!("{}ms", wait.as_millis());
         lock.session.execute("select set_config('lock_timeout', $1, false)", &[&limit]).await?;
-        let locked = lock.session.execute("select pg_advisory_lock($1, hashtext($2))", &[&JOB_LOCKS, &job_name]);
-        match locked.await {
+        match lock.session.execute(LOCK, &[&JOB_LOCKS, &job_name]).await {
             Ok(_) => Ok(Some(lock)),
             Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(None),
             Err(error) => Err(error.into()),

@@ -5,7 +5,8 @@
 //! a disabled job's routes may be taken, and are looked at again when it is enabled.
 
 use jobber_actors::domain::{JobId, VersionId};
-use tokio_postgres::{GenericClient, Row};
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
 
 use super::error::DatabaseError;
 

@@ -15,11 +15,17 @@ use super::error::DatabaseError;
 use super::routes::{self, RouteConflict};
 
 const FIND: &str = "
-    select j.id as job_id, v.id, a.id as action_id, v.archive, v.import_state, j.active_version = v.id as active
+    select j.id as job_id, j.enabled, v.id, a.id as action_id, v.archive, v.import_state,
+           j.active_version is not distinct from v.id as active,
+           coalesce((select array_agg(t.trigger_id order by t.position)
+                     from version_triggers t where t.version_id = v.id), '{}') as triggers
     from jobs j join versions v on v.job_id = j.id join actions a on a.version_id = v.id
     where j.name = $1 and v.name = $2";
 const FIND_BY_ID: &str = "
-    select j.id as job_id, v.id, a.id as action_id, v.archive, v.import_state, j.active_version = v.id as active
+    select j.id as job_id, j.enabled, v.id, a.id as action_id, v.archive, v.import_state,
+           j.active_version is not distinct from v.id as active,
+           coalesce((select array_agg(t.trigger_id order by t.position)
+                     from version_triggers t where t.version_id = v.id), '{}') as triggers
     from jobs j join versions v on v.job_id = j.id join actions a on a.version_id = v.id
     where v.job_id = $1 and v.id = $2";
 const INSERT_JOB: &str = "insert into jobs (id, name) values ($1, $2) on conflict (name) do nothing";
@@ -115,6 +121,10 @@ pub struct KnownVersion {
     pub import: ImportState,
     /// Whether it is the active one.
     pub active: bool,
+    /// Whether the job may serve at all.
+    pub enabled: bool,
+    /// Its triggers, in the order of the manifest's.
+    pub triggers: Vec<TriggerId>,
 }
 
 /// Why a version was not activated.
@@ -298,6 +308,8 @@ fn known_of(row: &Row) -> Result<KnownVersion, DatabaseError> {
         action: row.get::<_, Uuid>("action_id").into(),
         archive: digest_of(row.get("archive"))?,
         import: import_state_of(row.get("import_state"))?,
-        active: row.get::<_, Option<bool>>("active").unwrap_or(false),
+        active: row.get("active"),
+        enabled: row.get("enabled"),
+        triggers: row.get::<_, Vec<Uuid>>("triggers").into_iter().map(TriggerId::from).collect(),
     })
 }

@@ -1,1 +1,4 @@
 //! Jobber.
+
+pub mod child;
+pub mod postgres;

@@ -1,1 +1,5 @@
 //! Jobber.
+
+pub mod routing;
+pub mod schedule;
+pub mod topic;

@@ -1,0 +1,410 @@
+// The golden frames: examples of every frame type and of every way to be malformed, from which `generate.mjs` makes
+// `actors/testdata/frames/frames.json`. Encoding here is deliberately separate from the runtime's own.
+
+/** @typedef {import('../../src/frames.mjs').Side} Side */
+
+/**
+ * @typedef {object} Example
+ * @property {string} name
+ * @property {Side} from
+ * @property {string} type
+ * @property {number} code
+ * @property {number} [flags]
+ * @property {number} [stream]
+ * @property {object | null} [head]
+ * @property {string} [bodyUtf8]
+ * @property {string} [bodyHex]
+ */
+
+const INVOCATION = '0197a6f0-3c1e-7d52-9c0f-5f1d3a2b4c6d';
+const JOB = '0197a6f0-0000-7000-8000-000000000001';
+const VERSION = '0197a6f0-0000-7000-8000-000000000002';
+const TRIGGER = '0197a6f0-0000-7000-8000-000000000003';
+const RUNNER = '0197a6f0-0000-7000-8000-000000000004';
+const END = 1;
+const SETTLED = 2;
+
+const request = {
+  id: INVOCATION,
+  attempt: 1,
+  timeoutMs: 60000,
+  kind: 'http',
+  trigger: { id: TRIGGER, name: 'hello' },
+};
+const post = {
+  method: 'POST',
+  target: '/users/7?x=1&y=a%20b',
+  scheme: 'http',
+  authority: 'example.org',
+  headers: [
+    ['content-type', 'application/json'],
+    ['x-twice', 'one'],
+    ['x-twice', 'two'],
+  ],
+  params: { id: '7' },
+  ip: '192.0.2.7',
+};
+const failure = {
+  name: 'TypeError',
+  message: 'x is not a function',
+  stack: 'TypeError: x is not a function\n    at handler (file:///app/index.js:3:9)',
+};
+const item = { expiry: null, created: 1767225600, modified: 1767225660 };
+
+/** @type {Example[]} */
+export const EXAMPLES = [
+  {
+    name: 'hello',
+    from: 'runner',
+    type: 'HELLO',
+    code: 0x01,
+    head: { protocol: 1, token: '0f'.repeat(32), runtime: 'node', runtimeVersion: '22.1.0', pid: 7 },
+  },
+  {
+    name: 'welcome',
+    from: 'manager',
+    type: 'WELCOME',
+    code: 0x02,
+    head: { protocol: 1, runnerId: RUNNER, credit: 262144 },
+  },
+  {
+    name: 'assign',
+    from: 'manager',
+    type: 'ASSIGN',
+    code: 0x03,
+    head: {
+      job: { id: JOB, name: 'hello-http' },
+      version: { id: VERSION, name: '1.2.0' },
+      main: './dist/index.js',
+      files: 2,
+      bytes: 30,
+      limits: { concurrency: 100, timeoutMs: 60000, bufferedBodyBytes: 10485760 },
+    },
+    bodyUtf8: '{"GREETING":"grüß dich","EMPTY":""}',
+  },
+  {
+    name: 'file, whole',
+    from: 'manager',
+    type: 'FILE',
+    code: 0x04,
+    head: { path: 'package.json', size: 2, executable: false },
+    bodyUtf8: '{}',
+  },
+  {
+    name: 'file, empty',
+    from: 'manager',
+    type: 'FILE',
+    code: 0x04,
+    head: { path: 'dist/empty', size: 0, executable: false },
+  },
+  {
+    name: 'file, its first part',
+    from: 'manager',
+    type: 'FILE',
+    code: 0x04,
+    head: { path: 'bin/tööl', size: 6, executable: true },
+    bodyHex: '00ff7f',
+  },
+  { name: 'file data', from: 'manager', type: 'FILE_DATA', code: 0x05, head: {}, bodyHex: '80feff' },
+  { name: 'file data, head of length 0', from: 'manager', type: 'FILE_DATA', code: 0x05, head: null, bodyHex: '80feff' },
+  { name: 'load', from: 'manager', type: 'LOAD', code: 0x06, head: null },
+  { name: 'ready', from: 'runner', type: 'READY', code: 0x07, head: { importMs: 12, dialect: 'classic' } },
+  { name: 'ready, web', from: 'runner', type: 'READY', code: 0x07, head: { importMs: 0.75, dialect: 'web' } },
+  { name: 'rejected', from: 'runner', type: 'REJECTED', code: 0x08, head: { phase: 'import', error: failure } },
+  {
+    name: 'rejected, with a code',
+    from: 'runner',
+    type: 'REJECTED',
+    code: 0x08,
+    head: {
+      phase: 'exports',
+      error: { name: 'Error', message: 'the module exports no handler', stack: '', code: 'no-handler' },
+    },
+  },
+  {
+    name: 'invoke, no body',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    flags: END,
+    stream: 1,
+    head: {
+      ...request,
+      http: { method: 'GET', target: '/', scheme: 'https', authority: 'a.example:8443', headers: [], params: {}, ip: '::1' },
+    },
+  },
+  {
+    name: 'invoke, whole body',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    flags: END,
+    stream: 3,
+    head: { ...request, http: { ...post, size: 13 } },
+    bodyUtf8: '{"a":"ä🙂"}',
+  },
+  {
+    name: 'invoke, first part of a body of unknown size',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    stream: 5,
+    head: { ...request, trigger: { id: TRIGGER, name: null }, http: post },
+    bodyHex: '0001',
+  },
+  {
+    name: 'invoke, mqtt',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    flags: END,
+    stream: 7,
+    head: {
+      ...request,
+      kind: 'mqtt',
+      attempt: 2,
+      mqtt: { topic: 'house/kitchen', qos: 1, retain: false, duplicate: true, properties: {} },
+    },
+    bodyUtf8: '21.5',
+  },
+  {
+    name: 'invoke, schedule',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    flags: END,
+    stream: 4294967295,
+    head: { ...request, kind: 'schedule', schedule: { scheduledAt: '2026-01-01T00:00:00Z' } },
+  },
+  { name: 'data from the manager', from: 'manager', type: 'DATA', code: 0x11, stream: 5, head: null, bodyHex: '02030405' },
+  { name: 'data, empty and last', from: 'manager', type: 'DATA', code: 0x11, flags: END, stream: 5, head: null },
+  {
+    name: 'data from the runner, last, settled',
+    from: 'runner',
+    type: 'DATA',
+    code: 0x11,
+    flags: END | SETTLED,
+    stream: 5,
+    head: null,
+    bodyUtf8: 'the end',
+  },
+  { name: 'credit from the runner', from: 'runner', type: 'CREDIT', code: 0x12, stream: 5, head: { bytes: 65536 } },
+  { name: 'credit from the manager', from: 'manager', type: 'CREDIT', code: 0x12, stream: 5, head: { bytes: 1 } },
+  { name: 'cancel', from: 'manager', type: 'CANCEL', code: 0x13, stream: 5, head: { reason: 'client' } },
+  {
+    name: 'response, whole and settled',
+    from: 'runner',
+    type: 'RESPONSE',
+    code: 0x14,
+    flags: END | SETTLED,
+    stream: 1,
+    head: {
+      status: 200,
+      headers: [
+        ['content-type', 'application/json; charset=utf-8'],
+        ['set-cookie', 'a=1'],
+        ['set-cookie', 'b=2'],
+      ],
+    },
+    bodyUtf8: '{"hello":"wörld"}',
+  },
+  {
+    name: 'response, whole, the handler still runs',
+    from: 'runner',
+    type: 'RESPONSE',
+    code: 0x14,
+    flags: END,
+    stream: 3,
+    head: { status: 204, headers: [] },
+  },
+  {
+    name: 'response, first part',
+    from: 'runner',
+    type: 'RESPONSE',
+    code: 0x14,
+    stream: 5,
+    head: { status: 200, headers: [['content-type', 'text/event-stream']] },
+    bodyUtf8: 'data: 1\n\n',
+  },
+  { name: 'settled', from: 'runner', type: 'SETTLED', code: 0x15, flags: SETTLED, stream: 3, head: null },
+  {
+    name: 'failed',
+    from: 'runner',
+    type: 'FAILED',
+    code: 0x16,
+    flags: SETTLED,
+    stream: 9,
+    head: { error: failure },
+  },
+  {
+    name: 'failed, a thrown value',
+    from: 'runner',
+    type: 'FAILED',
+    code: 0x16,
+    flags: SETTLED,
+    stream: 11,
+    head: { error: { name: 'string', message: 'nope', stack: '', value: '"nope"' } },
+  },
+  { name: 'stop reading', from: 'runner', type: 'STOP_READING', code: 0x18, stream: 5, head: null },
+  {
+    name: 'log, of an invocation',
+    from: 'runner',
+    type: 'LOG',
+    code: 0x20,
+    head: { invocation: INVOCATION, stream: 'stdout', time: '2026-01-01T00:00:00.123Z' },
+    bodyUtf8: 'two\nlines',
+  },
+  {
+    name: 'log, with level and fields',
+    from: 'runner',
+    type: 'LOG',
+    code: 0x20,
+    head: { stream: 'stderr', level: 'error', time: '2026-01-01T00:00:00.124Z', fields: { user: 7 }, dropped: 12 },
+    bodyUtf8: 'äh',
+  },
+  { name: 'ping from the manager', from: 'manager', type: 'PING', code: 0x30, head: null, bodyHex: '0102030405060708' },
+  { name: 'pong from the runner', from: 'runner', type: 'PONG', code: 0x31, head: null, bodyHex: '0102030405060708' },
+  { name: 'ping from the runner, empty', from: 'runner', type: 'PING', code: 0x30, head: {} },
+  { name: 'pong from the manager, empty', from: 'manager', type: 'PONG', code: 0x31, head: null },
+  { name: 'call store.get', from: 'runner', type: 'CALL', code: 0x40, stream: 2, head: { method: 'store.get', key: 'naïve' } },
+  {
+    name: 'call store.set',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 4,
+    head: { method: 'store.set', key: 'k', ttl: 60 },
+    bodyHex: '00ff',
+  },
+  { name: 'call store.delete', from: 'runner', type: 'CALL', code: 0x40, stream: 6, head: { method: 'store.delete', key: 'k' } },
+  {
+    name: 'call store.increment',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 8,
+    head: { method: 'store.increment', key: 'n', by: -2 },
+  },
+  {
+    name: 'call store.compareAndSet',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 10,
+    head: { method: 'store.compareAndSet', key: 'k', expectedLength: 3 },
+    bodyUtf8: 'oldnewer',
+  },
+  {
+    name: 'call store.compareAndSet, must not exist',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 12,
+    head: { method: 'store.compareAndSet', key: 'k', expectedLength: null },
+    bodyUtf8: 'new',
+  },
+  {
+    name: 'call store.list',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 4294967294,
+    head: { method: 'store.list', prefix: 'a/', limit: 100, after: 'a/7' },
+  },
+  {
+    name: 'result, a value',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 2,
+    head: { ok: true, found: true, ...item },
+    bodyUtf8: 'wert',
+  },
+  { name: 'result, not found', from: 'manager', type: 'RESULT', code: 0x41, stream: 2, head: { ok: true, found: false } },
+  {
+    name: 'result, a refusal',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 8,
+    head: { ok: false, code: 'not-a-number', message: 'the value of this key is not a whole number' },
+  },
+  {
+    name: 'result, a list',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 4294967294,
+    head: { ok: true },
+    bodyUtf8: JSON.stringify({ items: [{ key: 'a/8', ...item, size: 4 }], next: 'a/8' }),
+  },
+  { name: 'drain', from: 'manager', type: 'DRAIN', code: 0x50, head: null },
+  { name: 'shutdown', from: 'manager', type: 'SHUTDOWN', code: 0x51, head: { graceMs: 5000 } },
+  {
+    name: 'unknown flags and unknown fields are ignored',
+    from: 'manager',
+    type: 'CANCEL',
+    code: 0x13,
+    flags: 0xf0,
+    stream: 13,
+    head: { reason: 'timeout', later: [1, { two: null }] },
+  },
+];
+
+/**
+ * One frame's bytes.
+ * @param {number} code
+ * @param {number} flags
+ * @param {number} stream
+ * @param {Buffer} head
+ * @param {Buffer} body
+ * @param {{length?: number, headLength?: number}} [wrong] values for the two lengths that are not the true ones
+ */
+export function bytes(code, flags, stream, head, body, wrong = {}) {
+  const prefix = Buffer.alloc(12);
+  prefix.writeUInt32BE(wrong.length ?? 8 + head.length + body.length, 0);
+  prefix.writeUInt8(code, 4);
+  prefix.writeUInt8(flags, 5);
+  prefix.writeUInt32BE(stream, 6);
+  prefix.writeUInt16BE(wrong.headLength ?? head.length, 10);
+  return Buffer.concat([prefix, head, body]);
+}
+
+const NONE = Buffer.alloc(0);
+/** @param {string} text */
+const utf8 = (text) => Buffer.from(text);
+
+/**
+ * Frames that end the session. `prefix: true` marks bytes after which the receiver must give up without waiting for more;
+ * `zeros` says how many zero bytes follow `hex`, so that this file stays small.
+ * @type {{name: string, from: Side, reason: import('../../src/frames.mjs').ProtocolReason, bytes: Buffer, zeros?: number, prefix?: true}[]}
+ */
+export const MALFORMED = [
+  { name: 'length 0', from: 'manager', reason: 'length-too-small', bytes: Buffer.from('00000000', 'hex'), prefix: true },
+  { name: 'length 7', from: 'runner', reason: 'length-too-small', bytes: Buffer.from('00000007', 'hex'), prefix: true },
+  { name: 'length over 1 MiB', from: 'manager', reason: 'length-too-large', bytes: Buffer.from('00100001', 'hex'), prefix: true },
+  { name: 'an HTTP request', from: 'runner', reason: 'length-too-large', bytes: utf8('GET / HTTP/1.1\r\n\r\n'), prefix: true },
+  { name: 'head longer than the frame', from: 'manager', reason: 'head-too-long', bytes: bytes(0x06, 0, 0, utf8('{}'), NONE, { headLength: 3 }) },
+  { name: 'head that is not JSON', from: 'manager', reason: 'head-not-json', bytes: bytes(0x06, 0, 0, utf8('{nope'), NONE) },
+  { name: 'head with something after the object', from: 'manager', reason: 'head-not-json', bytes: bytes(0x06, 0, 0, utf8('{}{}'), NONE) },
+  { name: 'head that is not UTF-8', from: 'runner', reason: 'head-not-utf8', bytes: bytes(0x20, 0, 0, Buffer.from('7b2261223a22ff227d', 'hex'), NONE) },
+  { name: 'head that is an array', from: 'manager', reason: 'head-not-an-object', bytes: bytes(0x06, 0, 0, utf8('[]'), NONE) },
+  { name: 'head that is null', from: 'manager', reason: 'head-not-an-object', bytes: bytes(0x06, 0, 0, utf8('null'), NONE) },
+  { name: 'head that is a number', from: 'runner', reason: 'head-not-an-object', bytes: bytes(0x07, 0, 0, utf8('1'), NONE) },
+  { name: 'type 0x00', from: 'manager', reason: 'unknown-type', bytes: bytes(0x00, 0, 0, NONE, NONE) },
+  { name: 'type 0x17', from: 'runner', reason: 'unknown-type', bytes: bytes(0x17, 0, 1, NONE, NONE) },
+  { name: 'type 0xff', from: 'manager', reason: 'unknown-type', bytes: bytes(0xff, 0, 0, NONE, NONE) },
+  { name: 'INVOKE from the runner', from: 'runner', reason: 'direction', bytes: bytes(0x10, 1, 1, utf8('{}'), NONE) },
+  { name: 'RESPONSE from the manager', from: 'manager', reason: 'direction', bytes: bytes(0x14, 3, 1, utf8('{"status":200,"headers":[]}'), NONE) },
+  { name: 'CALL from the manager', from: 'manager', reason: 'direction', bytes: bytes(0x40, 0, 2, utf8('{"method":"store.get","key":"k"}'), NONE) },
+  { name: 'INVOKE on an even stream', from: 'manager', reason: 'stream', bytes: bytes(0x10, 1, 2, utf8('{}'), NONE) },
+  { name: 'INVOKE on stream 0', from: 'manager', reason: 'stream', bytes: bytes(0x10, 1, 0, utf8('{}'), NONE) },
+  { name: 'DATA on stream 0', from: 'runner', reason: 'stream', bytes: bytes(0x11, 1, 0, NONE, NONE) },
+  { name: 'DATA on an even stream', from: 'runner', reason: 'stream', bytes: bytes(0x11, 1, 2, NONE, NONE) },
+  { name: 'CALL on an odd stream', from: 'runner', reason: 'stream', bytes: bytes(0x40, 0, 1, utf8('{"method":"store.get","key":"k"}'), NONE) },
+  { name: 'LOG on a stream of its own', from: 'runner', reason: 'stream', bytes: bytes(0x20, 0, 1, utf8('{"stream":"stdout","time":"2026-01-01T00:00:00Z"}'), NONE) },
+  { name: 'PING of 9 bytes', from: 'manager', reason: 'body-too-large', bytes: bytes(0x30, 0, 0, NONE, Buffer.alloc(9)) },
+  { name: 'DATA of 65,537 bytes', from: 'runner', reason: 'body-too-large', bytes: bytes(0x11, 0, 1, NONE, NONE, { length: 8 + 65_537 }), zeros: 65_537 },
+  { name: 'FILE_DATA of 262,145 bytes', from: 'manager', reason: 'body-too-large', bytes: bytes(0x05, 0, 0, NONE, NONE, { length: 8 + 262_145 }), zeros: 262_145 },
+  { name: 'CALL of 1,000,001 bytes', from: 'runner', reason: 'body-too-large', bytes: bytes(0x40, 0, 2, utf8('{}'), NONE, { length: 8 + 2 + 1_000_001 }), zeros: 1_000_001 },
+];

@@ -1,0 +1,5 @@
+//! What tasks need from the machine. Each function leaves alone what is there and brings what is not.
+
+pub(crate) mod debian;
+pub(crate) mod docker;
+pub(crate) mod postgres;

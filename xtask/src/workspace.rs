@@ -1,0 +1,38 @@
+//! Where things are in this repository, and the cargo that builds it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is a folder of the repository")
+}
+
+/// Cargo's target folder. It also keeps downloaded tools and the logs of failed steps.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
+/// `cargo <subcommand>` at the root. In CI the lock file must already be right.
+pub(crate) fn cargo(subcommand: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root()).arg(subcommand);
+    // Cargo sets these for `cargo run`; inherited, they would rebuild crates whose build scripts watch them.
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
+            cargo.env_remove(name);
+        }
+    }
+    if in_ci() && matches!(subcommand, "build" | "clippy" | "test" | "bench" | "run") {
+        cargo.arg("--locked");
+    }
+    cargo
+}
+
+/// Whether a continuous integration service runs this.
+pub(crate) fn in_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}

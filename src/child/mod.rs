@@ -5,6 +5,9 @@
 //! server. The signal is set by `setpriv` (util-linux), which keeps this crate free of unsafe code. Each child leads
 //! a process group, so that a Ctrl-C in the terminal reaches the server alone and whatever a child started can be
 //! ended with it.
+//!
+//! A server that is killed in the millisecond between a child's start and `setpriv`'s call leaves that child behind; what
+//! must not happen twice is therefore also written down ([`ProcessIdentity`]) and ended by the next server.
 
 mod identity;
 mod spawner;
@@ -14,8 +17,9 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -92,6 +96,14 @@ impl ChildProcess {
         self.ended.readable().await.map(drop)
     }
 
+    /// Blocks this thread until the process is over, at most for `limit`; tells whether it is. For destructors, which
+    /// can not await.
+    pub(crate) fn wait_blocking(&self, limit: Duration) -> bool {
+        let mut watched = [PollFd::new(self.ended.get_ref(), PollFlags::IN)];
+        let limit = Timespec::try_from(limit).ok();
+        self.reaped || matches!(poll(&mut watched, limit.as_ref()), Ok(1..))
+    }
+
     /// Whether the process is over already.
     ///
     /// # Errors
@@ -164,9 +176,8 @@ impl Drop for ChildProcess {
             return;
         }
         // SIGKILL takes effect at once unless the process hangs in the kernel; never wait for that without a bound.
-        let deadline = Instant::now() + DROP_WAIT;
-        while matches!(self.try_reap(), Ok(None)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
+        if self.wait_blocking(DROP_WAIT) && self.try_reap().is_err() {
+            tracing::warn!(pid = self.id(), "a child process could not be reaped");
         }
     }
 }
@@ -175,6 +186,7 @@ impl Drop for ChildProcess {
 ///
 /// # Errors
 /// When it can not be read or is not UTF-8.
+#[expect(clippy::disallowed_methods, reason = "`take` bounds it")]
 pub(crate) fn read_capped(path: &Path, limit: u64) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(limit).read_to_string(&mut text)?;
@@ -192,6 +204,7 @@ fn ignore_gone(result: rustix::io::Result<()>) -> io::Result<()> {
 mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Stdio;
+    use std::time::Instant;
 
     use super::*;
 
@@ -230,16 +243,14 @@ mod tests {
     #[tokio::test]
     async fn a_child_ends_with_the_thread_that_started_it() {
         let spawner = Spawner::start().unwrap();
-        let mut command = spawner.command("/bin/sleep", DeathSignal::Kill);
-        command.arg("1000");
-        let child = spawner.spawn(command).await.unwrap();
+        let mut command = spawner.command("/bin/sh", DeathSignal::Kill);
+        command.args(["-c", "echo up; exec sleep 1000"]).stdout(Stdio::piped());
+        let mut child = spawner.spawn(command).await.unwrap();
+        first_line(&mut child).await;
 
         drop(spawner);
 
-        tokio::time::timeout(Duration::from_secs(10), child.ended())
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(10), child.ended()).await.unwrap().unwrap();
     }
 
     #[tokio::test]
@@ -256,10 +267,11 @@ mod tests {
     }
 
     async fn first_line(child: &mut ChildProcess) -> String {
-        use tokio::io::AsyncBufReadExt;
+        use futures_util::StreamExt;
+        use tokio_util::codec::{FramedRead, LinesCodec};
         let stdout = tokio::process::ChildStdout::from_std(child.take_stdout().unwrap()).unwrap();
-        let mut lines = tokio::io::BufReader::new(stdout).lines();
-        lines.next_line().await.unwrap().unwrap()
+        let mut lines = FramedRead::new(stdout, LinesCodec::new_with_max_length(1024));
+        lines.next().await.unwrap().unwrap()
     }
 
     async fn gone(process: ProcessIdentity) {

@@ -18,6 +18,8 @@ mod test;
 mod up;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Jobber's development tasks.
@@ -48,13 +50,25 @@ enum Task {
     Images,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().task {
-        Task::Up(options) => up::run(&options),
-        Task::Test(options) => test::everything(&options),
-        Task::It(filter) => test::only(test::Suite::It, &filter),
-        Task::E2e(filter) => test::only(test::Suite::E2e, &filter),
-        Task::Bench(options) => bench::run(&options),
+fn main() -> ExitCode {
+    match run(&Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The report has said everything, and its count is the last line.
+        Err(error) if error.is::<report::Failed>() => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> anyhow::Result<()> {
+    match task {
+        Task::Up(options) => up::run(options),
+        Task::Test(options) => test::everything(options),
+        Task::It(filter) => test::only(test::Suite::It, filter),
+        Task::E2e(filter) => test::only(test::Suite::E2e, filter),
+        Task::Bench(options) => bench::run(options),
         Task::Fmt => command::run(workspace::cargo("fmt").arg("--all")),
         Task::Lint => checks::lint(),
         Task::Images => images::build_all(),

@@ -4,6 +4,7 @@
 //! it is, so a second run is quick. On a machine that is not Debian, or not as root, a task names what is missing.
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a command line tool reports on its standard output"
 )]
 

@@ -1,4 +1,6 @@
 //! Jobber.
 
 pub mod archive;
+pub mod child;
+pub mod postgres;
 pub mod store;

@@ -3,4 +3,5 @@
 pub mod archive;
 pub mod child;
 pub mod postgres;
+pub mod publish;
 pub mod store;

@@ -141,14 +141,14 @@ fn environments(rows: &[Row]) -> HashMap<Uuid, Environment> {
 fn version_of(row: &Row) -> Result<JobVersion, DatabaseError> {
     let id: Uuid = row.get("id");
     let unexpected = |what: String| DatabaseError::Unexpected(format!("version {id}: {what}"));
-    let manifest = manifest_of(&row.get("manifest")).map_err(unexpected)?;
+    let checked = Manifest::check(&row.get("manifest")).map_err(|errors| unexpected(errors.to_string()))?;
     let triggers: Vec<Uuid> = row.get("triggers");
     Ok(JobVersion {
         id: id.into(),
         job: row.get::<_, Uuid>("job_id").into(),
         action: row.get::<_, Uuid>("action_id").into(),
         name: row.get::<_, &str>("name").into(),
-        manifest: Arc::new(manifest),
+        manifest: Arc::new(checked.manifest),
         archive: digest_of(row.get("archive"))?,
         files: u32::try_from(row.get::<_, i32>("files")).map_err(|error| unexpected(error.to_string()))?,
         bytes: u64::try_from(row.get::<_, i64>("bytes")).map_err(|error| unexpected(error.to_string()))?,
@@ -183,8 +183,4 @@ pub(super) fn import_state_name(state: ImportState) -> &'static str {
         ImportState::Succeeded => "succeeded",
         ImportState::Failed => "failed",
     }
-}
-
-fn manifest_of(_package_json: &serde_json::Value) -> Result<Manifest, String> {
-    Ok(Manifest)
 }

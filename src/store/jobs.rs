@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{JobId, VersionId};
+use jobber_actors::manifest::Manifest;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -36,7 +37,7 @@ const REMOVE: &str = "delete from jobs where id = $1";
 const REMOVE_LOGS: &str = "delete from runner_logs where job_id = $1";
 /// `$2` is `all`, `latest` or `current`.
 const ACTIONS: &str = "
-    select a.id, v.id as version_id, v.name as version, coalesce(v.manifest -> 'action', '{}'::jsonb) as settings
+    select a.id, v.id as version_id, v.name as version, v.manifest
     from versions v join jobs j on j.id = v.job_id join actions a on a.version_id = v.id
     where v.job_id = $1
       and case $2
@@ -47,8 +48,8 @@ const ACTIONS: &str = "
           end
     order by v.published_at desc, v.id desc";
 const TRIGGERS: &str = "
-    select t.id, t.kind, t.name, v.id as version_id, v.name as version,
-           v.manifest -> 'triggers' -> vt.position as settings
+    select t.id, v.id as version_id, v.name as version, vt.position,
+           case when vt.position = 0 then v.manifest end as manifest
     from versions v join jobs j on j.id = v.job_id
          join version_triggers vt on vt.version_id = v.id join triggers t on t.id = vt.trigger_id
     where v.job_id = $1
@@ -199,7 +200,7 @@ impl JobStore {
         Ok(rows.iter().map(version_of).collect())
     }
 
-    /// The actions of a job's versions: the manifest's `action` with ids.
+    /// The actions of a job's versions: the manifest's `action` with all defaults, and ids.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -207,11 +208,11 @@ impl JobStore {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(ACTIONS).await?;
         let rows = client.query(&statement, &[job.as_uuid(), &which.name()]).await?;
-        let action = |row: &Row| with_ids(row.get("settings"), job, row);
-        Ok(rows.iter().map(action).collect())
+        let action = |row: &Row| with_ids(&manifest_of(row)?.action, job, row);
+        rows.iter().map(action).collect()
     }
 
-    /// The triggers of a job's versions: the manifest's `triggers` with ids, without passwords.
+    /// The triggers of a job's versions: the manifest's `triggers` with all defaults, without passwords, and ids.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -219,14 +220,19 @@ impl JobStore {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(TRIGGERS).await?;
         let rows = client.query(&statement, &[job.as_uuid(), &which.name()]).await?;
-        let trigger = |row: &Row| {
-            let mut settings = row.get::<_, Option<Value>>("settings").unwrap_or_default();
-            if let Some(password) = settings.pointer_mut("/connection/password") {
-                *password = Value::String("******".to_owned());
+        let mut triggers = Vec::with_capacity(rows.len());
+        let mut configs = Vec::new().into_iter();
+        for row in &rows {
+            // A version's first trigger brings the manifest along; the others follow in its order.
+            if row.get::<_, i32>("position") == 0 {
+                configs = manifest_of(row)?.triggers.into_iter();
             }
-            with_ids(settings, job, row)
-        };
-        Ok(rows.iter().map(trigger).collect())
+            let config = configs.next().ok_or_else(|| {
+                DatabaseError::Unexpected("a version with more triggers than its manifest".to_owned())
+            })?;
+            triggers.push(with_ids(&config, job, row)?);
+        }
+        Ok(triggers)
     }
 
     /// Changes a job.
@@ -324,15 +330,19 @@ fn version_of(row: &Row) -> VersionSummary {
     }
 }
 
-/// A manifest's object with the ids that belong to it. Ids win over fields of the same name.
-fn with_ids(settings: Value, job: JobId, row: &Row) -> Value {
-    let mut object = match settings {
-        Value::Object(object) => object,
-        _ => serde_json::Map::new(),
-    };
-    object.insert("id".to_owned(), row.get::<_, Uuid>("id").to_string().into());
-    object.insert("jobId".to_owned(), job.to_string().into());
-    object.insert("versionId".to_owned(), row.get::<_, Uuid>("version_id").to_string().into());
-    object.insert("version".to_owned(), row.get::<_, String>("version").into());
-    Value::Object(object)
+fn manifest_of(row: &Row) -> Result<Manifest, DatabaseError> {
+    let checked = Manifest::check(&row.get("manifest"));
+    Ok(checked.map_err(|errors| DatabaseError::Unexpected(errors.to_string()))?.manifest)
+}
+
+/// A part of a manifest with the ids that belong to it.
+fn with_ids(part: &impl Serialize, job: JobId, row: &Row) -> Result<Value, DatabaseError> {
+    let mut value = serde_json::to_value(part).map_err(|error| DatabaseError::Unexpected(error.to_string()))?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("id".to_owned(), row.get::<_, Uuid>("id").to_string().into());
+        object.insert("jobId".to_owned(), job.to_string().into());
+        object.insert("versionId".to_owned(), row.get::<_, Uuid>("version_id").to_string().into());
+        object.insert("version".to_owned(), row.get::<_, String>("version").into());
+    }
+    Ok(value)
 }

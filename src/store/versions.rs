@@ -47,6 +47,8 @@ const RECORD_IMPORT_ERROR: &str =
 const ACTIVATE: &str = "
     update jobs set active_version = $2, updated_at = now()
     where id = $1 and exists (select from versions where id = $2 and job_id = $1)";
+const RECORD_IMPORT: &str =
+    "update versions set import_state = 'succeeded', import_error = null, imported_at = now() where id = $1";
 const REMOVE_INACTIVE: &str = "
     delete from versions v using jobs j
     where v.id = $1 and j.id = v.job_id and j.active_version is distinct from v.id
@@ -233,11 +235,11 @@ impl PublishStore {
     }
 
     /// Makes a version its job's active one. One such transaction at a time looks at the routes of all jobs, so two
-    /// jobs never get the same one.
+    /// jobs never get the same one. `imported` records that a runner has imported it.
     ///
     /// # Errors
     /// [`ActivateError`]; then the version that was active still is.
-    pub async fn activate(&self, job: JobId, version: VersionId) -> Result<(), ActivateError> {
+    pub async fn activate(&self, job: JobId, version: VersionId, imported: bool) -> Result<(), ActivateError> {
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await.map_err(DatabaseError::from)?;
         routes::lock(&transaction).await?;
@@ -248,6 +250,9 @@ impl PublishStore {
         let activated = transaction.execute(ACTIVATE, &[job.as_uuid(), version.as_uuid()]).await;
         if activated.map_err(DatabaseError::from)? == 0 {
             return Err(ActivateError::Gone);
+        }
+        if imported {
+            transaction.execute(RECORD_IMPORT, &[version.as_uuid()]).await.map_err(DatabaseError::from)?;
         }
         transaction.commit().await.map_err(DatabaseError::from)?;
         Ok(())

@@ -36,7 +36,9 @@ impl Inspection {
     /// Whether the package has this file.
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
-        self.paths.binary_search_by(|known| known.as_str().cmp(path)).is_ok()
+        self.paths
+            .binary_search_by(|known| known.as_str().cmp(path))
+            .is_ok()
     }
 }
 
@@ -79,11 +81,19 @@ fn inspect_blocking(path: &Path, limits: &ArchiveLimits) -> Result<Inspection, I
     let file = File::open(path)?;
     let packed_bytes = file.metadata()?.len();
     if packed_bytes > limits.packed_bytes {
-        return Err(ArchiveRefusal::PackedTooLarge { limit: limits.packed_bytes }.into());
+        return Err(ArchiveRefusal::PackedTooLarge {
+            limit: limits.packed_bytes,
+        }
+        .into());
     }
     let mut archive = ZipArchive::open(file, limits)?;
     let files = archive.files().to_vec();
-    let mut reading = Reading { limits, buffer: vec![0; BUFFER_BYTES], bytes: 0, package_json: Vec::new() };
+    let mut reading = Reading {
+        limits,
+        buffer: vec![0; BUFFER_BYTES],
+        bytes: 0,
+        package_json: Vec::new(),
+    };
     let mut hashes = Vec::with_capacity(files.len());
     for file in files {
         let data = archive.read(&file)?;
@@ -132,13 +142,21 @@ impl Reading<'_> {
         let limits = self.limits;
         if self.bytes > limits.unpacked_bytes {
             let limit = limits.unpacked_bytes;
-            return Err(ArchiveRefusal::UnpackedTooLarge { entry: file.path.clone(), limit });
+            return Err(ArchiveRefusal::UnpackedTooLarge {
+                entry: file.path.clone(),
+                limit,
+            });
         }
         if size > limits.ratio_free_bytes && size / u64::from(limits.ratio) > file.packed {
-            return Err(ArchiveRefusal::Ratio { entry: file.path.clone(), limit: limits.ratio });
+            return Err(ArchiveRefusal::Ratio {
+                entry: file.path.clone(),
+                limit: limits.ratio,
+            });
         }
         if is_manifest && size > limits.package_json_bytes {
-            return Err(ArchiveRefusal::PackageJsonTooLarge { limit: limits.package_json_bytes });
+            return Err(ArchiveRefusal::PackageJsonTooLarge {
+                limit: limits.package_json_bytes,
+            });
         }
         Ok(())
     }

@@ -55,7 +55,9 @@ pub(super) struct PlannedFile {
 /// [`ArchiveRefusal`] naming the first entry that may not be unpacked.
 pub(super) fn plan(records: &[Record], limits: &ArchiveLimits) -> Result<Vec<PlannedFile>, ArchiveRefusal> {
     if records.len() > limits.entries as usize {
-        return Err(ArchiveRefusal::TooManyEntries { limit: limits.entries });
+        return Err(ArchiveRefusal::TooManyEntries {
+            limit: limits.entries,
+        });
     }
     let mut paths = Vec::with_capacity(records.len());
     for record in records {
@@ -72,7 +74,10 @@ pub(super) fn plan(records: &[Record], limits: &ArchiveLimits) -> Result<Vec<Pla
         .filter(|(_, (record, path))| !is_folder(record) && !is_resource_fork(path))
         .map(|(index, (record, path))| PlannedFile {
             index,
-            path: wrapper.and_then(|folder| below(path, folder)).unwrap_or(path).to_owned(),
+            path: wrapper
+                .and_then(|folder| below(path, folder))
+                .unwrap_or(path)
+                .to_owned(),
             packed: record.packed,
             unpacked: record.unpacked,
             executable: record.mode & ANY_EXECUTE != 0,
@@ -82,17 +87,32 @@ pub(super) fn plan(records: &[Record], limits: &ArchiveLimits) -> Result<Vec<Pla
 
 fn path_of<'a>(record: &'a Record, limits: &ArchiveLimits) -> Result<&'a str, ArchiveRefusal> {
     let shown = || names::shown(&record.name);
-    let refuse = |problem| ArchiveRefusal::Name { entry: shown(), problem };
+    let refuse = |problem| ArchiveRefusal::Name {
+        entry: shown(),
+        problem,
+    };
     let path = names::check(&record.name, limits.path_bytes).map_err(refuse)?;
-    if record.unicode_name.as_ref().is_some_and(|unicode| unicode.as_bytes() != record.name) {
+    if record
+        .unicode_name
+        .as_ref()
+        .is_some_and(|unicode| unicode.as_bytes() != record.name)
+    {
         return Err(refuse(NameProblem::TwoNames));
     }
     match record.mode & TYPE_MASK {
         0 | TYPE_FILE | TYPE_FOLDER => {}
         TYPE_LINK => {
-            return Err(ArchiveRefusal::Special { entry: shown(), kind: SpecialKind::SymbolicLink });
+            return Err(ArchiveRefusal::Special {
+                entry: shown(),
+                kind: SpecialKind::SymbolicLink,
+            });
         }
-        _ => return Err(ArchiveRefusal::Special { entry: shown(), kind: SpecialKind::Device }),
+        _ => {
+            return Err(ArchiveRefusal::Special {
+                entry: shown(),
+                kind: SpecialKind::Device,
+            });
+        }
     }
     let folder_by_mode = record.mode & TYPE_MASK == TYPE_FOLDER;
     let file_by_mode = record.mode & TYPE_MASK == TYPE_FILE;
@@ -103,7 +123,10 @@ fn path_of<'a>(record: &'a Record, limits: &ArchiveLimits) -> Result<&'a str, Ar
     } else {
         return Ok(path);
     };
-    Err(ArchiveRefusal::DamagedEntry { entry: shown(), reason: reason.to_owned() })
+    Err(ArchiveRefusal::DamagedEntry {
+        entry: shown(),
+        reason: reason.to_owned(),
+    })
 }
 
 fn is_folder(record: &Record) -> bool {
@@ -122,12 +145,17 @@ fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 fn check_collisions(records: &[Record], paths: &[&str]) -> Result<(), ArchiveRefusal> {
     let mut seen: HashMap<String, usize> = HashMap::with_capacity(paths.len());
     for (index, path) in paths.iter().enumerate() {
-        let Some(other) = seen.insert(names::fold(path), index) else { continue };
+        let Some(other) = seen.insert(names::fold(path), index) else {
+            continue;
+        };
         let (entry, other) = ((*path).to_owned(), paths[other].to_owned());
         return Err(if entry == other {
             ArchiveRefusal::Duplicate { entry }
         } else {
-            ArchiveRefusal::CaseCollision { entry: other, other: entry }
+            ArchiveRefusal::CaseCollision {
+                entry: other,
+                other: entry,
+            }
         });
     }
     for path in paths {
@@ -175,17 +203,29 @@ fn wrapping_folder<'a>(records: &[Record], paths: &[&'a str]) -> Result<Option<&
     const PACKAGE_JSON: &str = "package.json";
     let files = || {
         let of_package = |(record, path): &(&Record, &&'a str)| !is_folder(record) && !is_resource_fork(path);
-        records.iter().zip(paths).filter(of_package).map(|(_, path)| *path)
+        records
+            .iter()
+            .zip(paths)
+            .filter(of_package)
+            .map(|(_, path)| *path)
     };
     if files().any(|path| path == PACKAGE_JSON) {
         return Ok(None);
     }
-    let Some(folder) = files().next().and_then(|path| path.split_once('/')).map(|(folder, _)| folder) else {
+    let Some(folder) = files()
+        .next()
+        .and_then(|path| path.split_once('/'))
+        .map(|(folder, _)| folder)
+    else {
         return Err(ArchiveRefusal::NoPackageJson);
     };
     let wraps_all = files().all(|path| below(path, folder).is_some());
     let has_manifest = files().any(|path| below(path, folder) == Some(PACKAGE_JSON));
-    if wraps_all && has_manifest { Ok(Some(folder)) } else { Err(ArchiveRefusal::NoPackageJson) }
+    if wraps_all && has_manifest {
+        Ok(Some(folder))
+    } else {
+        Err(ArchiveRefusal::NoPackageJson)
+    }
 }
 
 #[cfg(test)]
@@ -216,10 +256,19 @@ mod tests {
     #[test]
     fn one_top_folder_that_wraps_everything_is_taken_off() {
         assert_eq!(
-            paths(&["hello/", "hello/package.json", "hello/dist/", "hello/dist/index.js"]).unwrap(),
+            paths(&[
+                "hello/",
+                "hello/package.json",
+                "hello/dist/",
+                "hello/dist/index.js"
+            ])
+            .unwrap(),
             ["package.json", "dist/index.js"]
         );
-        assert_eq!(paths(&["package.json", "dist/index.js"]).unwrap(), ["package.json", "dist/index.js"]);
+        assert_eq!(
+            paths(&["package.json", "dist/index.js"]).unwrap(),
+            ["package.json", "dist/index.js"]
+        );
     }
 
     #[test]
@@ -248,19 +297,30 @@ mod tests {
     fn paths_that_would_overwrite_each_other_are_refused() {
         assert_eq!(
             refusal(&["package.json", "package.json"]),
-            ArchiveRefusal::Duplicate { entry: "package.json".into() }
+            ArchiveRefusal::Duplicate {
+                entry: "package.json".into()
+            }
         );
         assert_eq!(
             refusal(&["package.json", "Lib.js", "lib.JS"]),
-            ArchiveRefusal::CaseCollision { entry: "Lib.js".into(), other: "lib.JS".into() }
+            ArchiveRefusal::CaseCollision {
+                entry: "Lib.js".into(),
+                other: "lib.JS".into()
+            }
         );
         assert_eq!(
             refusal(&["package.json", "lib", "lib/a/b.js"]),
-            ArchiveRefusal::FileIsFolder { entry: "lib".into(), other: "lib/a/b.js".into() }
+            ArchiveRefusal::FileIsFolder {
+                entry: "lib".into(),
+                other: "lib/a/b.js".into()
+            }
         );
         assert_eq!(
             refusal(&["package.json", "LIB", "lib/a.js"]),
-            ArchiveRefusal::FileIsFolder { entry: "LIB".into(), other: "lib/a.js".into() }
+            ArchiveRefusal::FileIsFolder {
+                entry: "LIB".into(),
+                other: "lib/a.js".into()
+            }
         );
     }
 
@@ -276,7 +336,10 @@ mod tests {
             records[1].mode = mode;
             assert_eq!(
                 plan(&records, &ArchiveLimits::default()),
-                Err(ArchiveRefusal::Special { entry: "odd".into(), kind })
+                Err(ArchiveRefusal::Special {
+                    entry: "odd".into(),
+                    kind
+                })
             );
         }
     }
@@ -286,7 +349,10 @@ mod tests {
         let mut records = records(&["package.json", "bin/tool"]);
         records[1].mode = 0o100_755;
         let files = plan(&records, &ArchiveLimits::default()).unwrap();
-        assert_eq!(files.iter().map(|file| file.executable).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(
+            files.iter().map(|file| file.executable).collect::<Vec<_>>(),
+            [false, true]
+        );
     }
 
     #[test]
@@ -295,7 +361,10 @@ mod tests {
         records[2].offset = records[1].offset + 20;
         assert_eq!(
             plan(&records, &ArchiveLimits::default()),
-            Err(ArchiveRefusal::Overlap { entry: "a".into(), other: "b".into() })
+            Err(ArchiveRefusal::Overlap {
+                entry: "a".into(),
+                other: "b".into()
+            })
         );
     }
 
@@ -306,16 +375,25 @@ mod tests {
         named_twice[1].unicode_name = Some("../b".into());
         assert!(matches!(
             plan(&named_twice, &limits),
-            Err(ArchiveRefusal::Name { problem: NameProblem::TwoNames, .. })
+            Err(ArchiveRefusal::Name {
+                problem: NameProblem::TwoNames,
+                ..
+            })
         ));
         let mut full_folder = records(&["package.json", "a/"]);
         full_folder[1].unpacked = 1;
-        assert!(matches!(plan(&full_folder, &limits), Err(ArchiveRefusal::DamagedEntry { .. })));
+        assert!(matches!(
+            plan(&full_folder, &limits),
+            Err(ArchiveRefusal::DamagedEntry { .. })
+        ));
     }
 
     #[test]
     fn the_number_of_entries_is_limited() {
-        let limits = ArchiveLimits { entries: 2, ..ArchiveLimits::default() };
+        let limits = ArchiveLimits {
+            entries: 2,
+            ..ArchiveLimits::default()
+        };
         assert_eq!(
             plan(&records(&["package.json", "a", "b"]), &limits),
             Err(ArchiveRefusal::TooManyEntries { limit: 2 })

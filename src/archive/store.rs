@@ -13,8 +13,8 @@ use jobber_actors::domain::ArchiveDigest;
 use jobber_actors::ports::{ArchiveError, ArchiveStore, PackageStream};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use super::upload::{Upload, UploadWriter};
 use super::stream;
+use super::upload::{Upload, UploadWriter};
 
 /// How long an archive that nothing refers to is left alone: far longer than a publish takes from keeping its
 /// archive to referring to it, also on another server that shares the folder.
@@ -81,7 +81,9 @@ impl DiskArchiveStore {
 
     /// Holds off the removal of archives.
     pub async fn hold_references(&self) -> ReferenceGuard {
-        ReferenceGuard { _guard: Arc::clone(&self.references).read_owned().await }
+        ReferenceGuard {
+            _guard: Arc::clone(&self.references).read_owned().await,
+        }
     }
 
     /// Keeps an inspected upload under its digest. Needs a [`ReferenceGuard`], to be held until the archive is
@@ -89,7 +91,12 @@ impl DiskArchiveStore {
     ///
     /// # Errors
     /// When the disk refuses; then nothing is kept.
-    pub async fn keep(&self, upload: Upload, digest: ArchiveDigest, _held: &ReferenceGuard) -> io::Result<()> {
+    pub async fn keep(
+        &self,
+        upload: Upload,
+        digest: ArchiveDigest,
+        _held: &ReferenceGuard,
+    ) -> io::Result<()> {
         let target = self.path_of(digest);
         blocking(move || {
             let folder = target.parent().unwrap_or(Path::new("/"));
@@ -108,7 +115,9 @@ impl DiskArchiveStore {
     pub async fn unreferenced_candidates(&self) -> io::Result<Vec<StoredArchive>> {
         let archives = self.archives.clone();
         blocking(move || {
-            let Some(before) = SystemTime::now().checked_sub(UNREFERENCED_AGE) else { return Ok(Vec::new()) };
+            let Some(before) = SystemTime::now().checked_sub(UNREFERENCED_AGE) else {
+                return Ok(Vec::new());
+            };
             let mut found = Vec::new();
             for folder in fs::read_dir(archives)? {
                 let folder = folder?.path();
@@ -118,9 +127,14 @@ impl DiskArchiveStore {
                 for file in fs::read_dir(folder)? {
                     let file = file?;
                     let about = file.metadata()?;
-                    let Some(digest) = digest_of(&file.path()) else { continue };
+                    let Some(digest) = digest_of(&file.path()) else {
+                        continue;
+                    };
                     if about.modified()? < before {
-                        found.push(StoredArchive { digest, packed_bytes: about.len() });
+                        found.push(StoredArchive {
+                            digest,
+                            packed_bytes: about.len(),
+                        });
                     }
                 }
             }
@@ -134,7 +148,11 @@ impl DiskArchiveStore {
     ///
     /// # Errors
     /// What `referenced` returned, or the disk's refusal.
-    pub async fn remove_unreferenced<F, E>(&self, candidates: &[ArchiveDigest], referenced: F) -> Result<usize, E>
+    pub async fn remove_unreferenced<F, E>(
+        &self,
+        candidates: &[ArchiveDigest],
+        referenced: F,
+    ) -> Result<usize, E>
     where
         F: Future<Output = Result<HashSet<ArchiveDigest>, E>>,
         E: From<io::Error>,
@@ -197,5 +215,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }

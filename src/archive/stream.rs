@@ -25,7 +25,10 @@ pub(super) fn files(digest: ArchiveDigest, file: File) -> PackageStream {
     tokio::task::spawn_blocking(move || {
         if let Err(failure) = send_files(file, &sender) {
             let error = match failure {
-                ZipFailure::Refused(refusal) => ArchiveError::Damaged { digest, reason: refusal.to_string() },
+                ZipFailure::Refused(refusal) => ArchiveError::Damaged {
+                    digest,
+                    reason: refusal.to_string(),
+                },
                 ZipFailure::Io(error) => ArchiveError::Storage(error),
             };
             // A consumer that is gone does not need to know.

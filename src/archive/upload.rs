@@ -32,10 +32,18 @@ pub struct UploadWriter {
 impl UploadWriter {
     pub(super) async fn create(folder: PathBuf, limit: u64) -> io::Result<Self> {
         let created = tokio::task::spawn_blocking(move || {
-            tempfile::Builder::new().prefix("upload-").suffix(".zip").tempfile_in(folder)
+            tempfile::Builder::new()
+                .prefix("upload-")
+                .suffix(".zip")
+                .tempfile_in(folder)
         });
         let (file, path) = created.await.map_err(io::Error::other)??.into_parts();
-        Ok(Self { file: File::from_std(file), path, written: 0, limit })
+        Ok(Self {
+            file: File::from_std(file),
+            path,
+            written: 0,
+            limit,
+        })
     }
 
     /// Appends the next bytes.
@@ -59,7 +67,10 @@ impl UploadWriter {
     pub async fn finish(mut self) -> Result<Upload, UploadError> {
         self.file.flush().await?;
         self.file.sync_all().await?;
-        Ok(Upload { path: self.path, size: self.written })
+        Ok(Upload {
+            path: self.path,
+            size: self.written,
+        })
     }
 }
 

@@ -18,8 +18,8 @@ use async_zip::error::ZipError;
 use async_zip::spec::constructs::CDR;
 use async_zip::spec::extra::EFD;
 use async_zip::spec::headers1::Compression;
-use futures_util::io::{AllowStdIo, AsyncBufRead, AsyncRead, AsyncReadExt, AsyncSeek};
 use futures_util::FutureExt;
+use futures_util::io::{AllowStdIo, AsyncBufRead, AsyncRead, AsyncReadExt, AsyncSeek};
 
 use super::limits::ArchiveLimits;
 use super::names;
@@ -95,9 +95,11 @@ impl ZipArchive {
     /// # Errors
     /// [`ZipFailure`].
     pub(super) fn read(&mut self, file: &PlannedFile) -> Result<FileBytes<'_>, ZipFailure> {
-        let reader = wait(self.reader.file(file.index))
-            .map_err(|error| refuse_entry(error, &file.path))?;
-        Ok(FileBytes { reader, path: file.path.clone() })
+        let reader = wait(self.reader.file(file.index)).map_err(|error| refuse_entry(error, &file.path))?;
+        Ok(FileBytes {
+            reader,
+            path: file.path.clone(),
+        })
     }
 }
 
@@ -127,7 +129,9 @@ impl FileBytes<'_> {
 
 /// The result of a future over readers that never pend.
 fn wait<F: Future>(future: F) -> F::Output {
-    future.now_or_never().expect("reading a local file by blocking calls never pends")
+    future
+        .now_or_never()
+        .expect("reading a local file by blocking calls never pends")
 }
 
 fn record_of(entry: &CDR) -> Result<Record, ArchiveRefusal> {
@@ -179,7 +183,11 @@ fn check_readable(entry: &CDR, record: &Record, file: &File) -> Result<(), ZipFa
     }
     if header[..4] != *LOCAL_HEADER_SIGNATURE {
         let reason = "its local header is missing".to_owned();
-        return Err(ArchiveRefusal::DamagedEntry { entry: shown(), reason }.into());
+        return Err(ArchiveRefusal::DamagedEntry {
+            entry: shown(),
+            reason,
+        }
+        .into());
     }
     let flags = u16::from_le_bytes([header[6], header[7]]);
     if flags & (FLAG_ENCRYPTED | FLAG_STRONGLY_ENCRYPTED | FLAG_MASKED_HEADERS) != 0
@@ -191,7 +199,11 @@ fn check_readable(entry: &CDR, record: &Record, file: &File) -> Result<(), ZipFa
         Compression::Stored | Compression::Deflate => Ok(()),
         other => {
             let method = format!("{other:?}").to_lowercase();
-            Err(ArchiveRefusal::Compression { entry: shown(), method }.into())
+            Err(ArchiveRefusal::Compression {
+                entry: shown(),
+                method,
+            }
+            .into())
         }
     }
 }
@@ -201,11 +213,16 @@ fn refuse_directory(error: ZipError, file: &File, limits: &ArchiveLimits) -> Zip
         ZipError::UpstreamReadError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             ArchiveRefusal::Damaged("its directory ends too early".to_owned()).into()
         }
-        ZipError::UpstreamReadError(error) if error.get_ref().is_some_and(|inner| inner.is::<OverBudget>()) => {
+        ZipError::UpstreamReadError(error)
+            if error.get_ref().is_some_and(|inner| inner.is::<OverBudget>()) =>
+        {
             ArchiveRefusal::Damaged("its directory is larger than it says".to_owned()).into()
         }
         ZipError::UpstreamReadError(error) if error.get_ref().is_none() => error.into(),
-        ZipError::NumFilesAboveMax(_) => ArchiveRefusal::TooManyEntries { limit: limits.entries }.into(),
+        ZipError::NumFilesAboveMax(_) => ArchiveRefusal::TooManyEntries {
+            limit: limits.entries,
+        }
+        .into(),
         ZipError::UnableToLocateEOCDR => match begins_like_a_zip(file) {
             Ok(true) => ArchiveRefusal::Truncated.into(),
             Ok(false) => ArchiveRefusal::NotAZip.into(),
@@ -231,9 +248,11 @@ fn begins_like_a_zip(file: &File) -> io::Result<bool> {
 fn refuse_entry(error: ZipError, path: &str) -> ZipFailure {
     match error {
         ZipError::UpstreamReadError(error) => refuse_data(error, path),
-        ZipError::UncompressedSizeAboveMax(limit) => {
-            ArchiveRefusal::UnpackedTooLarge { entry: path.to_owned(), limit }.into()
+        ZipError::UncompressedSizeAboveMax(limit) => ArchiveRefusal::UnpackedTooLarge {
+            entry: path.to_owned(),
+            limit,
         }
+        .into(),
         other => damaged(path, &other),
     }
 }
@@ -244,15 +263,21 @@ fn refuse_data(error: io::Error, path: &str) -> ZipFailure {
         return error.into();
     }
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        Some(ZipError::UncompressedSizeAboveMax(limit)) => {
-            ArchiveRefusal::UnpackedTooLarge { entry: path.to_owned(), limit: *limit }.into()
+        Some(ZipError::UncompressedSizeAboveMax(limit)) => ArchiveRefusal::UnpackedTooLarge {
+            entry: path.to_owned(),
+            limit: *limit,
         }
+        .into(),
         _ => damaged(path, &error),
     }
 }
 
 fn damaged(path: &str, reason: &dyn std::error::Error) -> ZipFailure {
-    ArchiveRefusal::DamagedEntry { entry: path.to_owned(), reason: reason.to_string() }.into()
+    ArchiveRefusal::DamagedEntry {
+        entry: path.to_owned(),
+        reason: reason.to_string(),
+    }
+    .into()
 }
 
 /// A directory that goes on beyond what was declared.
@@ -271,7 +296,13 @@ impl Budgeted {
     fn new(file: File, budget: u64) -> (Self, Arc<AtomicU64>) {
         let left = Arc::new(AtomicU64::new(budget));
         let file = AllowStdIo::new(BufReader::with_capacity(32 << 10, file));
-        (Self { file, left: Arc::clone(&left) }, left)
+        (
+            Self {
+                file,
+                left: Arc::clone(&left),
+            },
+            left,
+        )
     }
 
     fn spend(&self, bytes: usize) -> io::Result<()> {
@@ -311,7 +342,11 @@ impl AsyncBufRead for Budgeted {
 }
 
 impl AsyncSeek for Budgeted {
-    fn poll_seek(mut self: Pin<&mut Self>, context: &mut Context<'_>, position: SeekFrom) -> Poll<io::Result<u64>> {
+    fn poll_seek(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        position: SeekFrom,
+    ) -> Poll<io::Result<u64>> {
         Pin::new(&mut self.file).poll_seek(context, position)
     }
 }

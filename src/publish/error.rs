@@ -38,7 +38,7 @@ pub enum PublishError {
         /// The version.
         version: VersionId,
         /// What was thrown.
-        error: FunctionError,
+        error: Box<FunctionError>,
     },
     /// No runner could be started to import it. The version is kept and not active.
     #[error("no runner could be started to import the package: {0}")]
@@ -86,6 +86,7 @@ impl From<ActivateError> for PublishError {
 }
 
 fn routes(conflicts: &[RouteConflict]) -> String {
-    let sentence = |conflict: &RouteConflict| format!("the route {} belongs to job {}", conflict.route, conflict.job);
+    let sentence =
+        |conflict: &RouteConflict| format!("the route {} belongs to job {}", conflict.route, conflict.job);
     conflicts.iter().map(sentence).collect::<Vec<_>>().join("; ")
 }

@@ -60,7 +60,11 @@ impl Package {
         let json: Value = match serde_json::from_slice(without_mark(&inspection.package_json)) {
             Ok(json) => json,
             // Says what is wrong in the same words as everywhere.
-            Err(_) => return Err(Manifest::parse(&inspection.package_json).err().unwrap_or_else(not_json)),
+            Err(_) => {
+                return Err(Manifest::parse(&inspection.package_json)
+                    .err()
+                    .unwrap_or_else(not_json));
+            }
         };
         let mut faults = Vec::new();
         find_nul(&json, &mut String::new(), &mut faults);
@@ -73,7 +77,11 @@ impl Package {
             && !refused.iter().any(|problem| problem.pointer == "/main")
             && !inspection.contains(main.strip_prefix("./").unwrap_or(main))
         {
-            faults.push(fault("/main", ProblemCode::Missing, format!("{main} is not in the archive")));
+            faults.push(fault(
+                "/main",
+                ProblemCode::Missing,
+                format!("{main} is not in the archive"),
+            ));
         }
         match checked {
             Some(checked) if faults.is_empty() => Ok(Self {
@@ -83,14 +91,20 @@ impl Package {
                 triggers: checked.manifest.triggers.iter().map(PackageTrigger::of).collect(),
                 warnings: checked.warnings.into_iter().map(warning).collect(),
             }),
-            _ => Err(ManifestErrors { problems: refused.into_iter().chain(faults).collect() }),
+            _ => Err(ManifestErrors {
+                problems: refused.into_iter().chain(faults).collect(),
+            }),
         }
     }
 
     /// The keys of its routes.
     #[must_use]
     pub fn route_keys(&self) -> Vec<&str> {
-        self.triggers.iter().filter_map(|trigger| trigger.route.as_ref()).map(|route| route.key.as_str()).collect()
+        self.triggers
+            .iter()
+            .filter_map(|trigger| trigger.route.as_ref())
+            .map(|route| route.key.as_str())
+            .collect()
     }
 
     pub(super) fn new_triggers(&self) -> Vec<NewTrigger> {
@@ -136,10 +150,15 @@ impl PackageRoute {
         if path.starts_with('^') {
             return None;
         }
-        let Some(hostname) = &self.hostname else { return Some(format!("{gateway}{path}")) };
+        let Some(hostname) = &self.hostname else {
+            return Some(format!("{gateway}{path}"));
+        };
         let (scheme, authority) = gateway.split_once("://").unwrap_or(("http", gateway));
         // Behind the last colon, unless that is within an IPv6 address.
-        let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+        let port = authority
+            .rsplit_once(':')
+            .map(|(_, port)| port)
+            .filter(|port| !port.contains(']'));
         let port = port.map_or_else(String::new, |port| format!(":{port}"));
         Some(format!("{scheme}://{hostname}{port}{path}"))
     }
@@ -150,11 +169,22 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
 }
 
 fn not_json() -> ManifestErrors {
-    ManifestErrors { problems: vec![fault("", ProblemCode::InvalidJson, "is not valid JSON".to_owned())] }
+    ManifestErrors {
+        problems: vec![fault(
+            "",
+            ProblemCode::InvalidJson,
+            "is not valid JSON".to_owned(),
+        )],
+    }
 }
 
 fn fault(pointer: &str, code: ProblemCode, message: String) -> ManifestProblem {
-    ManifestProblem { pointer: pointer.to_owned(), code, message, severity: Severity::Error }
+    ManifestProblem {
+        pointer: pointer.to_owned(),
+        code,
+        message,
+        severity: Severity::Error,
+    }
 }
 
 /// Postgres keeps no NUL characters in JSON, and none of them means anything in a package.json.
@@ -184,7 +214,11 @@ fn find_nul(value: &Value, pointer: &mut String, faults: &mut Vec<ManifestProble
 
 fn report_nul(text: &str, pointer: &str, faults: &mut Vec<ManifestProblem>) {
     if text.contains('\0') {
-        faults.push(fault(pointer, ProblemCode::InvalidValue, "must not contain NUL characters".to_owned()));
+        faults.push(fault(
+            pointer,
+            ProblemCode::InvalidValue,
+            "must not contain NUL characters".to_owned(),
+        ));
     }
 }
 
@@ -193,7 +227,11 @@ fn warning(problem: ManifestProblem) -> Warning {
         Ok(Value::String(code)) => code,
         _ => "manifest".to_owned(),
     };
-    Warning { pointer: problem.pointer, code, message: problem.message }
+    Warning {
+        pointer: problem.pointer,
+        code,
+        message: problem.message,
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +252,11 @@ mod tests {
 
     fn pointers(package_json: &str, files: &[&str]) -> Vec<String> {
         let errors = Package::read(&inspection(package_json, files)).expect_err("should be refused");
-        errors.problems.into_iter().map(|problem| problem.pointer).collect()
+        errors
+            .problems
+            .into_iter()
+            .map(|problem| problem.pointer)
+            .collect()
     }
 
     #[test]
@@ -228,18 +270,47 @@ mod tests {
             &["index.js"],
         ))
         .unwrap();
-        assert_eq!((package.name.as_str(), package.version.as_str()), ("hello", "1.0.0"));
-        assert_eq!(package.triggers.iter().map(|trigger| trigger.kind).collect::<Vec<_>>(), ["http", "http", "schedule"]);
+        assert_eq!(
+            (package.name.as_str(), package.version.as_str()),
+            ("hello", "1.0.0")
+        );
+        assert_eq!(
+            package
+                .triggers
+                .iter()
+                .map(|trigger| trigger.kind)
+                .collect::<Vec<_>>(),
+            ["http", "http", "schedule"]
+        );
         let route = package.triggers[0].route.as_ref().unwrap();
-        assert_eq!(route.url("http://127.0.0.1:3001").unwrap(), "http://example.org:3001/users/:id");
-        assert_eq!(route.url("https://jobs.test").unwrap(), "https://example.org/users/:id");
-        assert_eq!(package.triggers[1].route.as_ref().unwrap().url("http://127.0.0.1:3001"), None);
+        assert_eq!(
+            route.url("http://127.0.0.1:3001").unwrap(),
+            "http://example.org:3001/users/:id"
+        );
+        assert_eq!(
+            route.url("https://jobs.test").unwrap(),
+            "https://example.org/users/:id"
+        );
+        assert_eq!(
+            package.triggers[1]
+                .route
+                .as_ref()
+                .unwrap()
+                .url("http://127.0.0.1:3001"),
+            None
+        );
         assert_eq!(package.route_keys().len(), 2);
     }
 
     #[test]
     fn a_missing_main_is_said_together_with_all_other_faults() {
-        assert_eq!(pointers(r#"{"name": "a", "version": "1", "main": "./index.js"}"#, &["other.js"]), ["/main"]);
+        assert_eq!(
+            pointers(
+                r#"{"name": "a", "version": "1", "main": "./index.js"}"#,
+                &["other.js"]
+            ),
+            ["/main"]
+        );
         let mut both = pointers(r#"{"name": "A B", "version": "1", "main": "./index.js"}"#, &[]);
         both.sort();
         assert_eq!(both, ["/main", "/name"]);
@@ -247,7 +318,8 @@ mod tests {
 
     #[test]
     fn nul_characters_are_found_wherever_they_hide() {
-        let package_json = r#"{"name": "a", "version": "1", "main": "./i.js", "x/y": [{"~\u0000": "\u0000"}]}"#;
+        let package_json =
+            r#"{"name": "a", "version": "1", "main": "./i.js", "x/y": [{"~\u0000": "\u0000"}]}"#;
         assert_eq!(
             pointers(package_json, &["i.js"]),
             ["/x~1y/0/~0\u{0}", "/x~1y/0/~0\u{0}"]

@@ -55,7 +55,10 @@ pub struct PublishOptions {
 
 impl Default for PublishOptions {
     fn default() -> Self {
-        Self { activate: true, force: false }
+        Self {
+            activate: true,
+            force: false,
+        }
     }
 }
 
@@ -165,7 +168,17 @@ impl Publisher {
         let slots = Semaphore::new(config.concurrency);
         let versions = PublishStore::new(database.clone());
         let tasks = TaskTracker::new();
-        Self { shared: Arc::new(Shared { config, database, versions, archives, rollout, slots, tasks }) }
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                database,
+                versions,
+                archives,
+                rollout,
+                slots,
+                tasks,
+            }),
+        }
     }
 
     /// Publishes an uploaded archive. Goes on to its end even if the caller stops waiting.
@@ -174,7 +187,8 @@ impl Publisher {
     /// [`PublishError`]; each says what was kept.
     pub async fn publish(&self, upload: Upload, options: PublishOptions) -> Result<Published, PublishError> {
         let shared = Arc::clone(&self.shared);
-        self.run(async move { shared.publish(upload, options).await }).await
+        self.run(async move { shared.publish(upload, options).await })
+            .await
     }
 
     /// Makes a version that was published before the active one. Goes on to its end even if the caller stops
@@ -190,7 +204,8 @@ impl Publisher {
         force: bool,
     ) -> Result<(), PublishError> {
         let (shared, job_name) = (Arc::clone(&self.shared), job_name.to_owned());
-        self.run(async move { shared.activate_known(job, &job_name, version, force).await }).await
+        self.run(async move { shared.activate_known(job, &job_name, version, force).await })
+            .await
     }
 
     /// Begins an upload of at most as many bytes as an archive may have.
@@ -198,7 +213,10 @@ impl Publisher {
     /// # Errors
     /// When the disk refuses.
     pub async fn upload(&self) -> std::io::Result<crate::archive::UploadWriter> {
-        self.shared.archives.upload(self.shared.config.archive.packed_bytes).await
+        self.shared
+            .archives
+            .upload(self.shared.config.archive.packed_bytes)
+            .await
     }
 
     /// Waits until everything that was begun has ended. Nothing may be begun afterwards.
@@ -212,11 +230,11 @@ impl Publisher {
         &self,
         work: impl Future<Output = Result<T, PublishError>> + Send + 'static,
     ) -> Result<T, PublishError> {
-        self.shared
-            .tasks
-            .spawn(work)
-            .await
-            .unwrap_or_else(|error| Err(PublishError::Unavailable(format!("publishing ended early: {error}"))))
+        self.shared.tasks.spawn(work).await.unwrap_or_else(|error| {
+            Err(PublishError::Unavailable(format!(
+                "publishing ended early: {error}"
+            )))
+        })
     }
 }
 
@@ -231,9 +249,15 @@ impl Shared {
         if let Some(known) = &known
             && known.archive != inspection.digest
         {
-            return Err(PublishError::VersionTaken { job: package.name, version: package.version });
+            return Err(PublishError::VersionTaken {
+                job: package.name,
+                version: package.version,
+            });
         }
-        let conflicts = self.versions.conflicts(&package.name, &package.route_keys()).await?;
+        let conflicts = self
+            .versions
+            .conflicts(&package.name, &package.route_keys())
+            .await?;
         if !conflicts.is_empty() {
             return Err(PublishError::RoutesTaken(conflicts));
         }
@@ -274,7 +298,11 @@ impl Shared {
     ) -> Result<(), PublishError> {
         let _slot = self.slot().await?;
         let _lock = self.lock(job_name).await?;
-        let known = self.versions.find_by_id(job, version).await?.ok_or(PublishError::NoSuchVersion)?;
+        let known = self
+            .versions
+            .find_by_id(job, version)
+            .await?
+            .ok_or(PublishError::NoSuchVersion)?;
         if known.active && known.import == ImportState::Succeeded {
             return Ok(());
         }
@@ -343,21 +371,39 @@ impl Shared {
 
     /// Makes a version ready, then the active one, then serves it. Returns warnings.
     async fn activate(&self, known: &KnownVersion, force: bool) -> Result<Vec<Warning>, PublishError> {
-        let prepared = self.rollout.prepare(known.job, known.version, self.config.prepare).await;
+        let prepared = self
+            .rollout
+            .prepare(known.job, known.version, self.config.prepare)
+            .await;
         let imported = prepared.is_ok();
         let warnings = match prepared {
             Ok(()) => Vec::new(),
             Err(PrepareFailure::Import(error)) => {
                 self.versions.record_import_error(known.version, &error).await?;
                 if !force {
-                    return Err(PublishError::ImportFailed { job: known.job, version: known.version, error });
+                    return Err(PublishError::ImportFailed {
+                        job: known.job,
+                        version: known.version,
+                        error,
+                    });
                 }
-                let message = format!("activated although it can not be imported: {}: {}", error.name, error.message);
-                vec![Warning { pointer: String::new(), code: "import-failed".to_owned(), message }]
+                let message = format!(
+                    "activated although it can not be imported: {}: {}",
+                    error.name, error.message
+                );
+                vec![Warning {
+                    pointer: String::new(),
+                    code: "import-failed".to_owned(),
+                    message,
+                }]
             }
             Err(failure) if force => {
                 let message = format!("activated without having been imported: {failure}");
-                vec![Warning { pointer: String::new(), code: "import-untried".to_owned(), message }]
+                vec![Warning {
+                    pointer: String::new(),
+                    code: "import-untried".to_owned(),
+                    message,
+                }]
             }
             Err(PrepareFailure::Engine(reason)) => return Err(PublishError::NoRunner(reason)),
             Err(PrepareFailure::TimedOut(after)) => {
@@ -387,7 +433,12 @@ impl Shared {
     }
 
     async fn remove_archive(&self, archive: jobber_actors::domain::ArchiveDigest) {
-        let referenced = async { self.versions.referenced(&[archive]).await.map_err(PublishError::from) };
+        let referenced = async {
+            self.versions
+                .referenced(&[archive])
+                .await
+                .map_err(PublishError::from)
+        };
         if let Err(error) = self.archives.remove_unreferenced(&[archive], referenced).await {
             tracing::warn!(%archive, %error, "an archive that nothing refers to could not be removed yet");
         }
@@ -422,7 +473,11 @@ impl Shared {
             active: known.active,
             routes: triggers().filter_map(route).collect(),
             triggers: triggers()
-                .map(|(trigger, id)| PublishedTrigger { id: *id, kind: trigger.kind, name: trigger.name.clone() })
+                .map(|(trigger, id)| PublishedTrigger {
+                    id: *id,
+                    kind: trigger.kind,
+                    name: trigger.name.clone(),
+                })
                 .collect(),
             warnings,
         })

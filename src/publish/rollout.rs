@@ -5,13 +5,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jobber_actors::domain::{JobId, VersionId};
 use jobber_actors::invocation::FunctionError;
+use jobber_actors::job::PrepareError;
+use jobber_actors::tree::TreeHandle;
 
 /// Why a version is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrepareFailure {
     /// The package's own fault: its module threw, or exports no handler.
     #[error("{}: {}", .0.name, .0.message)]
-    Import(FunctionError),
+    Import(Box<FunctionError>),
     /// No runner could be started.
     #[error("{0}")]
     Engine(String),
@@ -35,7 +37,8 @@ pub trait Rollout: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`PrepareFailure`].
-    async fn prepare(&self, job: JobId, version: VersionId, deadline: Duration) -> Result<(), PrepareFailure>;
+    async fn prepare(&self, job: JobId, version: VersionId, deadline: Duration)
+    -> Result<(), PrepareFailure>;
 
     /// Ends what was prepared and will not be served.
     fn abandon(&self, job: JobId, version: VersionId);
@@ -45,4 +48,33 @@ pub trait Rollout: Send + Sync + 'static {
     /// # Errors
     /// [`ReconcileFailure`] if that is not so within the deadline. It will be later: the catalogue is what counts.
     async fn reconcile(&self, job: JobId, deadline: Duration) -> Result<(), ReconcileFailure>;
+}
+
+#[async_trait]
+impl Rollout for TreeHandle {
+    async fn prepare(
+        &self,
+        job: JobId,
+        version: VersionId,
+        deadline: Duration,
+    ) -> Result<(), PrepareFailure> {
+        Self::prepare(self, job, version, deadline)
+            .await
+            .map_err(|error| match error {
+                PrepareError::LoadFailed(error) => PrepareFailure::Import(Box::new(error)),
+                PrepareError::Engine(reason) => PrepareFailure::Engine(reason),
+                PrepareError::TimedOut => PrepareFailure::TimedOut(deadline),
+                PrepareError::Unavailable(reason) => PrepareFailure::Unavailable(reason),
+            })
+    }
+
+    fn abandon(&self, job: JobId, version: VersionId) {
+        Self::abandon(self, job, version);
+    }
+
+    async fn reconcile(&self, job: JobId, deadline: Duration) -> Result<(), ReconcileFailure> {
+        Self::reconcile(self, job, deadline)
+            .await
+            .map_err(|error| ReconcileFailure(error.to_string()))
+    }
 }

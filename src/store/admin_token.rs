@@ -76,7 +76,11 @@ impl AdminToken {
         Self::establish(database, data, true).await
     }
 
-    async fn establish(database: &Database, data: &Path, anew: bool) -> Result<EnsuredToken, AdminTokenError> {
+    async fn establish(
+        database: &Database,
+        data: &Path,
+        anew: bool,
+    ) -> Result<EnsuredToken, AdminTokenError> {
         let file = data.join(FILE_NAME);
         let mut client = database.client().await?;
         let transaction = client.transaction().await.map_err(DatabaseError::from)?;
@@ -84,19 +88,42 @@ impl AdminToken {
             .execute("select pg_advisory_xact_lock($1)", &[&TOKEN_LOCK])
             .await
             .map_err(DatabaseError::from)?;
-        let known = transaction.query_opt(READ, &[]).await.map_err(DatabaseError::from)?;
+        let known = transaction
+            .query_opt(READ, &[])
+            .await
+            .map_err(DatabaseError::from)?;
         if let Some(row) = known.filter(|_| !anew) {
-            let guard = Self { hash: hash_of_row(row.get("hash"))? };
+            let guard = Self {
+                hash: hash_of_row(row.get("hash"))?,
+            };
             let token = read(&file)?.filter(|token| guard.admits(token.expose_secret()));
-            return Ok(EnsuredToken { guard, token, created: false, file });
+            return Ok(EnsuredToken {
+                guard,
+                token,
+                created: false,
+                file,
+            });
         }
         let token = generate();
-        let guard = Self { hash: hash(token.expose_secret()) };
-        transaction.execute(WRITE, &[&guard.hash.as_slice()]).await.map_err(DatabaseError::from)?;
+        let guard = Self {
+            hash: hash(token.expose_secret()),
+        };
+        transaction
+            .execute(WRITE, &[&guard.hash.as_slice()])
+            .await
+            .map_err(DatabaseError::from)?;
         // Written before the commit: a token whose hash is known is always in its file.
-        write(&file, &token).map_err(|error| AdminTokenError::File { path: file.clone(), error })?;
+        write(&file, &token).map_err(|error| AdminTokenError::File {
+            path: file.clone(),
+            error,
+        })?;
         transaction.commit().await.map_err(DatabaseError::from)?;
-        Ok(EnsuredToken { guard, token: Some(token), created: true, file })
+        Ok(EnsuredToken {
+            guard,
+            token: Some(token),
+            created: true,
+            file,
+        })
     }
 
     /// Whether this is the token. Takes the same time whatever was given.
@@ -123,7 +150,8 @@ fn hash(token: &str) -> [u8; 32] {
 }
 
 fn hash_of_row(hash: &[u8]) -> Result<[u8; 32], DatabaseError> {
-    let unexpected = |_| DatabaseError::Unexpected("an admin token's hash that is not of 32 bytes".to_owned());
+    let unexpected =
+        |_| DatabaseError::Unexpected("an admin token's hash that is not of 32 bytes".to_owned());
     hash.try_into().map_err(unexpected)
 }
 
@@ -131,7 +159,10 @@ fn read(file: &Path) -> Result<Option<SecretString>, AdminTokenError> {
     match fs::read_to_string(file) {
         Ok(token) => Ok(Some(SecretString::from(token.trim()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(AdminTokenError::File { path: file.to_owned(), error }),
+        Err(error) => Err(AdminTokenError::File {
+            path: file.to_owned(),
+            error,
+        }),
     }
 }
 
@@ -142,7 +173,11 @@ fn write(file: &Path, token: &SecretString) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut opened = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
     writeln!(opened, "{}", token.expose_secret())?;
     opened.sync_all()?;
     fs::rename(&temporary, file)?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jobber_actors::domain::{
-    ArchiveDigest, DesiredJob, DesiredTrigger, Environment, ImportState, JobId, JobVersion, Variable, VersionId,
+    ArchiveDigest, DesiredJob, DesiredTrigger, Environment, ImportState, JobId, JobVersion, Variable,
+    VersionId,
 };
 use jobber_actors::manifest::Manifest;
 use jobber_actors::ports::{Catalogue, CatalogueError};
@@ -54,21 +55,33 @@ impl PostgresCatalogue {
             .start()
             .await?;
         let id: Option<Uuid> = job.map(|job| *job.as_uuid());
-        let jobs = transaction.query(&transaction.prepare_cached(JOBS).await?, &[&id]).await?;
-        let variables = transaction.query(&transaction.prepare_cached(VARIABLES).await?, &[&id]).await?;
-        let active: Vec<Uuid> =
-            jobs.iter().filter_map(|row| row.get::<_, Option<Uuid>>("active_version")).collect();
-        let versions = transaction.query(&transaction.prepare_cached(VERSIONS).await?, &[&active]).await?;
+        let jobs = transaction
+            .query(&transaction.prepare_cached(JOBS).await?, &[&id])
+            .await?;
+        let variables = transaction
+            .query(&transaction.prepare_cached(VARIABLES).await?, &[&id])
+            .await?;
+        let active: Vec<Uuid> = jobs
+            .iter()
+            .filter_map(|row| row.get::<_, Option<Uuid>>("active_version"))
+            .collect();
+        let versions = transaction
+            .query(&transaction.prepare_cached(VERSIONS).await?, &[&active])
+            .await?;
         transaction.commit().await?;
 
-        let mut versions: HashMap<Uuid, Row> =
-            versions.into_iter().map(|row| (row.get::<_, Uuid>("id"), row)).collect();
+        let mut versions: HashMap<Uuid, Row> = versions
+            .into_iter()
+            .map(|row| (row.get::<_, Uuid>("id"), row))
+            .collect();
         let mut environments = environments(&variables);
         let mut desired = Vec::with_capacity(jobs.len());
         for row in jobs {
             let id: Uuid = row.get("id");
             let name: &str = row.get("name");
-            let version = row.get::<_, Option<Uuid>>("active_version").and_then(|id| versions.remove(&id));
+            let version = row
+                .get::<_, Option<Uuid>>("active_version")
+                .and_then(|id| versions.remove(&id));
             let active = match version.as_ref().map(version_of).transpose() {
                 Ok(active) => active.map(Arc::new),
                 Err(error) => {
@@ -98,7 +111,9 @@ impl PostgresCatalogue {
     async fn set_import(&self, version: VersionId, state: ImportState) -> Result<(), DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(RECORD_IMPORT).await?;
-        client.execute(&statement, &[version.as_uuid(), &import_state_name(state)]).await?;
+        client
+            .execute(&statement, &[version.as_uuid(), &import_state_name(state)])
+            .await?;
         Ok(())
     }
 }
@@ -133,9 +148,15 @@ fn environments(rows: &[Row]) -> HashMap<Uuid, Environment> {
             secret: row.get::<_, &str>("kind") == "secret",
             value: SecretString::from(row.get::<_, String>("value")),
         };
-        by_job.entry(row.get("job_id")).or_default().insert(row.get("name"), variable);
+        by_job
+            .entry(row.get("job_id"))
+            .or_default()
+            .insert(row.get("name"), variable);
     }
-    by_job.into_iter().map(|(job, variables)| (job, Environment::new(variables))).collect()
+    by_job
+        .into_iter()
+        .map(|(job, variables)| (job, Environment::new(variables)))
+        .collect()
 }
 
 fn version_of(row: &Row) -> Result<JobVersion, DatabaseError> {
@@ -155,7 +176,10 @@ fn version_of(row: &Row) -> Result<JobVersion, DatabaseError> {
         triggers: triggers
             .into_iter()
             .enumerate()
-            .map(|(index, trigger)| DesiredTrigger { id: trigger.into(), index })
+            .map(|(index, trigger)| DesiredTrigger {
+                id: trigger.into(),
+                index,
+            })
             .collect(),
         import: import_state_of(row.get("import_state"))?,
     })

@@ -73,7 +73,9 @@ impl Database {
         };
         pooled.options(options);
         let recycling_method = RecyclingMethod::Fast;
-        let connect = ConnectOn { runtime: Handle::current() };
+        let connect = ConnectOn {
+            runtime: Handle::current(),
+        };
         let manager = Manager::from_connect(pooled, connect, ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(config.pool_size)
@@ -122,7 +124,9 @@ impl Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("pool", &self.pool.status()).finish_non_exhaustive()
+        f.debug_struct("Database")
+            .field("pool", &self.pool.status())
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,7 +148,10 @@ struct ConnectOn {
 }
 
 impl Connect for ConnectOn {
-    #[expect(clippy::disallowed_methods, reason = "the pool owns the returned handle and aborts it with its connection")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the pool owns the returned handle and aborts it with its connection"
+    )]
     fn connect(
         &self,
         config: &Config,
@@ -160,7 +167,9 @@ impl Connect for ConnectOn {
                 });
                 Ok((client, driver))
             });
-            connecting.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+            connecting
+                .await
+                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         }
         .boxed()
     }

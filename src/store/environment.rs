@@ -68,7 +68,12 @@ impl EnvironmentStore {
                 _ => VariableKind::Secret,
             };
             let value = (kind == VariableKind::Text).then(|| row.get("value"));
-            StoredVariable { name: row.get("name"), kind, value, updated: row.get("updated_at") }
+            StoredVariable {
+                name: row.get("name"),
+                kind,
+                value,
+                updated: row.get("updated_at"),
+            }
         };
         Ok(rows.into_iter().map(variable).collect())
     }
@@ -90,7 +95,9 @@ impl EnvironmentStore {
             VariableKind::Text => "text",
             VariableKind::Secret => "secret",
         };
-        let set = client.execute(&statement, &[job.as_uuid(), &name, &kind, &value.expose_secret()]).await;
+        let set = client
+            .execute(&statement, &[job.as_uuid(), &name, &kind, &value.expose_secret()])
+            .await;
         match set {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) => Ok(false),

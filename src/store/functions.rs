@@ -80,7 +80,10 @@ pub struct FunctionStoreLimits {
 
 impl Default for FunctionStoreLimits {
     fn default() -> Self {
-        Self { keys: 100_000, bytes: 64 << 20 }
+        Self {
+            keys: 100_000,
+            bytes: 64 << 20,
+        }
     }
 }
 
@@ -106,7 +109,9 @@ impl PostgresFunctionStore {
     pub async fn purge_expired(&self, limit: u32) -> Result<u64, DatabaseError> {
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
-        let locked = transaction.query_one("select pg_try_advisory_xact_lock($1)", &[&PURGE_LOCK]).await?;
+        let locked = transaction
+            .query_one("select pg_try_advisory_xact_lock($1)", &[&PURGE_LOCK])
+            .await?;
         if !locked.get::<_, bool>(0) {
             return Ok(0);
         }
@@ -120,16 +125,29 @@ impl PostgresFunctionStore {
     }
 
     /// Refuses what would take the job over its limits. What does not grow is never refused.
-    async fn check_room(&self, client: &Client, job: JobId, key: &str, value: usize) -> Result<(), StoreError> {
+    async fn check_room(
+        &self,
+        client: &Client,
+        job: JobId,
+        key: &str,
+        value: usize,
+    ) -> Result<(), StoreError> {
         let statement = client.prepare_cached(USAGE).await.map_err(failed)?;
-        let usage = client.query_one(&statement, &[job.as_uuid(), &key]).await.map_err(failed)?;
+        let usage = client
+            .query_one(&statement, &[job.as_uuid(), &key])
+            .await
+            .map_err(failed)?;
         let present: Option<i32> = usage.get("present");
         let count = |column: &str| u64::try_from(usage.get::<_, i64>(column)).unwrap_or_default();
         let wanted = (key.len() + value) as u64;
         let freed = present.map_or(0, |bytes| u64::try_from(bytes).unwrap_or_default());
         let too_many_keys = present.is_none() && count("keys") >= self.limits.keys;
         let too_many_bytes = wanted > freed && count("bytes") + wanted - freed > self.limits.bytes;
-        if too_many_keys || too_many_bytes { Err(StoreError::Full) } else { Ok(()) }
+        if too_many_keys || too_many_bytes {
+            Err(StoreError::Full)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -139,11 +157,20 @@ impl FunctionStore for PostgresFunctionStore {
         check_key(key)?;
         let client = self.client().await?;
         let statement = client.prepare_cached(GET).await.map_err(failed)?;
-        let row = client.query_opt(&statement, &[job.as_uuid(), &key]).await.map_err(failed)?;
+        let row = client
+            .query_opt(&statement, &[job.as_uuid(), &key])
+            .await
+            .map_err(failed)?;
         Ok(row.as_ref().map(item_of))
     }
 
-    async fn set(&self, job: JobId, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Item, StoreError> {
+    async fn set(
+        &self,
+        job: JobId,
+        key: &str,
+        value: Bytes,
+        ttl: Option<Duration>,
+    ) -> Result<Item, StoreError> {
         check_key(key)?;
         check_value(&value)?;
         let expiry = expiry(ttl)?;
@@ -161,24 +188,35 @@ impl FunctionStore for PostgresFunctionStore {
         check_key(key)?;
         let client = self.client().await?;
         let statement = client.prepare_cached(DELETE).await.map_err(failed)?;
-        let row = client.query_opt(&statement, &[job.as_uuid(), &key]).await.map_err(failed)?;
+        let row = client
+            .query_opt(&statement, &[job.as_uuid(), &key])
+            .await
+            .map_err(failed)?;
         Ok(row.is_some_and(|row| row.get("present")))
     }
 
-    async fn increment(&self, job: JobId, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StoreError> {
+    async fn increment(
+        &self,
+        job: JobId,
+        key: &str,
+        by: i64,
+        ttl: Option<Duration>,
+    ) -> Result<i64, StoreError> {
         const LONGEST_NUMBER: usize = 20;
         check_key(key)?;
         let expiry = expiry(ttl)?;
         let client = self.client().await?;
         self.check_room(&client, job, key, LONGEST_NUMBER).await?;
         let statement = client.prepare_cached(INCREMENT).await.map_err(failed)?;
-        let incremented = client.query_one(&statement, &[job.as_uuid(), &key, &by, &expiry]).await;
+        let incremented = client
+            .query_one(&statement, &[job.as_uuid(), &key, &by, &expiry])
+            .await;
         match incremented {
             Ok(row) => Ok(row.get("number")),
             Err(error) if error.code() == Some(&SqlState::NOT_NULL_VIOLATION) => Err(StoreError::NotANumber),
-            Err(error) if error.code() == Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE) => {
-                Err(StoreError::BadRequest("the number does not fit into 64 bits".to_owned()))
-            }
+            Err(error) if error.code() == Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE) => Err(
+                StoreError::BadRequest("the number does not fit into 64 bits".to_owned()),
+            ),
             Err(error) => Err(failed(error)),
         }
     }
@@ -204,7 +242,9 @@ impl FunctionStore for PostgresFunctionStore {
             }
             Some(expected) => {
                 let statement = client.prepare_cached(SWAP).await.map_err(failed)?;
-                client.execute(&statement, &[job, &key, &value, &expiry, &expected.as_ref()]).await
+                client
+                    .execute(&statement, &[job, &key, &value, &expiry, &expected.as_ref()])
+                    .await
             }
         };
         Ok(swapped.map_err(failed)? > 0)
@@ -220,7 +260,9 @@ impl FunctionStore for PostgresFunctionStore {
         check_text(prefix)?;
         check_text(after.unwrap_or_default())?;
         if limit == 0 || limit > MAX_LIST {
-            return Err(StoreError::BadRequest(format!("the limit must be 1 to {MAX_LIST}")));
+            return Err(StoreError::BadRequest(format!(
+                "the limit must be 1 to {MAX_LIST}"
+            )));
         }
         let client = self.client().await?;
         let statement = client.prepare_cached(LIST).await.map_err(failed)?;
@@ -266,7 +308,9 @@ fn check_key(key: &str) -> Result<(), StoreError> {
 
 fn check_text(text: &str) -> Result<(), StoreError> {
     if text.len() > MAX_KEY_BYTES {
-        return Err(StoreError::BadRequest(format!("a key has at most {MAX_KEY_BYTES} bytes")));
+        return Err(StoreError::BadRequest(format!(
+            "a key has at most {MAX_KEY_BYTES} bytes"
+        )));
     }
     if text.contains('\0') {
         return Err(StoreError::BadRequest("a key can not contain NUL".to_owned()));
@@ -275,7 +319,11 @@ fn check_text(text: &str) -> Result<(), StoreError> {
 }
 
 fn check_value(value: &Bytes) -> Result<(), StoreError> {
-    if value.len() > MAX_VALUE_BYTES { Err(StoreError::TooLarge(value.len())) } else { Ok(()) }
+    if value.len() > MAX_VALUE_BYTES {
+        Err(StoreError::TooLarge(value.len()))
+    } else {
+        Ok(())
+    }
 }
 
 fn expiry(ttl: Option<Duration>) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -283,10 +331,16 @@ fn expiry(ttl: Option<Duration>) -> Result<Option<DateTime<Utc>>, StoreError> {
     const LONGEST: Duration = Duration::from_secs(1_000 * 366 * 86_400);
     let Some(ttl) = ttl else { return Ok(None) };
     if ttl.is_zero() || ttl > LONGEST {
-        return Err(StoreError::BadRequest("the time to live is out of range".to_owned()));
+        return Err(StoreError::BadRequest(
+            "the time to live is out of range".to_owned(),
+        ));
     }
-    let delta = TimeDelta::from_std(ttl).ok().and_then(|delta| Utc::now().checked_add_signed(delta));
-    delta.map(Some).ok_or_else(|| StoreError::BadRequest("the time to live is out of range".to_owned()))
+    let delta = TimeDelta::from_std(ttl)
+        .ok()
+        .and_then(|delta| Utc::now().checked_add_signed(delta));
+    delta
+        .map(Some)
+        .ok_or_else(|| StoreError::BadRequest("the time to live is out of range".to_owned()))
 }
 
 /// The first text after all that begin with `prefix`, in the order of bytes; `None` if there is none.

@@ -251,7 +251,9 @@ impl JobStore {
             }
         }
         let enabled = patch.status.map(|status| status == JobStatus::Enabled);
-        let updated = transaction.execute(UPDATE, &[job.as_uuid(), &enabled, &patch.description]).await;
+        let updated = transaction
+            .execute(UPDATE, &[job.as_uuid(), &enabled, &patch.description])
+            .await;
         if updated.map_err(DatabaseError::from)? == 0 {
             return Err(ActivateError::Gone);
         }
@@ -271,7 +273,9 @@ impl JobStore {
         let mut attempt = 1;
         loop {
             match self.try_remove(job).await {
-                Err(error) if error.sql_state() == Some(&SqlState::T_R_DEADLOCK_DETECTED) && attempt < ATTEMPTS => {
+                Err(error)
+                    if error.sql_state() == Some(&SqlState::T_R_DEADLOCK_DETECTED) && attempt < ATTEMPTS =>
+                {
                     attempt += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -305,7 +309,11 @@ fn job_of(row: &Row) -> JobSummary {
         id: row.get::<_, Uuid>("id").into(),
         name: row.get("name"),
         description: row.get("description"),
-        status: if row.get("enabled") { JobStatus::Enabled } else { JobStatus::Disabled },
+        status: if row.get("enabled") {
+            JobStatus::Enabled
+        } else {
+            JobStatus::Disabled
+        },
         job_version_id: row.get::<_, Option<Uuid>>("active_version").map(VersionId::from),
         version: row.get("version"),
         links: row.get("links"),
@@ -332,16 +340,22 @@ fn version_of(row: &Row) -> VersionSummary {
 
 fn manifest_of(row: &Row) -> Result<Manifest, DatabaseError> {
     let checked = Manifest::check(&row.get("manifest"));
-    Ok(checked.map_err(|errors| DatabaseError::Unexpected(errors.to_string()))?.manifest)
+    Ok(checked
+        .map_err(|errors| DatabaseError::Unexpected(errors.to_string()))?
+        .manifest)
 }
 
 /// A part of a manifest with the ids that belong to it.
 fn with_ids(part: &impl Serialize, job: JobId, row: &Row) -> Result<Value, DatabaseError> {
-    let mut value = serde_json::to_value(part).map_err(|error| DatabaseError::Unexpected(error.to_string()))?;
+    let mut value =
+        serde_json::to_value(part).map_err(|error| DatabaseError::Unexpected(error.to_string()))?;
     if let Some(object) = value.as_object_mut() {
         object.insert("id".to_owned(), row.get::<_, Uuid>("id").to_string().into());
         object.insert("jobId".to_owned(), job.to_string().into());
-        object.insert("versionId".to_owned(), row.get::<_, Uuid>("version_id").to_string().into());
+        object.insert(
+            "versionId".to_owned(),
+            row.get::<_, Uuid>("version_id").to_string().into(),
+        );
         object.insert("version".to_owned(), row.get::<_, String>("version").into());
     }
     Ok(value)

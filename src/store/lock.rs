@@ -37,12 +37,20 @@ impl JobLock {
         let (session, connection) = database.dedicated().await?;
         let driver = tasks.spawn(async move {
             if let Err(error) = connection.await {
-                tracing::warn!(error = describe(&error), "the database connection of a publish lock ended");
+                tracing::warn!(
+                    error = describe(&error),
+                    "the database connection of a publish lock ended"
+                );
             }
         });
-        let lock = Self { session, driver: driver.abort_handle() };
+        let lock = Self {
+            session,
+            driver: driver.abort_handle(),
+        };
         let limit = format!("{}ms", wait.as_millis());
-        lock.session.execute("select set_config('lock_timeout', $1, false)", &[&limit]).await?;
+        lock.session
+            .execute("select set_config('lock_timeout', $1, false)", &[&limit])
+            .await?;
         match lock.session.execute(LOCK, &[&JOB_LOCKS, &job_name]).await {
             Ok(_) => Ok(Some(lock)),
             Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(None),

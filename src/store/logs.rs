@@ -113,11 +113,15 @@ impl PostgresLogStore {
     pub async fn read(&self, job: JobId, query: LogQuery) -> Result<LogPage, DatabaseError> {
         let client = self.database.client().await?;
         let forward = query.after.is_some();
-        let statement = client.prepare_cached(if forward { OLDEST_FIRST } else { NEWEST_FIRST }).await?;
+        let statement = client
+            .prepare_cached(if forward { OLDEST_FIRST } else { NEWEST_FIRST })
+            .await?;
         let cursor = query.after.or(query.before);
         let (time, sequence) = (cursor.map(|at| at.time), cursor.map_or(0, |at| at.sequence));
         let limit = i64::from(query.limit);
-        let rows = client.query(&statement, &[job.as_uuid(), &time, &sequence, &limit]).await?;
+        let rows = client
+            .query(&statement, &[job.as_uuid(), &time, &sequence, &limit])
+            .await?;
         let mut lines: Vec<StoredLogLine> = rows.iter().map(line_of).collect();
         if !forward {
             lines.reverse();
@@ -158,7 +162,9 @@ impl LogStore for PostgresLogStore {
         if lines.is_empty() {
             return Ok(());
         }
-        self.copy(lines).await.map_err(|error| LogError(error.to_string()))
+        self.copy(lines)
+            .await
+            .map_err(|error| LogError(error.to_string()))
     }
 }
 
@@ -192,7 +198,10 @@ impl FromStr for LogCursor {
         let (micros, sequence) = text.split_once('.').ok_or(NotACursor)?;
         let micros = micros.parse().map_err(|_| NotACursor)?;
         let time = DateTime::from_timestamp_micros(micros).ok_or(NotACursor)?;
-        Ok(Self { time, sequence: sequence.parse().map_err(|_| NotACursor)? })
+        Ok(Self {
+            time,
+            sequence: sequence.parse().map_err(|_| NotACursor)?,
+        })
     }
 }
 
@@ -205,11 +214,16 @@ impl Serialize for LogCursor {
 fn line_of(row: &Row) -> StoredLogLine {
     let time = row.get("time");
     StoredLogLine {
-        cursor: LogCursor { time, sequence: row.get("sequence") },
+        cursor: LogCursor {
+            time,
+            sequence: row.get("sequence"),
+        },
         time,
         version_id: row.get::<_, Option<Uuid>>("version_id").map(VersionId::from),
         runner_id: row.get::<_, Option<Uuid>>("runner_id").map(RunnerId::from),
-        invocation_id: row.get::<_, Option<Uuid>>("invocation_id").map(InvocationId::from),
+        invocation_id: row
+            .get::<_, Option<Uuid>>("invocation_id")
+            .map(InvocationId::from),
         stream: row.get("stream"),
         level: row.get("level"),
         message: row.get("message"),
@@ -236,16 +250,21 @@ fn level_name(level: LogLevel) -> &'static str {
 
 /// Postgres keeps no NUL in texts; one of them must not cost the whole batch.
 fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 fn clean(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(without_nul(&text).into_owned()),
         Value::Array(values) => values.into_iter().map(clean).collect(),
-        Value::Object(entries) => {
-            entries.into_iter().map(|(key, value)| (without_nul(&key).into_owned(), clean(value))).collect()
-        }
+        Value::Object(entries) => entries
+            .into_iter()
+            .map(|(key, value)| (without_nul(&key).into_owned(), clean(value)))
+            .collect(),
         other => other,
     }
 }

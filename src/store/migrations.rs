@@ -1,14 +1,12 @@
 //! Bringing the schema up to date.
 
-use std::time::Duration;
+use futures_util::future;
 
 use super::database::Database;
-use super::error::DatabaseError;
+use super::error::{DatabaseError, describe};
 
 /// Held while migrations run, so that servers that start together take turns. Any number that nobody else uses.
 const MIGRATION_LOCK: i64 = 0x006a_6f62_6265_7231;
-/// Longest wait for the connection to be closed afterwards.
-const CLOSE: Duration = Duration::from_secs(5);
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -41,21 +39,13 @@ pub async fn migrate(database: &Database) -> Result<usize, MigrationError> {
         // The lock ends with the session: `client` is dropped here.
         Ok(report.applied_migrations().len())
     };
-    let mut connection = std::pin::pin!(connection);
-    let mut work = std::pin::pin!(work);
-    let applied = loop {
-        tokio::select! {
-            biased;
-            applied = &mut work => break applied,
-            ended = &mut connection => match ended {
-                // The client's next statement tells it that the connection is gone.
-                Ok(()) => break work.await,
-                Err(error) => break Err(DatabaseError::from(error).into()),
-            },
-        }
-    };
-    if tokio::time::timeout(CLOSE, connection).await.is_err() {
-        tracing::warn!("the migrations' database connection did not close in time");
+    // The connection ends once `work` has dropped the client, or takes the client's statements with it.
+    let (applied, closed) = future::join(work, connection).await;
+    if let Err(error) = closed {
+        tracing::warn!(
+            error = describe(&error),
+            "the migrations' database connection broke"
+        );
     }
     applied
 }

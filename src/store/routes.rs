@@ -4,8 +4,8 @@
 //! version, so that a conflict is found by comparing texts. What counts is the active version of every enabled job:
 //! a disabled job's routes may be taken, and are looked at again when it is enabled.
 
-use jobber_actors::domain::{JobId, VersionId};
 use deadpool_postgres::GenericClient;
+use jobber_actors::domain::{JobId, VersionId};
 use tokio_postgres::Row;
 
 use super::error::DatabaseError;
@@ -48,7 +48,8 @@ pub struct RouteConflict {
 
 /// All conflicts in one sentence each.
 pub(super) fn describe(conflicts: &[RouteConflict]) -> String {
-    let sentence = |conflict: &RouteConflict| format!("the route {} belongs to job {}", conflict.route, conflict.job);
+    let sentence =
+        |conflict: &RouteConflict| format!("the route {} belongs to job {}", conflict.route, conflict.job);
     conflicts.iter().map(sentence).collect::<Vec<_>>().join("; ")
 }
 
@@ -64,7 +65,12 @@ pub(super) async fn conflicts(
     job_name: &str,
     routes: &[&str],
 ) -> Result<Vec<RouteConflict>, DatabaseError> {
-    Ok(client.query(OF_PACKAGE, &[&job_name, &routes]).await?.iter().map(conflict_of).collect())
+    Ok(client
+        .query(OF_PACKAGE, &[&job_name, &routes])
+        .await?
+        .iter()
+        .map(conflict_of)
+        .collect())
 }
 
 /// What a version's routes meet; `None` if there is no such version.
@@ -85,9 +91,17 @@ pub(super) async fn conflicts_of_job(
     client: &impl GenericClient,
     job: JobId,
 ) -> Result<Vec<RouteConflict>, DatabaseError> {
-    Ok(client.query(OF_JOB, &[job.as_uuid()]).await?.iter().map(conflict_of).collect())
+    Ok(client
+        .query(OF_JOB, &[job.as_uuid()])
+        .await?
+        .iter()
+        .map(conflict_of)
+        .collect())
 }
 
 fn conflict_of(row: &Row) -> RouteConflict {
-    RouteConflict { route: row.get("route"), job: row.get("job") }
+    RouteConflict {
+        route: row.get("route"),
+        job: row.get("job"),
+    }
 }

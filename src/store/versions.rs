@@ -163,17 +163,31 @@ impl PublishStore {
     pub async fn find(&self, job: &str, version: &str) -> Result<Option<KnownVersion>, DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(FIND).await?;
-        client.query_opt(&statement, &[&job, &version]).await?.as_ref().map(known_of).transpose()
+        client
+            .query_opt(&statement, &[&job, &version])
+            .await?
+            .as_ref()
+            .map(known_of)
+            .transpose()
     }
 
     /// The version of this id, if it is one of the job's.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn find_by_id(&self, job: JobId, version: VersionId) -> Result<Option<KnownVersion>, DatabaseError> {
+    pub async fn find_by_id(
+        &self,
+        job: JobId,
+        version: VersionId,
+    ) -> Result<Option<KnownVersion>, DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(FIND_BY_ID).await?;
-        client.query_opt(&statement, &[job.as_uuid(), version.as_uuid()]).await?.as_ref().map(known_of).transpose()
+        client
+            .query_opt(&statement, &[job.as_uuid(), version.as_uuid()])
+            .await?
+            .as_ref()
+            .map(known_of)
+            .transpose()
     }
 
     /// Inserts a version with its action and triggers, and its job if it is the first, in one transaction. It is
@@ -184,7 +198,9 @@ impl PublishStore {
     pub async fn insert(&self, new: &NewVersion<'_>) -> Result<Inserted, DatabaseError> {
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
-        transaction.execute(INSERT_JOB, &[JobId::generate().as_uuid(), &new.job_name]).await?;
+        transaction
+            .execute(INSERT_JOB, &[JobId::generate().as_uuid(), &new.job_name])
+            .await?;
         let job = transaction.query_one(LOCK_JOB, &[&new.job_name]).await?;
         let (job, enabled): (Uuid, bool) = (job.get("id"), job.get("enabled"));
         let (version, action) = (VersionId::generate(), ActionId::generate());
@@ -203,17 +219,29 @@ impl PublishStore {
                 ],
             )
             .await?;
-        transaction.execute(INSERT_ACTION, &[action.as_uuid(), version.as_uuid()]).await?;
+        transaction
+            .execute(INSERT_ACTION, &[action.as_uuid(), version.as_uuid()])
+            .await?;
         let triggers = insert_triggers(&transaction, job, version, &new.triggers).await?;
         transaction.commit().await?;
-        Ok(Inserted { job: job.into(), enabled, version, action, triggers })
+        Ok(Inserted {
+            job: job.into(),
+            enabled,
+            version,
+            action,
+            triggers,
+        })
     }
 
     /// Records that a version could not be imported, and why.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn record_import_error(&self, version: VersionId, error: &FunctionError) -> Result<(), DatabaseError> {
+    pub async fn record_import_error(
+        &self,
+        version: VersionId,
+        error: &FunctionError,
+    ) -> Result<(), DatabaseError> {
         let text = |text: &str| Value::String(text.replace('\0', "\u{fffd}"));
         let error = serde_json::json!({
             "name": text(&error.name), "message": text(&error.message), "stack": text(&error.stack),
@@ -229,7 +257,11 @@ impl PublishStore {
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn conflicts(&self, job_name: &str, routes: &[&str]) -> Result<Vec<RouteConflict>, DatabaseError> {
+    pub async fn conflicts(
+        &self,
+        job_name: &str,
+        routes: &[&str],
+    ) -> Result<Vec<RouteConflict>, DatabaseError> {
         let client = self.database.client().await?;
         routes::conflicts(&client, job_name, routes).await
     }
@@ -239,20 +271,32 @@ impl PublishStore {
     ///
     /// # Errors
     /// [`ActivateError`]; then the version that was active still is.
-    pub async fn activate(&self, job: JobId, version: VersionId, imported: bool) -> Result<(), ActivateError> {
+    pub async fn activate(
+        &self,
+        job: JobId,
+        version: VersionId,
+        imported: bool,
+    ) -> Result<(), ActivateError> {
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await.map_err(DatabaseError::from)?;
         routes::lock(&transaction).await?;
-        let conflicts = routes::conflicts_of_version(&transaction, version).await?.ok_or(ActivateError::Gone)?;
+        let conflicts = routes::conflicts_of_version(&transaction, version)
+            .await?
+            .ok_or(ActivateError::Gone)?;
         if !conflicts.is_empty() {
             return Err(ActivateError::Conflict(conflicts));
         }
-        let activated = transaction.execute(ACTIVATE, &[job.as_uuid(), version.as_uuid()]).await;
+        let activated = transaction
+            .execute(ACTIVATE, &[job.as_uuid(), version.as_uuid()])
+            .await;
         if activated.map_err(DatabaseError::from)? == 0 {
             return Err(ActivateError::Gone);
         }
         if imported {
-            transaction.execute(RECORD_IMPORT, &[version.as_uuid()]).await.map_err(DatabaseError::from)?;
+            transaction
+                .execute(RECORD_IMPORT, &[version.as_uuid()])
+                .await
+                .map_err(DatabaseError::from)?;
         }
         transaction.commit().await.map_err(DatabaseError::from)?;
         Ok(())
@@ -265,7 +309,10 @@ impl PublishStore {
     pub async fn remove_inactive(&self, version: VersionId) -> Result<(), DatabaseError> {
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
-        if let Some(row) = transaction.query_opt(REMOVE_INACTIVE, &[version.as_uuid()]).await? {
+        if let Some(row) = transaction
+            .query_opt(REMOVE_INACTIVE, &[version.as_uuid()])
+            .await?
+        {
             let job: Uuid = row.get("job_id");
             transaction.execute(REMOVE_UNUSED_TRIGGERS, &[&job]).await?;
             transaction.execute(REMOVE_EMPTY_JOB, &[&job]).await?;
@@ -278,10 +325,16 @@ impl PublishStore {
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn referenced(&self, archives: &[ArchiveDigest]) -> Result<HashSet<ArchiveDigest>, DatabaseError> {
+    pub async fn referenced(
+        &self,
+        archives: &[ArchiveDigest],
+    ) -> Result<HashSet<ArchiveDigest>, DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(REFERENCED).await?;
-        let digests: Vec<&[u8]> = archives.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+        let digests: Vec<&[u8]> = archives
+            .iter()
+            .map(|digest| digest.as_bytes().as_slice())
+            .collect();
         let rows = client.query(&statement, &[&digests]).await?;
         rows.iter().map(|row| digest_of(row.get("archive"))).collect()
     }
@@ -297,10 +350,18 @@ async fn insert_triggers(
     for (position, trigger) in (0_i32..).zip(triggers) {
         let id = TriggerId::generate();
         let row = transaction
-            .query_one(INSERT_TRIGGER, &[id.as_uuid(), &job, &trigger.key, &trigger.kind, &trigger.name])
+            .query_one(
+                INSERT_TRIGGER,
+                &[id.as_uuid(), &job, &trigger.key, &trigger.kind, &trigger.name],
+            )
             .await?;
         let id: Uuid = row.get("id");
-        transaction.execute(INSERT_VERSION_TRIGGER, &[version.as_uuid(), &id, &position, &trigger.route]).await?;
+        transaction
+            .execute(
+                INSERT_VERSION_TRIGGER,
+                &[version.as_uuid(), &id, &position, &trigger.route],
+            )
+            .await?;
         ids.push(id.into());
     }
     Ok(ids)
@@ -315,6 +376,10 @@ fn known_of(row: &Row) -> Result<KnownVersion, DatabaseError> {
         import: import_state_of(row.get("import_state"))?,
         active: row.get("active"),
         enabled: row.get("enabled"),
-        triggers: row.get::<_, Vec<Uuid>>("triggers").into_iter().map(TriggerId::from).collect(),
+        triggers: row
+            .get::<_, Vec<Uuid>>("triggers")
+            .into_iter()
+            .map(TriggerId::from)
+            .collect(),
     })
 }

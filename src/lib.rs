@@ -1,4 +1,5 @@
 //! Jobber.
 
 pub mod child;
+pub mod engine;
 pub mod postgres;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 use jobber_actors::domain::RunnerId;
-use jobber_actors::manifest::VolumeMode;
+use jobber_actors::manifest::{ByteSize, MountMode, VolumeMount};
 use jobber_actors::ports::{EngineError, RunnerSpec};
 
 use super::config::{DockerArgumentKind, DockerEngineConfig};
@@ -99,7 +99,7 @@ fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
 }
 
 fn memory(config: &DockerEngineConfig, spec: &RunnerSpec) -> u64 {
-    let asked = spec.docker.memory_limit.map(u64::from);
+    let asked = spec.docker.memory_limit.map(ByteSize::bytes);
     let own = asked.filter(|_| allowed(config, spec, DockerArgumentKind::MemoryLimit, asked.is_none()));
     own.or(spec.resources.memory).unwrap_or(config.memory)
 }
@@ -123,12 +123,12 @@ fn mounts(config: &DockerEngineConfig, spec: &RunnerSpec) -> Vec<Mount> {
     if !allowed(config, spec, DockerArgumentKind::Volumes, spec.docker.volumes.is_empty()) {
         return Vec::new();
     }
-    let mount = |volume: &jobber_actors::manifest::Volume| Mount {
+    let mount = |volume: &VolumeMount| Mount {
         // As `docker run -v` has it: a path is a folder of the host, a name is a volume.
         typ: Some(if volume.source.starts_with('/') { MountType::BIND } else { MountType::VOLUME }),
         source: Some(volume.source.clone()),
         target: Some(volume.target.clone()),
-        read_only: Some(volume.mode == VolumeMode::ReadOnly),
+        read_only: Some(volume.mode == MountMode::Ro),
         ..Mount::default()
     };
     spec.docker.volumes.iter().map(mount).collect()

@@ -1,5 +1,6 @@
 //! Jobber.
 
 pub mod child;
+pub mod config;
 pub mod engine;
 pub mod postgres;

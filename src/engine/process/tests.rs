@@ -27,12 +27,20 @@ impl Stage {
         let manager = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let engine = engine(data.path(), &manager).await;
         let events = engine.events().unwrap();
-        Self { data, manager, engine, events }
+        Self {
+            data,
+            manager,
+            engine,
+            events,
+        }
     }
 
     /// The next runner that dials in, with the first frame's head.
     async fn dialled(&self) -> (TcpStream, serde_json::Value) {
-        let (mut stream, _) = timeout(BOUND, self.manager.accept()).await.expect("a runner should dial in").unwrap();
+        let (mut stream, _) = timeout(BOUND, self.manager.accept())
+            .await
+            .expect("a runner should dial in")
+            .unwrap();
         let length = stream.read_u32().await.unwrap();
         let mut frame = vec![0; length as usize];
         stream.read_exact(&mut frame).await.unwrap();
@@ -41,7 +49,10 @@ impl Stage {
     }
 
     async fn event(&mut self) -> EngineEvent {
-        timeout(BOUND, self.events.recv()).await.expect("an event should come").expect("the engine is there")
+        timeout(BOUND, self.events.recv())
+            .await
+            .expect("an event should come")
+            .expect("the engine is there")
     }
 
     async fn exit_of(&mut self, runner: RunnerId) -> RunnerExit {
@@ -57,7 +68,10 @@ impl Stage {
 async fn engine(data: &Path, manager: &TcpListener) -> ProcessEngine {
     let address = manager.local_addr().unwrap();
     let config = ProcessEngineConfig {
-        manager: ManagerAddress { host: address.ip().to_string(), port: address.port() },
+        manager: ManagerAddress {
+            host: address.ip().to_string(),
+            port: address.port(),
+        },
         data: data.to_owned(),
         programs: NodePrograms::discover(&BTreeMap::new()).await.unwrap(),
         memory: None,
@@ -82,7 +96,8 @@ fn process_of(data: &Path, runner: RunnerId) -> ProcessIdentity {
 
 /// The runner's environment as the kernel has it.
 fn environment(process: ProcessIdentity) -> String {
-    let text = crate::child::read_capped(Path::new(&format!("/proc/{}/environ", process.pid)), 1 << 20).unwrap();
+    let text =
+        crate::child::read_capped(Path::new(&format!("/proc/{}/environ", process.pid)), 1 << 20).unwrap();
     text.replace('\0', "\n")
 }
 
@@ -98,11 +113,20 @@ async fn a_runner_dials_in_with_its_token_and_nothing_of_the_servers_environment
     let environment = environment(process_of(stage.data.path(), spec.runner));
     assert!(!environment.contains("CARGO"), "{environment}");
     assert!(!environment.contains(TOKEN), "{environment}");
-    assert!(environment.contains("PATH=/usr/local/bin:/usr/bin:/bin"), "{environment}");
+    assert!(
+        environment.contains("PATH=/usr/local/bin:/usr/bin:/bin"),
+        "{environment}"
+    );
 
-    stage.engine.stop(spec.runner, Duration::from_secs(5)).await.unwrap();
+    stage
+        .engine
+        .stop(spec.runner, Duration::from_secs(5))
+        .await
+        .unwrap();
     stage.exit_of(spec.runner).await;
-    let left: Vec<_> = std::fs::read_dir(stage.data.path().join("runners")).unwrap().collect();
+    let left: Vec<_> = std::fs::read_dir(stage.data.path().join("runners"))
+        .unwrap()
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -128,13 +152,24 @@ async fn a_killed_runner_is_told_with_its_signal() {
 
     process_of(stage.data.path(), spec.runner).kill_group().unwrap();
 
-    assert_eq!(stage.exit_of(spec.runner).await, RunnerExit { code: None, signal: Some(9), out_of_memory: false });
+    assert_eq!(
+        stage.exit_of(spec.runner).await,
+        RunnerExit {
+            code: None,
+            signal: Some(9),
+            out_of_memory: false
+        }
+    );
 }
 
 #[tokio::test]
 async fn stopping_a_runner_that_is_not_there_is_no_error() {
     let stage = Stage::new().await;
-    stage.engine.stop(RunnerId::generate(), Duration::ZERO).await.unwrap();
+    stage
+        .engine
+        .stop(RunnerId::generate(), Duration::ZERO)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -169,19 +204,34 @@ async fn the_next_server_ends_the_runners_of_a_dead_one() {
     assert_eq!(stage.engine.reap(&[]).await.unwrap(), 1);
 
     assert!(!left_behind.identity().is_ok_and(|process| process.is_running()));
-    assert_eq!(std::fs::read_dir(stage.data.path().join("runners")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(stage.data.path().join("runners"))
+            .unwrap()
+            .count(),
+        0
+    );
 }
 
 #[tokio::test]
 async fn without_node_the_error_says_what_to_do() {
     let stage = Stage::new().await;
-    let config = ProcessEngineConfig { programs: NodePrograms::default(), ..stage.engine.config.clone() };
+    let config = ProcessEngineConfig {
+        programs: NodePrograms::default(),
+        ..stage.engine.config.clone()
+    };
     let engine = ProcessEngine::new(config, Spawner::start().unwrap()).unwrap();
 
     let error = engine.start(spec()).await.unwrap_err();
 
-    assert!(matches!(&error, EngineError::RuntimeMissing { reason, .. } if reason.contains("RUNNER_NODE24_PATH")));
-    assert_eq!(std::fs::read_dir(stage.data.path().join("runners")).unwrap().count(), 0);
+    assert!(
+        matches!(&error, EngineError::RuntimeMissing { reason, .. } if reason.contains("RUNNER_NODE24_PATH"))
+    );
+    assert_eq!(
+        std::fs::read_dir(stage.data.path().join("runners"))
+            .unwrap()
+            .count(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -192,7 +242,9 @@ async fn what_a_process_writes_by_itself_becomes_lines() {
     let (mut session, _) = stage.dialled().await;
 
     // A frame of an unknown type: the runtime ends and says why on its standard error.
-    tokio::io::AsyncWriteExt::write_all(&mut session, &[0, 0, 0, 8, 0xff, 0, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut session, &[0, 0, 0, 8, 0xff, 0, 0, 0, 0, 0, 0, 0])
+        .await
+        .unwrap();
 
     let mut lines = Vec::new();
     loop {

@@ -21,7 +21,7 @@ const DEFAULT_CONCURRENCY: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 
 
 /// How the versions of a job are run. Durations are in seconds and may have fractions.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ActionConfig {
     /// Whether a runner handles many invocations at once; otherwise exactly one at a time.
     pub runner_asynchronous: bool,
@@ -106,7 +106,7 @@ pub enum RunnerMode {
 
 /// Limits of what waits for a runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct QueueConfig {
     /// Most waiting invocations; more are refused (429). With 0 nothing waits.
     #[schemars(range(max = 1_000_000))]
@@ -128,7 +128,7 @@ impl Default for QueueConfig {
 
 /// Attempts after a failed one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
     /// Most attempts after the first.
     #[schemars(range(max = 100))]

@@ -17,7 +17,7 @@ const LEAST_MEMORY: ByteSize = ByteSize::from_mebibytes(6);
 /// Wishes for a runner's container. Each kind is granted only if the operator allows it in
 /// `RUNNER_ALLOW_DOCKER_ARGUMENT_TYPES`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DockerArguments {
     /// Docker networks to join besides the runners' own.
     pub networks: Vec<String>,
@@ -56,6 +56,7 @@ impl DockerArguments {
 
 /// Something mounted into the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct VolumeMount {
     /// A volume's name, or an absolute path of the host.
     pub source: String,
@@ -121,6 +122,7 @@ impl VolumeMount {
 
 /// A label of the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ContainerLabel {
     /// Its key: letters, digits, `.`, `_`, `-`.
     #[schemars(regex(pattern = r"^[A-Za-z0-9._-]+$"))]

@@ -183,7 +183,7 @@ pub struct MqttConnection {
 
 /// How a connection is written.
 #[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ConnectionForm {
     /// What is spoken; `mqtt` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,7 +198,7 @@ struct ConnectionForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     host_variable: Option<String>,
     /// The broker's port, `"1883"` or 1883; by default that of the protocol (1883, 8883, 80, 443).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(schema_with = "port_schema")]
     port: Option<String>,
     /// The variable with the port.

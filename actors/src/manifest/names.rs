@@ -7,9 +7,9 @@ use serde::Serialize;
 
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
         #[serde(transparent)]
+        $(#[$doc])*
         pub struct $name(String);
 
         impl $name {
@@ -44,10 +44,12 @@ macro_rules! text_type {
 
 text_type!(
     /// The unique name of a job: a package name by npm's rules, perhaps with a scope.
+    #[schemars(extend("maxLength" = 214, "pattern" = "^(@[a-z0-9._-]+/)?[a-z0-9-][a-z0-9._-]*$"))]
     JobName
 );
 text_type!(
     /// The name of one version of a job; unique within the job.
+    #[schemars(extend("maxLength" = 128, "pattern" = "^[A-Za-z0-9][A-Za-z0-9.+_~-]*$"))]
     VersionName
 );
 text_type!(
@@ -60,6 +62,7 @@ text_type!(
 );
 text_type!(
     /// What a package calls one of its triggers; unique among the package's triggers of one type.
+    #[schemars(extend("minLength" = 1, "maxLength" = 128))]
     TriggerName
 );
 

@@ -61,7 +61,7 @@ impl fmt::Display for ByteSize {
         let units = [(30, 'g'), (20, 'm'), (10, 'k')];
         match units
             .into_iter()
-            .find(|(shift, _)| self.0 > 0 && self.0 % (1 << shift) == 0)
+            .find(|(shift, _)| self.0 > 0 && self.0.is_multiple_of(1 << shift))
         {
             Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
             None => write!(f, "{}b", self.0),

@@ -17,6 +17,7 @@ use crate::schedule::{CronExpression, Schedule, parse_zone};
 
 /// One trigger of a package.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct TriggerConfig {
     /// The trigger's name; the handler sees it, and it keeps the trigger's identity when its settings change.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -67,7 +67,10 @@ impl RoutePattern {
     pub fn key(&self) -> String {
         let method = self.method.as_ref().map_or("*", MethodName::as_str);
         let host = self.host.as_ref().map_or("", Hostname::as_str);
-        let path = self.path.as_ref().map_or_else(|| "*".to_owned(), PathPattern::shape);
+        let path = self
+            .path
+            .as_ref()
+            .map_or_else(|| "*".to_owned(), PathPattern::shape);
         format!("{method} {host}{path}")
     }
 

@@ -2,6 +2,8 @@
 
 pub mod archive;
 pub mod child;
+pub mod config;
+pub mod engine;
 pub mod postgres;
 pub mod publish;
 pub mod store;

@@ -1,1 +1,3 @@
 //! Jobber.
+
+pub mod gateway;

@@ -1,3 +1,5 @@
 //! Jobber.
 
+pub mod child;
 pub mod gateway;
+pub mod postgres;

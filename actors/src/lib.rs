@@ -1,5 +1,28 @@
-//! Jobber.
+//! Jobber's supervision tree, and everything that is decided without touching the outside world.
+//!
+//! An actor here cannot name SQL, Docker, MQTT or HTTP: it knows the traits in [`ports`]. What must survive an actor's
+//! crash lives outside of it, in an `Arc` that its factory hands over; `ARCHITECTURE.md` has the whole picture.
+#![forbid(unsafe_code)]
 
+pub mod action;
+pub mod admin;
+pub mod domain;
+pub mod engine;
+pub mod gateway;
+mod http_server;
+pub mod invocation;
+pub mod job;
+pub mod jobs;
+pub mod log_sink;
+pub mod manifest;
+pub mod pool;
+pub mod ports;
+pub mod protocol;
 pub mod routing;
+pub mod runner;
+pub mod runner_manager;
 pub mod schedule;
+pub mod session;
 pub mod topic;
+pub mod tree;
+pub mod trigger;

@@ -30,6 +30,7 @@ use arc_swap::ArcSwap;
 pub use config::GatewayConfig;
 pub use exchange::{GaugeReading, Gauges};
 use jobber_actors::action::Permit;
+use jobber_actors::gateway::RouteTarget;
 use jobber_actors::invocation::{Invocation, Refusal, TriggerRef};
 use jobber_actors::routing::RouteTable;
 pub use problem::{Code, PAGES};
@@ -73,5 +74,19 @@ impl<T> Shared<T> {
 
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+}
+
+impl Destination for RouteTarget {
+    fn trigger(&self) -> &TriggerRef {
+        &self.trigger
+    }
+
+    fn admit(&self) -> Result<Permit, Refusal> {
+        self.action.admit()
+    }
+
+    fn invoke(&self, invocation: Invocation) {
+        self.action.invoke(invocation);
     }
 }

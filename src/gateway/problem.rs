@@ -105,7 +105,7 @@ impl Code {
 pub(crate) struct Problem {
     code: Code,
     detail: String,
-    error: Option<FunctionError>,
+    error: Option<Box<FunctionError>>,
     retry_after: Option<u64>,
     allow: Option<String>,
     close: bool,
@@ -137,7 +137,7 @@ impl Problem {
 
     /// What the function threw, shown to the caller.
     pub(crate) fn with_error(mut self, error: FunctionError) -> Self {
-        self.error = Some(error);
+        self.error = Some(Box::new(error));
         self
     }
 
@@ -172,7 +172,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code.as_str(),
             invocation,
-            error: self.error.as_ref(),
+            error: self.error.as_deref(),
         };
         serde_json::to_vec(&document).expect("strings and numbers always serialise")
     }

@@ -34,17 +34,23 @@ impl Environment {
 
     /// Every variable with its value in clear, for the one place that hands it to a runner.
     pub fn expose(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.variables.iter().map(|(name, variable)| (name.as_str(), variable.value.expose_secret()))
+        self.variables
+            .iter()
+            .map(|(name, variable)| (name.as_str(), variable.value.expose_secret()))
     }
 }
 
 impl PartialEq for Environment {
     fn eq(&self, other: &Self) -> bool {
         self.variables.len() == other.variables.len()
-            && self.variables.iter().zip(&other.variables).all(|((name, left), (other_name, right))| {
-                name == other_name
-                    && left.secret == right.secret
-                    && left.value.expose_secret() == right.value.expose_secret()
-            })
+            && self
+                .variables
+                .iter()
+                .zip(&other.variables)
+                .all(|((name, left), (other_name, right))| {
+                    name == other_name
+                        && left.secret == right.secret
+                        && left.value.expose_secret() == right.value.expose_secret()
+                })
     }
 }

@@ -107,7 +107,16 @@ pub fn body_channel(capacity: usize) -> (BodySender, BodyReceiver) {
         reader: None,
         writer: None,
     }));
-    (BodySender { pipe: Arc::clone(&pipe) }, BodyReceiver { pipe, taken: None, abandoned: None })
+    (
+        BodySender {
+            pipe: Arc::clone(&pipe),
+        },
+        BodyReceiver {
+            pipe,
+            taken: None,
+            abandoned: None,
+        },
+    )
 }
 
 impl BodySender {

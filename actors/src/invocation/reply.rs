@@ -51,7 +51,9 @@ impl PendingReply {
     /// Waits for the outcome.
     pub async fn outcome(mut self) -> Outcome {
         // A slot answers when it is dropped, so the error is unreachable but for a leak of the slot.
-        let outcome = (&mut self.receiver).await.unwrap_or(Outcome::Lost(LostReason::Dropped));
+        let outcome = (&mut self.receiver)
+            .await
+            .unwrap_or(Outcome::Lost(LostReason::Dropped));
         self.cancellation.answered();
         outcome
     }
@@ -122,7 +124,9 @@ impl Cancellation {
 
 impl std::fmt::Debug for Cancellation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cancellation").field("cancelled", &self.is_cancelled()).finish_non_exhaustive()
+        f.debug_struct("Cancellation")
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,7 +136,13 @@ pub fn reply_channel() -> (ReplySlot, PendingReply) {
     let (sender, receiver) = oneshot::channel();
     let cancellation = Cancellation::default();
     (
-        ReplySlot { sender: Some(sender), cancellation: cancellation.clone() },
-        PendingReply { receiver, cancellation },
+        ReplySlot {
+            sender: Some(sender),
+            cancellation: cancellation.clone(),
+        },
+        PendingReply {
+            receiver,
+            cancellation,
+        },
     )
 }

@@ -9,9 +9,9 @@ mod log_store;
 
 pub use archive::{ArchiveError, ArchiveStore, PackagePart, PackageStream};
 pub use catalogue::{Catalogue, CatalogueError};
-pub use engine::{
-    Engine, EngineError, EngineEvent, OutputStream, Resources, RunnerExit, RunnerSpec,
+pub use engine::{Engine, EngineError, EngineEvent, OutputStream, Resources, RunnerExit, RunnerSpec};
+pub use function_store::{
+    FunctionStore, Item, ItemPage, ItemSummary, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError,
 };
 pub use http_server::{HttpServer, HttpServerError};
-pub use function_store::{FunctionStore, Item, ItemPage, ItemSummary, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
 pub use log_store::{LogError, LogLevel, LogLine, LogStore};

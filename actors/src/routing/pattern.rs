@@ -61,6 +61,19 @@ impl RoutePattern {
         }
     }
 
+    /// A text that is equal for two patterns that [conflict](Self::conflicts_with), for finding conflicts by comparing
+    /// stored texts. Reads like the pattern, with the names of its parameters left out.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let method = self.method.as_ref().map_or("*", MethodName::as_str);
+        let host = self.host.as_ref().map_or("", Hostname::as_str);
+        let path = self
+            .path
+            .as_ref()
+            .map_or_else(|| "*".to_owned(), PathPattern::shape);
+        format!("{method} {host}{path}")
+    }
+
     /// Whether the two patterns are for the same requests and equally specific, so that one of them would never be
     /// found: same host, same method, and paths that differ in nothing but the names of their parameters.
     #[must_use]

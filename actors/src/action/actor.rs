@@ -1,0 +1,438 @@
+//! The Action actor.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, SpawnHandle};
+use jobber_kernel::{Child, ChildExit, ChildRef, ChildSpec, Context, StopOrder, StopReason, tell};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::intent::ActionIntent;
+use super::lane::{Lane, LaneSweep, Placed};
+use super::messages::{ActionNews, ActionReport, Invoke, Reconsider, StopRunner, Wake};
+use super::recovery::{Recovery, StartFailure};
+use super::scaling::{RunnerPhase, RunnerView, ScalingPolicy, ScalingView, decide};
+use crate::domain::{Environment, JobVersion, RunnerId};
+use crate::invocation::{Outcome, Refusal};
+use crate::job::Job;
+use crate::runner::{EndRunner, Runner, RunnerNews, RunnerParts, RunnerReport};
+use crate::session::{Assignment, Session};
+use crate::tree::{ActionSettings, Surroundings};
+
+/// A retired action waits at least this long for requests that had looked up the route before it was swapped.
+const LINGER: Duration = Duration::from_secs(1);
+/// A runner has this long to end before it is killed by its supervisor.
+const RUNNER_STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// What an action is made of.
+#[derive(Clone)]
+pub struct ActionParts {
+    /// The job's name.
+    pub job_name: Arc<str>,
+    /// The version that it runs.
+    pub version: Arc<JobVersion>,
+    /// What its job wants of it.
+    pub intent: Arc<ActionIntent>,
+    /// What of it survives the actor.
+    pub lane: Arc<Lane>,
+    /// Whom to report to.
+    pub job: Addr<Job>,
+}
+
+/// A runner as its action knows it.
+struct Member {
+    child: ChildRef<Runner>,
+    phase: RunnerPhase,
+    environment: Arc<Environment>,
+}
+
+/// How one version runs.
+pub struct Action {
+    parts: ActionParts,
+    around: Arc<Surroundings>,
+    settings: ActionSettings,
+    members: HashMap<RunnerId, Member>,
+    recovery: Recovery,
+    timer: Option<(Instant, SpawnHandle)>,
+    stopping: bool,
+}
+
+impl Action {
+    /// An action without runners yet.
+    #[must_use]
+    pub fn new(parts: ActionParts, around: Arc<Surroundings>) -> Self {
+        let settings = ActionSettings::of(&parts.version.manifest, &around.settings);
+        Self {
+            parts,
+            around,
+            settings,
+            members: HashMap::new(),
+            recovery: Recovery::default(),
+            timer: None,
+            stopping: false,
+        }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.stopping || self.parts.intent.retired_at().is_some()
+    }
+
+    fn policy(&self) -> ScalingPolicy {
+        ScalingPolicy {
+            min: if self.is_leaving() {
+                0
+            } else {
+                self.settings.scaling.min
+            },
+            ..self.settings.scaling
+        }
+    }
+
+    /// Looks at everything, and does what is to be done.
+    fn act(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let LaneSweep { stuck, next } = self.parts.lane.sweep(now);
+        for runner in stuck {
+            tracing::warn!(%runner, job = %self.parts.job_name, "a handler does not let go; its runner is killed");
+            self.end_runner(runner, true);
+        }
+        self.arm(next, ctx);
+        self.scale(now, ctx);
+    }
+
+    /// Decides how many runners there should be, and does it.
+    fn scale(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let queued = self.parts.lane.advance(now);
+        let runners = self.views(now);
+        let view = ScalingView {
+            runners: &runners,
+            queued: u32::try_from(queued).unwrap_or(u32::MAX),
+            hold: if self.is_leaving() {
+                0
+            } else {
+                self.parts.intent.hold()
+            },
+            not_before: self.recovery.not_before(),
+            now,
+        };
+        let decision = decide(&self.policy(), &view);
+        self.parts.lane.watch_idle(decision.watch_idle || self.stopping);
+        for runner in decision.end {
+            let busy = runners.iter().any(|view| view.id == runner && view.running > 0);
+            self.end_runner(runner, busy);
+        }
+        for runner in &decision.retire {
+            self.retire_runner(*runner);
+        }
+        if !self.stopping {
+            for _ in 0..decision.start {
+                self.start_runner(ctx);
+            }
+        }
+        self.arm(decision.next, ctx);
+        if decision
+            .retire
+            .iter()
+            .any(|id| runners.iter().any(|view| view.id == *id && view.running == 0))
+        {
+            // One that is idle already ends in the next decision, which no change would bring about.
+            tell(&ctx.address(), Wake);
+        }
+        self.leave_if_done(now, ctx);
+    }
+
+    fn views(&self, now: Instant) -> Vec<RunnerView> {
+        let loads: HashMap<_, _> = self
+            .parts
+            .lane
+            .loads()
+            .into_iter()
+            .map(|load| (load.runner, load))
+            .collect();
+        let environment = self.parts.intent.environment();
+        let view = |(id, member): (&RunnerId, &Member)| {
+            let load = loads.get(id);
+            RunnerView {
+                id: *id,
+                phase: member.phase,
+                outdated: !Arc::ptr_eq(&member.environment, &environment),
+                running: load.map_or(0, |load| load.running),
+                served: load.map_or(0, |load| load.served),
+                idle_since: load.map_or(now, |load| load.idle_since),
+            }
+        };
+        self.members.iter().map(view).collect()
+    }
+
+    fn start_runner(&mut self, ctx: &Context<Self>) {
+        let id = RunnerId::generate();
+        let environment = self.parts.intent.environment();
+        let parts = RunnerParts {
+            id,
+            assignment: Assignment {
+                job_name: Arc::clone(&self.parts.job_name),
+                version: Arc::clone(&self.parts.version),
+                environment: Arc::clone(&environment),
+                runner_limits: self.settings.runner_limits,
+                invocation_limits: self.settings.invocation_limits,
+            },
+            resources: self.settings.resources,
+            action: ctx.address(),
+        };
+        let around = Arc::clone(&self.around);
+        let spec = ChildSpec::temporary(format!("runner {id}")).stop_grace(RUNNER_STOP_GRACE);
+        let child = ctx.spawn_child(spec, move || Runner::new(parts.clone(), Arc::clone(&around)));
+        self.members.insert(
+            id,
+            Member {
+                child,
+                phase: RunnerPhase::Starting,
+                environment,
+            },
+        );
+    }
+
+    fn retire_runner(&mut self, runner: RunnerId) {
+        self.parts.lane.stop_accepting(runner);
+        if let Some(member) = self.members.get_mut(&runner)
+            && let RunnerPhase::Ready { since } = member.phase
+        {
+            member.phase = RunnerPhase::Retiring { since };
+        }
+    }
+
+    fn end_runner(&mut self, runner: RunnerId, forceful: bool) {
+        self.parts.lane.stop_accepting(runner);
+        if let Some(member) = self.members.get_mut(&runner) {
+            member.phase = RunnerPhase::Ending;
+            member.child.tell(EndRunner { forceful });
+        }
+    }
+
+    fn runner_ready(&mut self, runner: RunnerId, session: Arc<Session>, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let Some(member) = self.members.get_mut(&runner) else {
+            return;
+        };
+        if member.phase != RunnerPhase::Starting {
+            return;
+        }
+        member.phase = RunnerPhase::Ready { since: now };
+        let ScalingPolicy {
+            concurrency,
+            run_once,
+            ..
+        } = self.settings.scaling;
+        self.parts.lane.add_runner(session, concurrency, run_once, now);
+        self.recovery.succeeded();
+        self.report(ActionNews::Ready);
+        self.act(ctx);
+    }
+
+    fn start_failed(&mut self, failure: StartFailure, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.recovery.failed(failure.clone(), now);
+        if !self.can_serve()
+            && let Some(refusal) = self.recovery.refusal(now)
+        {
+            self.parts.lane.refuse_waiting(&refusal);
+        }
+        self.report(match failure {
+            StartFailure::Load(error) => ActionNews::LoadFailed(error),
+            StartFailure::Engine(detail) => ActionNews::StartFailed(detail),
+        });
+        self.act(ctx);
+    }
+
+    fn report(&self, news: ActionNews) {
+        tell(
+            &self.parts.job,
+            ActionReport {
+                version: self.parts.version.id,
+                news,
+            },
+        );
+    }
+
+    /// Whether a runner serves now.
+    fn can_serve(&self) -> bool {
+        self.members
+            .values()
+            .any(|member| matches!(member.phase, RunnerPhase::Ready { .. }))
+    }
+
+    /// Has `act` called at the given time, unless it will be called before.
+    fn arm(&mut self, at: Option<Instant>, ctx: &mut Context<Self>) {
+        let Some(at) = at else { return };
+        if let Some((armed, handle)) = self.timer {
+            if armed <= at {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        // A millisecond more, so that what is due then is due when it is looked at.
+        let wait = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let handle = ctx.run_later(wait, |action, ctx| {
+            action.timer = None;
+            action.act(ctx);
+        });
+        self.timer = Some((at, handle));
+    }
+
+    /// A retired or stopping action ends when nothing is left to do.
+    fn leave_if_done(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let gauge = self.parts.lane.gauge();
+        let idle = gauge.running == 0 && gauge.waiting == 0;
+        if self.stopping && gauge.running == 0 {
+            ctx.stop();
+            return;
+        }
+        let Some(retired_at) = self.parts.intent.retired_at() else {
+            return;
+        };
+        let lingered = retired_at + LINGER;
+        let overdue = retired_at + self.around.settings.drain_time;
+        if (idle && now >= lingered) || now >= overdue {
+            self.parts.lane.close(&Refusal::ShuttingDown);
+            ctx.stop();
+        } else {
+            // Nobody is told when a permit that never reached the queue comes back.
+            let next = if idle { lingered } else { now + LINGER };
+            self.arm(Some(next.min(overdue)), ctx);
+        }
+    }
+}
+
+impl Actor for Action {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // After a crash: the runners of the former life are gone, what waits in the lane is still there.
+        self.parts.lane.remove_all_runners();
+        let me = ctx.address();
+        self.parts.lane.on_change(move || tell(&me, Wake));
+        self.act(ctx);
+    }
+}
+
+impl Child for Action {
+    const KIND: &'static str = "action";
+    const STOP_CHILDREN: StopOrder = StopOrder::Together;
+
+    fn child_exited(&mut self, exit: ChildExit, ctx: &mut Context<Self>) {
+        let gone: Vec<RunnerId> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.child.id() == exit.id)
+            .map(|(runner, _)| *runner)
+            .collect();
+        for runner in gone {
+            self.parts.lane.remove_runner(runner);
+            let member = self.members.remove(&runner);
+            if !exit.reason.is_clean() && member.is_some_and(|member| member.phase == RunnerPhase::Starting) {
+                self.start_failed(StartFailure::Engine(exit.reason.to_string()), ctx);
+            }
+        }
+        self.act(ctx);
+    }
+
+    fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
+        self.stopping = true;
+        self.parts.lane.close(&Refusal::ShuttingDown);
+        // A little before the supervisor loses patience, so that the runners are ended and not abandoned.
+        let patience = self.around.settings.drain_time;
+        ctx.run_later(patience, |_, ctx| ctx.stop());
+        self.act(ctx);
+    }
+
+    fn observe(&self) -> serde_json::Value {
+        let gauge = self.parts.lane.gauge();
+        json!({
+            "version": self.parts.version.name,
+            "lane": gauge,
+            "starting": self.members.values().filter(|member| member.phase == RunnerPhase::Starting).count(),
+            "failedStarts": self.recovery.failures(),
+            "retired": self.parts.intent.retired_at().is_some(),
+        })
+    }
+}
+
+impl Handler<Invoke> for Action {
+    type Result = ();
+
+    fn handle(&mut self, Invoke(invocation): Invoke, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        if !self.can_serve()
+            && let Some(refusal) = self.recovery.refusal(now)
+        {
+            invocation.reply.answer(Outcome::Refused(refusal));
+            return;
+        }
+        match self.parts.lane.place(invocation, now) {
+            Placed::Dispatched => self.arm(Some(now + self.settings.invocation_limits.timeout), ctx),
+            Placed::Queued => self.act(ctx),
+            Placed::Refused => {}
+        }
+    }
+}
+
+impl Handler<Wake> for Action {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
+        self.parts.lane.looked_at();
+        if self.parts.lane.has_abandoned() {
+            self.act(ctx);
+        } else {
+            self.scale(Instant::now(), ctx);
+        }
+    }
+}
+
+impl Handler<RunnerReport> for Action {
+    type Result = ();
+
+    fn handle(&mut self, RunnerReport { runner, news }: RunnerReport, ctx: &mut Context<Self>) {
+        match news {
+            RunnerNews::Ready(session) => self.runner_ready(runner, session, ctx),
+            RunnerNews::Rejected(_, error) => self.start_failed(StartFailure::Load(error), ctx),
+            RunnerNews::Failed(detail) => self.start_failed(StartFailure::Engine(detail), ctx),
+            RunnerNews::Ending => {
+                self.parts.lane.stop_accepting(runner);
+                if let Some(member) = self.members.get_mut(&runner) {
+                    member.phase = RunnerPhase::Ending;
+                }
+                self.act(ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Reconsider> for Action {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconsider, ctx: &mut Context<Self>) {
+        // What failed under the old intent (a variable that was missing) is tried again at once.
+        self.recovery.succeeded();
+        self.act(ctx);
+    }
+}
+
+impl Handler<StopRunner> for Action {
+    type Result = bool;
+
+    fn handle(&mut self, stop: StopRunner, ctx: &mut Context<Self>) -> bool {
+        if !self.members.contains_key(&stop.runner) {
+            return false;
+        }
+        if stop.forceful {
+            self.end_runner(stop.runner, true);
+        } else {
+            self.retire_runner(stop.runner);
+        }
+        self.act(ctx);
+        true
+    }
+}

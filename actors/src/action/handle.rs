@@ -1,0 +1,136 @@
+//! What a trigger holds of an action.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use jobber_kernel::{ChildRef, ChildSpec, Intensity, Scope, tell, try_tell};
+
+use super::actor::{Action, ActionParts};
+use super::intent::ActionIntent;
+use super::lane::{Lane, LaneGauge};
+use super::messages::{Invoke, Reconsider, StopRunner};
+use super::permit::Permit;
+use crate::domain::{Environment, JobVersion};
+use crate::invocation::{Invocation, Outcome, Refusal};
+use crate::job::Job;
+use crate::tree::{ActionSettings, Surroundings};
+
+/// An action that stops gives up by itself after the drain time; this much later its supervisor kills it.
+const STOP_MARGIN: Duration = Duration::from_secs(15);
+
+/// The way to an action: its lane for a permit, its actor for the invocation. Cheap to clone, usable on any thread.
+#[derive(Clone)]
+pub struct ActionHandle {
+    lane: Arc<Lane>,
+    intent: Arc<ActionIntent>,
+    address: Addr<Action>,
+}
+
+impl std::fmt::Debug for ActionHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ActionHandle")
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ActionHandle {
+    /// Asks for a place, before a request's body is read.
+    ///
+    /// # Errors
+    /// The [`Refusal`] to answer with.
+    pub fn admit(&self) -> Result<Permit, Refusal> {
+        self.lane.admit()
+    }
+
+    /// Hands an admitted invocation over. Never waits; the invocation's reply slot answers.
+    pub fn invoke(&self, invocation: Invocation) {
+        if let Err(Invoke(invocation)) = try_tell(&self.address, Invoke(invocation)) {
+            invocation.reply.answer(Outcome::Refused(Refusal::ShuttingDown));
+        }
+    }
+
+    /// How full its lane is.
+    #[must_use]
+    pub fn gauge(&self) -> LaneGauge {
+        self.lane.gauge()
+    }
+
+    /// The variables that its runners should have. Running ones are replaced, without loss.
+    pub(crate) fn set_environment(&self, environment: Arc<Environment>) {
+        if self.intent.set_environment(environment) {
+            tell(&self.address, Reconsider);
+        }
+    }
+
+    /// Keeps at least so many runners, whatever the package says: one while a version is made ready.
+    pub(crate) fn hold(&self, runners: u32) {
+        if self.intent.hold() != runners {
+            self.intent.set_hold(runners);
+            tell(&self.address, Reconsider);
+        }
+    }
+
+    /// Another version serves: the action finishes what it has, then ends.
+    pub(crate) fn retire(&self) {
+        self.intent.retire();
+        tell(&self.address, Reconsider);
+    }
+
+    /// Tries again at once what failed.
+    pub(crate) fn reconsider(&self) {
+        tell(&self.address, Reconsider);
+    }
+
+    /// Ends a runner. See [`StopRunner`].
+    pub(crate) fn stop_runner(&self, stop: StopRunner) {
+        tell(&self.address, stop);
+    }
+}
+
+/// Starts an action as a child of `scope`, with a lane and an intent of its own that outlive its crashes.
+pub(crate) fn spawn_action(
+    scope: &Scope,
+    seed: ActionSeed,
+    around: &Arc<Surroundings>,
+) -> (ChildRef<Action>, ActionHandle) {
+    let settings = ActionSettings::of(&seed.version.manifest, &around.settings);
+    let lane = Lane::new(settings.lane);
+    let intent = Arc::new(ActionIntent::new(seed.environment, seed.hold));
+    let spec = ChildSpec::permanent(format!("action {}", seed.version.name))
+        .intensity(Intensity::UNLIMITED)
+        .stop_grace(around.settings.drain_time + STOP_MARGIN);
+    let parts = ActionParts {
+        job_name: seed.job_name,
+        version: seed.version,
+        intent: Arc::clone(&intent),
+        lane: Arc::clone(&lane),
+        job: seed.job,
+    };
+    let around = Arc::clone(around);
+    let child = scope.spawn(spec, move || Action::new(parts.clone(), Arc::clone(&around)));
+    let address = child.addr().clone();
+    (
+        child,
+        ActionHandle {
+            lane,
+            intent,
+            address,
+        },
+    )
+}
+
+/// What a new action needs to know.
+pub(crate) struct ActionSeed {
+    /// The job's name.
+    pub(crate) job_name: Arc<str>,
+    /// The version to run.
+    pub(crate) version: Arc<JobVersion>,
+    /// The job's variables.
+    pub(crate) environment: Arc<Environment>,
+    /// Runners wanted whatever the package says.
+    pub(crate) hold: u32,
+    /// Whom to report to.
+    pub(crate) job: Addr<Job>,
+}

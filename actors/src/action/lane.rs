@@ -1,0 +1,462 @@
+//! What of an action must survive its actor: the queue, the permits and the runners' slots.
+//!
+//! The gateway asks the lane for a permit, from any thread. The Action actor alone places invocations. Permits come back
+//! by being dropped, wherever that happens.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::domain::RunnerId;
+use crate::invocation::{Invocation, Outcome, Refusal, TimeoutPhase};
+use crate::session::{Session, Sweep};
+
+use super::permit::{Permit, Place};
+
+/// How much a lane holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneLimits {
+    /// Most invocations that wait for a runner; at least one, or nothing could ever be handed over.
+    pub queue_length: u32,
+    /// Longest wait for a runner.
+    pub queue_wait: Duration,
+}
+
+/// Called when something changed that the Action actor may act on. Must not block.
+type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// The queue, the permits and the slots of one action.
+pub struct Lane {
+    state: Mutex<LaneState>,
+    wake: Mutex<Option<Wake>>,
+    /// Whether the actor was woken and has not looked yet: many changes cost one message.
+    woken: AtomicBool,
+    /// Whether the actor wants to hear of every runner that falls idle (one is to be retired).
+    watch_idle: AtomicBool,
+    /// Whether a caller in the queue gave up since the last sweep.
+    abandoned: AtomicBool,
+    refused: AtomicU64,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane")
+            .field("gauge", &self.gauge())
+            .finish_non_exhaustive()
+    }
+}
+
+struct LaneState {
+    limits: LaneLimits,
+    /// Admitted and not yet with a runner; not all of them have reached the queue.
+    waiting: u32,
+    queue: VecDeque<Invocation>,
+    slots: Vec<Slot>,
+    closed: Option<Refusal>,
+}
+
+/// A runner that serves this action.
+struct Slot {
+    session: Arc<Session>,
+    capacity: u32,
+    running: u32,
+    served: u64,
+    accepting: bool,
+    single_use: bool,
+    idle_since: Instant,
+}
+
+impl Slot {
+    fn has_room(&self) -> bool {
+        self.accepting && self.running < self.capacity
+    }
+}
+
+impl LaneState {
+    fn slot(&mut self, runner: RunnerId) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.session.runner() == runner)
+    }
+
+    /// Takes a place on the least busy runner that has room.
+    fn reserve(&mut self) -> Option<Arc<Session>> {
+        let slot = self
+            .slots
+            .iter_mut()
+            .filter(|slot| slot.has_room())
+            .min_by_key(|slot| slot.running)?;
+        slot.running += 1;
+        slot.served += 1;
+        slot.accepting &= !slot.single_use;
+        self.waiting = self.waiting.saturating_sub(1);
+        Some(Arc::clone(&slot.session))
+    }
+}
+
+/// What became of an invocation that was placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// A runner has it.
+    Dispatched,
+    /// It waits.
+    Queued,
+    /// The lane is closed; its caller was answered.
+    Refused,
+}
+
+/// How busy a runner is, for the scaling decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotLoad {
+    /// Which.
+    pub runner: RunnerId,
+    /// Invocations in its hands.
+    pub running: u32,
+    /// Invocations it was given so far.
+    pub served: u64,
+    /// Since when it has none, if it has none.
+    pub idle_since: Instant,
+}
+
+/// What a look at the lane's timers found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LaneSweep {
+    /// Runners with a handler that does not let go: only killing them helps.
+    pub stuck: Vec<RunnerId>,
+    /// When to look again; `None` while nothing waits or runs.
+    pub next: Option<Instant>,
+}
+
+/// How full a lane is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneGauge {
+    /// Admitted and not yet with a runner.
+    pub waiting: u32,
+    /// With a runner.
+    pub running: u32,
+    /// Runners that serve.
+    pub runners: usize,
+    /// Refused since the start because the queue was full.
+    pub refused: u64,
+}
+
+impl Lane {
+    /// An empty lane without runners.
+    #[must_use]
+    pub fn new(limits: LaneLimits) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(LaneState {
+                limits,
+                waiting: 0,
+                queue: VecDeque::new(),
+                slots: Vec::new(),
+                closed: None,
+            }),
+            wake: Mutex::default(),
+            woken: AtomicBool::new(false),
+            watch_idle: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    /// Asks for a place, before the request's body is read.
+    ///
+    /// # Errors
+    /// The [`Refusal`] to answer with.
+    pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
+        let mut state = self.lock();
+        if let Some(refusal) = &state.closed {
+            return Err(refusal.clone());
+        }
+        let limit = state.limits.queue_length.max(1);
+        let free = state
+            .slots
+            .iter()
+            .filter(|slot| slot.has_room())
+            .map(|slot| slot.capacity - slot.running);
+        if state.waiting >= free.fold(limit, u32::saturating_add) {
+            drop(state);
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Refusal::QueueFull { limit });
+        }
+        state.waiting += 1;
+        drop(state);
+        Ok(Permit::new(Arc::clone(self)))
+    }
+
+    /// Whom to call when there may be something to do: room for a queued invocation, a caller that gave up.
+    pub fn on_change(&self, wake: impl Fn() + Send + Sync + 'static) {
+        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(wake));
+        // What happened while nobody listened (the actor was restarting) is looked at once.
+        self.woken.store(false, Ordering::Release);
+        self.wake();
+    }
+
+    /// The actor looks now; the next change wakes it again.
+    pub fn looked_at(&self) {
+        self.woken.store(false, Ordering::Release);
+    }
+
+    /// Whether every runner that falls idle is worth a wake.
+    pub fn watch_idle(&self, watch: bool) {
+        self.watch_idle.store(watch, Ordering::Release);
+    }
+
+    /// Gives an admitted invocation to a runner, or queues it behind those that came before.
+    pub fn place(self: &Arc<Self>, invocation: Invocation, now: Instant) -> Placed {
+        enum Next {
+            Refuse(Refusal),
+            Dispatch(Arc<Session>),
+            Wait,
+        }
+        let next = {
+            let mut state = self.lock();
+            match state.closed.clone() {
+                Some(refusal) => Next::Refuse(refusal),
+                None if !state.queue.is_empty() => Next::Wait,
+                None => state.reserve().map_or(Next::Wait, Next::Dispatch),
+            }
+        };
+        match next {
+            Next::Refuse(refusal) => {
+                let Invocation { reply, permit, .. } = invocation;
+                drop(permit);
+                reply.answer(Outcome::Refused(refusal));
+                Placed::Refused
+            }
+            Next::Dispatch(session) => match self.dispatch(&session, invocation, now) {
+                Ok(()) => Placed::Dispatched,
+                Err(invocation) => {
+                    self.lock().queue.push_front(*invocation);
+                    Placed::Queued
+                }
+            },
+            Next::Wait => {
+                let lane = Arc::downgrade(self);
+                invocation.reply.cancellation().on_cancel(move || {
+                    if let Some(lane) = lane.upgrade() {
+                        lane.abandoned.store(true, Ordering::Release);
+                        lane.wake();
+                    }
+                });
+                self.lock().queue.push_back(invocation);
+                Placed::Queued
+            }
+        }
+    }
+
+    /// Gives queued invocations to runners that have room, the oldest first. Returns how many still wait in the queue.
+    pub fn advance(self: &Arc<Self>, now: Instant) -> usize {
+        loop {
+            let (invocation, session) = {
+                let mut state = self.lock();
+                if state.queue.is_empty() {
+                    return 0;
+                }
+                let Some(session) = state.reserve() else {
+                    return state.queue.len();
+                };
+                let Some(invocation) = state.queue.pop_front() else {
+                    return 0;
+                };
+                (invocation, session)
+            };
+            if let Err(invocation) = self.dispatch(&session, invocation, now) {
+                self.lock().queue.push_front(*invocation);
+            }
+        }
+    }
+
+    /// Hands an invocation over, outside of the lock. One that comes back was never seen by the runner.
+    fn dispatch(
+        &self,
+        session: &Arc<Session>,
+        mut invocation: Invocation,
+        now: Instant,
+    ) -> Result<(), Box<Invocation>> {
+        let runner = session.runner();
+        invocation.permit.moved_to(Place::Running(runner));
+        session.invoke(invocation, now).map_err(|mut invocation| {
+            let mut state = self.lock();
+            state.waiting += 1;
+            if let Some(slot) = state.slot(runner) {
+                slot.running = slot.running.saturating_sub(1);
+                // Its session is over; the actor will be told so.
+                slot.accepting = false;
+            }
+            drop(state);
+            invocation.permit.moved_to(Place::Waiting);
+            invocation
+        })
+    }
+
+    /// Whether a caller in the queue gave up since the last sweep.
+    #[must_use]
+    pub fn has_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Ends what is over its time, in the queue and at the runners, and forgets callers that gave up.
+    pub fn sweep(&self, now: Instant) -> LaneSweep {
+        self.abandoned.store(false, Ordering::Release);
+        let mut overdue = Vec::new();
+        let mut gone = Vec::new();
+        let (wait, mut next, sessions) = {
+            let mut state = self.lock();
+            let wait = state.limits.queue_wait;
+            let mut kept = VecDeque::with_capacity(state.queue.len());
+            for invocation in state.queue.drain(..) {
+                if invocation.reply.cancellation().is_cancelled() {
+                    gone.push(invocation);
+                } else if invocation.admitted + wait <= now {
+                    overdue.push(invocation);
+                } else {
+                    kept.push_back(invocation);
+                }
+            }
+            state.queue = kept;
+            let next = state
+                .queue
+                .iter()
+                .map(|invocation| invocation.admitted + wait)
+                .min();
+            (
+                wait,
+                next,
+                state
+                    .slots
+                    .iter()
+                    .map(|slot| Arc::clone(&slot.session))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        drop(gone);
+        for invocation in overdue {
+            invocation.reply.answer(Outcome::TimedOut {
+                phase: TimeoutPhase::Queue,
+                after: wait,
+            });
+        }
+        let mut stuck = Vec::new();
+        for session in sessions {
+            let Sweep {
+                next: session_next,
+                stuck: is_stuck,
+            } = session.sweep(now);
+            next = [next, session_next].into_iter().flatten().min();
+            if is_stuck {
+                stuck.push(session.runner());
+            }
+        }
+        LaneSweep { stuck, next }
+    }
+
+    /// A runner is ready to serve `capacity` invocations at once; one for `single_use` serves a single one ever.
+    pub fn add_runner(&self, session: Arc<Session>, capacity: u32, single_use: bool, now: Instant) {
+        self.lock().slots.push(Slot {
+            session,
+            capacity,
+            running: 0,
+            served: 0,
+            accepting: true,
+            single_use,
+            idle_since: now,
+        });
+    }
+
+    /// A runner gets no more invocations; it keeps those it has.
+    pub fn stop_accepting(&self, runner: RunnerId) {
+        if let Some(slot) = self.lock().slot(runner) {
+            slot.accepting = false;
+        }
+    }
+
+    /// A runner is gone. Its permits come back as its invocations are answered.
+    pub fn remove_runner(&self, runner: RunnerId) {
+        self.lock().slots.retain(|slot| slot.session.runner() != runner);
+    }
+
+    /// Forgets every runner: the actor that had started them is gone, and they with it.
+    pub fn remove_all_runners(&self) {
+        self.lock().slots.clear();
+    }
+
+    /// How busy each runner is.
+    #[must_use]
+    pub fn loads(&self) -> Vec<SlotLoad> {
+        let state = self.lock();
+        let load = |slot: &Slot| SlotLoad {
+            runner: slot.session.runner(),
+            running: slot.running,
+            served: slot.served,
+            idle_since: slot.idle_since,
+        };
+        state.slots.iter().map(load).collect()
+    }
+
+    /// Answers all that waits, because no runner can be had now. Later invocations are admitted as before.
+    pub fn refuse_waiting(&self, refusal: &Refusal) {
+        let waiting = std::mem::take(&mut self.lock().queue);
+        for invocation in waiting {
+            invocation.reply.answer(Outcome::Refused(refusal.clone()));
+        }
+    }
+
+    /// Admits nothing any more and answers all that waits.
+    pub fn close(&self, refusal: &Refusal) {
+        self.lock().closed.get_or_insert_with(|| refusal.clone());
+        self.refuse_waiting(refusal);
+    }
+
+    /// How full the lane is.
+    #[must_use]
+    pub fn gauge(&self) -> LaneGauge {
+        let state = self.lock();
+        LaneGauge {
+            waiting: state.waiting,
+            running: state.slots.iter().map(|slot| slot.running).sum(),
+            runners: state.slots.len(),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A permit came back.
+    pub(super) fn release(&self, place: Place) {
+        let mut state = self.lock();
+        let mut worth_a_wake = false;
+        match place {
+            Place::Waiting => state.waiting = state.waiting.saturating_sub(1),
+            Place::Running(runner) => {
+                worth_a_wake = !state.queue.is_empty();
+                if let Some(slot) = state.slot(runner) {
+                    slot.running = slot.running.saturating_sub(1);
+                    if slot.running == 0 {
+                        slot.idle_since = Instant::now();
+                        worth_a_wake |= self.watch_idle.load(Ordering::Acquire);
+                    }
+                }
+            }
+        }
+        drop(state);
+        if worth_a_wake {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if self.woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
+            wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
+        // The state is changed in whole steps; nothing that can panic runs between them.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

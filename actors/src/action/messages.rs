@@ -1,0 +1,52 @@
+//! What an action hears and tells.
+
+use actix::Message;
+
+use crate::domain::{RunnerId, VersionId};
+use crate::invocation::{FunctionError, Invocation};
+
+/// Run this. The same message for every kind of trigger.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Invoke(pub Invocation);
+
+/// The lane: there may be something to do.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub(super) struct Wake;
+
+/// The job: the action's intent changed.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub(super) struct Reconsider;
+
+/// A person wants this runner gone.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "bool")]
+pub struct StopRunner {
+    /// Which.
+    pub runner: RunnerId,
+    /// Whether what it works on may be lost.
+    pub forceful: bool,
+}
+
+/// An action's word to its job.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct ActionReport {
+    /// Whose action.
+    pub version: VersionId,
+    /// What is new.
+    pub news: ActionNews,
+}
+
+/// What is new about an action.
+#[derive(Clone, Debug)]
+pub enum ActionNews {
+    /// A runner imported the package and serves.
+    Ready,
+    /// The package can not be imported.
+    LoadFailed(FunctionError),
+    /// A runner could not be started.
+    StartFailed(String),
+}

@@ -1,0 +1,19 @@
+//! How one version runs: its queue, its runners, and the decision how many there should be.
+
+mod actor;
+mod handle;
+mod intent;
+mod lane;
+mod messages;
+mod permit;
+mod recovery;
+mod scaling;
+
+pub use actor::{Action, ActionParts};
+pub use handle::ActionHandle;
+pub(crate) use handle::{ActionSeed, spawn_action};
+pub use intent::ActionIntent;
+pub use lane::{Lane, LaneGauge, LaneLimits, LaneSweep, Placed, SlotLoad};
+pub use messages::{ActionNews, ActionReport, StopRunner};
+pub use permit::Permit;
+pub use scaling::{RunnerPhase, RunnerView, ScalingDecision, ScalingPolicy, ScalingView, decide};

@@ -1,0 +1,345 @@
+//! The Job actor.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::{Actor, ActorContext, AsyncContext, Handler};
+use jobber_kernel::{Child, ChildExit, ChildRef, Context, StopOrder, StopReason};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::messages::{Abandon, JobChanged, PrepareError, PrepareVersion, StopJobRunner};
+use super::plan::{ActionPhase, Plan, PlanView, PlannedAction, plan};
+use super::triggers::Triggers;
+use crate::action::{Action, ActionHandle, ActionNews, ActionReport, ActionSeed, spawn_action};
+use crate::domain::{DesiredJob, ImportState, JobVersion, VersionId};
+use crate::tree::Surroundings;
+
+/// What a job should be, kept up to date from outside of its actor.
+#[derive(Debug)]
+pub struct JobBrief(Mutex<Arc<DesiredJob>>);
+
+impl JobBrief {
+    /// A brief that says this.
+    #[must_use]
+    pub fn new(job: DesiredJob) -> Self {
+        Self(Mutex::new(Arc::new(job)))
+    }
+
+    /// What it says now.
+    #[must_use]
+    pub fn get(&self) -> Arc<DesiredJob> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// It says something else from now on.
+    pub fn set(&self, job: DesiredJob) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(job);
+    }
+}
+
+/// An action as its job knows it.
+struct Running {
+    version: Arc<JobVersion>,
+    child: ChildRef<Action>,
+    handle: ActionHandle,
+    phase: ActionPhase,
+    /// Until when the version stays although it is not wanted: somebody made it ready.
+    prepared: bool,
+    waiting: Vec<oneshot::Sender<Result<(), PrepareError>>>,
+}
+
+impl Running {
+    fn tell_waiting(&mut self, result: &Result<(), PrepareError>) {
+        for waiting in self.waiting.drain(..) {
+            // Who no longer waits does not need to know.
+            drop(waiting.send(result.clone()));
+        }
+    }
+}
+
+/// One job.
+pub struct Job {
+    brief: Arc<JobBrief>,
+    around: Arc<Surroundings>,
+    /// By action, not by version: a version that is wanted again while it retires has two for a while.
+    actions: HashMap<jobber_kernel::ActorId, Running>,
+    serving: Option<VersionId>,
+    triggers: Triggers,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Job {
+    /// A job of what `brief` says now and later; [`JobChanged`] makes it look again.
+    #[must_use]
+    pub fn new(brief: Arc<JobBrief>, around: Arc<Surroundings>) -> Self {
+        Self {
+            brief,
+            around,
+            actions: HashMap::new(),
+            serving: None,
+            triggers: Triggers::default(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Makes what is be what should be, as far as it can be now.
+    fn reconcile(&mut self, ctx: &mut Context<Self>) {
+        let desired = self.brief.get();
+        let wanted = desired.active.clone().filter(|_| desired.enabled);
+        loop {
+            let actions: Vec<_> = self.actions.values().map(planned).collect();
+            let decision = plan(&PlanView {
+                wanted: wanted.as_ref().map(|version| version.id),
+                forced: wanted
+                    .as_ref()
+                    .is_some_and(|version| version.import == ImportState::Failed),
+                serving: self.serving,
+                actions: &actions,
+            });
+            if decision == Plan::default() {
+                break;
+            }
+            self.carry_out(&decision, &desired, ctx);
+        }
+        for running in self.actions.values() {
+            running.handle.set_environment(Arc::clone(&desired.environment));
+        }
+        if self.serving == wanted.as_ref().map(|version| version.id) {
+            self.answer_waiting(ctx);
+        } else if let Some(running) = wanted.and_then(|version| self.live(version.id)) {
+            running.handle.hold(1);
+        }
+    }
+
+    fn carry_out(&mut self, decision: &Plan, desired: &DesiredJob, ctx: &mut Context<Self>) {
+        if let (Some(_), Some(version)) = (decision.start, &desired.active) {
+            let hold = u32::from(self.serving.is_some());
+            self.start_action(Arc::clone(version), desired, hold, ctx);
+        }
+        if let Some(version) = decision.serve {
+            self.serve(version, desired, ctx);
+        }
+        if decision.withdraw {
+            self.triggers.stop(&self.around.routes);
+            self.serving = None;
+        }
+        for version in &decision.retire {
+            self.retire(*version);
+        }
+    }
+
+    fn start_action(
+        &mut self,
+        version: Arc<JobVersion>,
+        desired: &DesiredJob,
+        hold: u32,
+        ctx: &Context<Self>,
+    ) {
+        let seed = ActionSeed {
+            job_name: Arc::clone(&desired.name),
+            version: Arc::clone(&version),
+            environment: Arc::clone(&desired.environment),
+            hold,
+            job: ctx.address(),
+        };
+        let (child, handle) = spawn_action(&ctx.scope(), seed, &self.around);
+        let running = Running {
+            version,
+            handle,
+            phase: ActionPhase::Warming,
+            prepared: false,
+            waiting: Vec::new(),
+            child: child.clone(),
+        };
+        self.actions.insert(child.id(), running);
+    }
+
+    fn serve(&mut self, version: VersionId, desired: &DesiredJob, ctx: &Context<Self>) {
+        let Some(running) = self.live(version) else { return };
+        running.prepared = false;
+        running.handle.hold(0);
+        let (version, handle) = (Arc::clone(&running.version), running.handle.clone());
+        self.triggers
+            .lead_to(desired, &version, &handle, &ctx.scope(), &self.around.routes);
+        self.serving = Some(version.id);
+        tracing::info!(job = %desired.name, version = %version.name, "a version serves");
+    }
+
+    fn retire(&mut self, version: VersionId) {
+        if let Some(running) = self.live(version) {
+            running.phase = ActionPhase::Retired;
+            running.tell_waiting(&Err(PrepareError::Unavailable("the version was replaced".into())));
+            running.handle.retire();
+        }
+    }
+
+    fn live(&mut self, version: VersionId) -> Option<&mut Running> {
+        self.actions
+            .values_mut()
+            .find(|running| running.version.id == version && running.phase != ActionPhase::Retired)
+    }
+
+    /// Answers those who wait for what is wanted now, once the routes are compiled.
+    fn answer_waiting(&mut self, ctx: &Context<Self>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let (waiting, board) = (std::mem::take(&mut self.waiting), Arc::clone(&self.around.routes));
+        let edition = board.edition();
+        ctx.tasks().spawn_on(&self.around.io, "await routes", async move {
+            board.serves(edition).await;
+            for waiting in waiting {
+                // Who no longer waits does not need to know.
+                let _: Result<(), ()> = waiting.send(());
+            }
+        });
+    }
+
+    /// A version that was made ready and that nobody decided upon does not stay for ever.
+    fn expire_prepared(&mut self, action: jobber_kernel::ActorId, ctx: &mut Context<Self>) {
+        if let Some(running) = self.actions.get_mut(&action) {
+            running.prepared = false;
+            self.reconcile(ctx);
+        }
+    }
+}
+
+fn planned(running: &Running) -> PlannedAction {
+    PlannedAction {
+        version: running.version.id,
+        phase: running.phase,
+        prepared: running.prepared,
+    }
+}
+
+impl Actor for Job {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.reconcile(ctx);
+    }
+}
+
+impl Child for Job {
+    const KIND: &'static str = "job";
+    const STOP_CHILDREN: StopOrder = StopOrder::Together;
+
+    fn child_exited(&mut self, exit: ChildExit, ctx: &mut Context<Self>) {
+        self.triggers.ended(exit.id);
+        if let Some(mut ended) = self.actions.remove(&exit.id) {
+            ended.tell_waiting(&Err(PrepareError::Unavailable(exit.reason.to_string())));
+            if self.serving == Some(ended.version.id) && ended.phase != ActionPhase::Retired {
+                // Its routes lead nowhere until the next one takes them over.
+                self.serving = None;
+            }
+        }
+        self.reconcile(ctx);
+    }
+
+    fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
+        self.triggers.stop(&self.around.routes);
+        ctx.stop();
+    }
+
+    fn observe(&self) -> serde_json::Value {
+        let desired = self.brief.get();
+        json!({
+            "job": desired.name,
+            "enabled": desired.enabled,
+            "wanted": desired.active.as_ref().map(|version| &version.name),
+            "serving": self.actions.values().find(|running| {
+                Some(running.version.id) == self.serving && running.phase != ActionPhase::Retired
+            }).map(|running| &running.version.name),
+        })
+    }
+}
+
+impl Handler<JobChanged> for Job {
+    type Result = ();
+
+    fn handle(&mut self, changed: JobChanged, ctx: &mut Context<Self>) {
+        self.waiting.extend(changed.served);
+        self.waiting.retain(|waiting| !waiting.is_closed());
+        self.reconcile(ctx);
+    }
+}
+
+impl Handler<PrepareVersion> for Job {
+    type Result = ();
+
+    fn handle(&mut self, prepare: PrepareVersion, ctx: &mut Context<Self>) {
+        let desired = self.brief.get();
+        let id = prepare.version.id;
+        if self.live(id).is_none() {
+            self.start_action(prepare.version, &desired, 1, ctx);
+        }
+        let keep = self.around.settings.prepared_time;
+        let Some(running) = self.live(id) else { return };
+        if running.phase == ActionPhase::Ready {
+            running.waiting.push(prepare.ready);
+            running.tell_waiting(&Ok(()));
+        } else {
+            if running.phase == ActionPhase::Failed {
+                // Somebody asks for another try: the wait for the next one is cut short.
+                running.phase = ActionPhase::Warming;
+                running.handle.reconsider();
+            }
+            running.waiting.push(prepare.ready);
+            running.handle.hold(1);
+        }
+        running.prepared = true;
+        let action = running.child.id();
+        ctx.run_later(keep, move |job, ctx| job.expire_prepared(action, ctx));
+    }
+}
+
+impl Handler<Abandon> for Job {
+    type Result = ();
+
+    fn handle(&mut self, Abandon(version): Abandon, ctx: &mut Context<Self>) {
+        if let Some(running) = self.live(version) {
+            running.prepared = false;
+            self.reconcile(ctx);
+        }
+    }
+}
+
+impl Handler<ActionReport> for Job {
+    type Result = ();
+
+    fn handle(&mut self, report: ActionReport, ctx: &mut Context<Self>) {
+        let Some(running) = self.live(report.version) else {
+            return;
+        };
+        let result = match report.news {
+            ActionNews::Ready => {
+                running.phase = ActionPhase::Ready;
+                Ok(())
+            }
+            // One runner of many that fails does not make a version that serves a failed one.
+            _ if running.phase == ActionPhase::Ready => return,
+            ActionNews::LoadFailed(error) => Err(PrepareError::LoadFailed(error)),
+            ActionNews::StartFailed(detail) => Err(PrepareError::Engine(detail)),
+        };
+        if result.is_err() {
+            running.phase = ActionPhase::Failed;
+        }
+        running.tell_waiting(&result);
+        self.reconcile(ctx);
+    }
+}
+
+impl Handler<StopJobRunner> for Job {
+    type Result = ();
+
+    fn handle(&mut self, StopJobRunner { version, stop }: StopJobRunner, _: &mut Context<Self>) {
+        for running in self
+            .actions
+            .values()
+            .filter(|running| running.version.id == version)
+        {
+            running.handle.stop_runner(stop);
+        }
+    }
+}

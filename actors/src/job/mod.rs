@@ -1,0 +1,10 @@
+//! One job: which of its versions serves, and the change from one to the next without a lost request.
+
+mod actor;
+mod messages;
+mod plan;
+mod triggers;
+
+pub use actor::{Job, JobBrief};
+pub use messages::{Abandon, JobChanged, PrepareError, PrepareVersion, StopJobRunner};
+pub use plan::{ActionPhase, Plan, PlanView, plan};

@@ -1,0 +1,7 @@
+//! Batches the functions' log lines to the log store.
+
+mod actor;
+mod ring;
+
+pub use actor::LogSink;
+pub use ring::{LogRing, LogRingGauge, LogRingLimits};

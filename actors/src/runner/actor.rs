@@ -1,0 +1,411 @@
+//! The Runner actor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, SpawnHandle};
+use chrono::Utc;
+use jobber_kernel::{Child, Context, StopReason, tell};
+use serde_json::json;
+
+use super::messages::Done;
+use super::{EndRunner, EngineExit, RunnerNews, RunnerReport, SessionNews, SessionOpened};
+use crate::action::Action;
+use crate::domain::RunnerId;
+use crate::invocation::{FunctionError, LostReason};
+use crate::ports::{LogLevel, LogLine, OutputStream, Resources, RunnerExit, RunnerSpec};
+use crate::protocol::LoadPhase;
+use crate::runner_manager::{Registration, RunnerStage, RunnerStatus, RunnerToken};
+use crate::session::{AssignError, Assignment, Orphans, Session, SessionEvent};
+use crate::tree::Surroundings;
+
+/// A runner that is asked to exit has this long before it is killed.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
+/// Session and process end together, and are heard of one after the other: this is how long the first waits for the other.
+const EXIT_NEWS_TIME: Duration = Duration::from_secs(1);
+
+/// What a runner is made of.
+#[derive(Clone, Debug)]
+pub struct RunnerParts {
+    /// Its id.
+    pub id: RunnerId,
+    /// What it will run.
+    pub assignment: Assignment,
+    /// What it may use.
+    pub resources: Resources,
+    /// Whom to report to.
+    pub action: Addr<Action>,
+}
+
+/// One runner.
+pub struct Runner {
+    parts: RunnerParts,
+    around: Arc<Surroundings>,
+    stage: RunnerStage,
+    registration: Option<Registration>,
+    session: Option<Arc<Session>>,
+    /// The timer of the present stage, if it may not take for ever.
+    timer: Option<SpawnHandle>,
+    exit: Option<RunnerExit>,
+    lost: LostReason,
+    /// What was under way when the session ended; waits to hear how the process ended.
+    orphans: Orphans,
+    removed: bool,
+}
+
+impl Runner {
+    /// A runner that is not started yet.
+    #[must_use]
+    pub fn new(parts: RunnerParts, around: Arc<Surroundings>) -> Self {
+        Self {
+            parts,
+            around,
+            stage: RunnerStage::Starting,
+            registration: None,
+            session: None,
+            timer: None,
+            exit: None,
+            lost: LostReason::RunnerStopped,
+            orphans: Orphans::default(),
+            removed: false,
+        }
+    }
+
+    fn report(&self, news: RunnerNews) {
+        tell(
+            &self.parts.action,
+            RunnerReport {
+                runner: self.parts.id,
+                news,
+            },
+        );
+    }
+
+    fn set_stage(&mut self, stage: RunnerStage) {
+        self.stage = stage;
+        if let Some(registration) = &self.registration {
+            registration.set_stage(stage);
+        }
+    }
+
+    fn set_timer(&mut self, time: Duration, ctx: &mut Context<Self>, f: fn(&mut Self, &mut Context<Self>)) {
+        self.clear_timer(ctx);
+        self.timer = Some(ctx.run_later(time, f));
+    }
+
+    fn clear_timer(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+    }
+
+    fn launch(&mut self, ctx: &mut Context<Self>) {
+        let token = RunnerToken::generate();
+        let version = &self.parts.assignment.version;
+        let status = RunnerStatus {
+            id: self.parts.id,
+            job_id: version.job,
+            version_id: version.id,
+            action_id: version.action,
+            stage: RunnerStage::Starting,
+            created: Utc::now(),
+            ready: None,
+        };
+        self.registration = Some(self.around.registry.register(status, &token, ctx.address()));
+        let spec = RunnerSpec {
+            runner: self.parts.id,
+            job: Some((version.job, Arc::clone(&self.parts.assignment.job_name))),
+            runtime: version.manifest.engines.runtime,
+            resources: self.parts.resources,
+            docker: version.manifest.action.runner_docker_arguments.clone(),
+            token: token.expose(),
+        };
+        let (engine, me) = (Arc::clone(&self.around.engine), ctx.address());
+        ctx.tasks().spawn_on(&self.around.io, "start", async move {
+            tell(&me, Done::Started(engine.start(spec).await));
+        });
+        self.set_timer(self.around.settings.runner_start_time, ctx, |runner, ctx| {
+            let time = runner.around.settings.runner_start_time.as_secs();
+            runner.fail_to_start(format!("it did not dial in within {time} s"), ctx);
+        });
+    }
+
+    /// Jobber's or the engine's trouble, not the function's.
+    fn fail_to_start(&mut self, detail: String, ctx: &mut Context<Self>) {
+        if self.stage == RunnerStage::Ending {
+            return;
+        }
+        self.note(
+            LogLevel::Error,
+            format!("a runner could not be started: {detail}"),
+        );
+        self.report(RunnerNews::Failed(detail));
+        self.end(true, ctx);
+    }
+
+    fn load(&mut self, session: Arc<Session>, ctx: &mut Context<Self>) {
+        self.session = Some(Arc::clone(&session));
+        self.set_stage(RunnerStage::Loading);
+        let (around, assignment, me) = (
+            Arc::clone(&self.around),
+            self.parts.assignment.clone(),
+            ctx.address(),
+        );
+        ctx.tasks().spawn_on(&self.around.io, "assign", async move {
+            let assigned = match around.archives.files(assignment.version.archive).await {
+                Ok(files) => session.assign(&assignment, files).await,
+                Err(error) => Err(AssignError::from(error)),
+            };
+            tell(&me, Done::Assigned(assigned));
+        });
+        self.set_timer(self.around.settings.runner_load_time, ctx, |runner, ctx| {
+            let time = runner.around.settings.runner_load_time.as_secs();
+            runner.fail_to_load(format!("the module was not imported within {time} s"), ctx);
+        });
+    }
+
+    /// The function's own trouble: its module does not come to an end, or ends the process.
+    fn fail_to_load(&mut self, message: String, ctx: &mut Context<Self>) {
+        let error = FunctionError {
+            name: "ImportFailed".into(),
+            message,
+            code: Some("import-failed".into()),
+            ..FunctionError::default()
+        };
+        self.on_rejected(LoadPhase::Import, error, ctx);
+    }
+
+    fn on_rejected(&mut self, phase: LoadPhase, error: FunctionError, ctx: &mut Context<Self>) {
+        let text = if error.stack.is_empty() {
+            &error.message
+        } else {
+            &error.stack
+        };
+        self.note(
+            LogLevel::Error,
+            format!("the function could not be loaded: {text}"),
+        );
+        self.report(RunnerNews::Rejected(phase, error));
+        self.end(self.session.is_none(), ctx);
+    }
+
+    /// Begins the end: no more invocations, then the process goes. A forceful end overtakes a gentle one.
+    fn end(&mut self, forceful: bool, ctx: &mut Context<Self>) {
+        let already = self.stage == RunnerStage::Ending;
+        if already && !forceful {
+            return;
+        }
+        self.clear_timer(ctx);
+        if !already {
+            self.set_stage(RunnerStage::Ending);
+            self.report(RunnerNews::Ending);
+        }
+        let grace = if forceful { Duration::ZERO } else { EXIT_GRACE };
+        if let Some(session) = &self.session {
+            session.shut_down(grace);
+        }
+        self.remove(grace, ctx);
+    }
+
+    fn remove(&self, grace: Duration, ctx: &Context<Self>) {
+        let (engine, me, runner) = (Arc::clone(&self.around.engine), ctx.address(), self.parts.id);
+        ctx.tasks().spawn_on(&self.around.io, "remove", async move {
+            tell(&me, Done::Removed(engine.stop(runner, grace).await));
+        });
+    }
+
+    fn on_session_ended(&mut self, detail: String, broken: bool, orphans: Orphans, ctx: &mut Context<Self>) {
+        self.session = None;
+        self.orphans.append(orphans);
+        if self.stage == RunnerStage::Ending {
+            // It was asked to end; what was under way hears of it when the process is gone.
+            if self.exit.is_some() || self.removed {
+                self.conclude(ctx);
+            }
+            return;
+        }
+        if broken {
+            self.note(LogLevel::Error, detail.clone());
+        }
+        self.lost = LostReason::SessionEnded { detail };
+        if self.exit.is_some() || broken {
+            self.conclude(ctx);
+        } else {
+            // The engine will say in a moment how it ended.
+            self.set_timer(EXIT_NEWS_TIME, ctx, Self::conclude);
+        }
+    }
+
+    fn on_exit(&mut self, exit: RunnerExit, ctx: &mut Context<Self>) {
+        if self.stage != RunnerStage::Ending || exit.out_of_memory {
+            self.note(LogLevel::Error, describe(&exit));
+        }
+        self.exit = Some(exit);
+        if self.session.is_some() {
+            // What the process had still written is on its way through the connection.
+            self.set_timer(EXIT_NEWS_TIME, ctx, |runner, _| {
+                if let Some(session) = &runner.session {
+                    session.close();
+                }
+            });
+        } else {
+            self.conclude(ctx);
+        }
+    }
+
+    /// All is known that will be known: the action and the callers are told, and what is left of the runner goes.
+    fn conclude(&mut self, ctx: &mut Context<Self>) {
+        self.clear_timer(ctx);
+        let detail = match (&self.exit, &self.lost) {
+            (Some(exit), _) => describe(exit),
+            (None, LostReason::SessionEnded { detail }) => detail.clone(),
+            (None, _) => "the runner ended".into(),
+        };
+        match self.stage {
+            RunnerStage::Starting => self.fail_to_start(detail, ctx),
+            RunnerStage::Loading => self.fail_to_load(format!("{detail} while it was imported"), ctx),
+            RunnerStage::Ready => self.end(true, ctx),
+            RunnerStage::Ending => {}
+        }
+        self.answer_orphans();
+        if self.removed {
+            ctx.stop();
+        }
+    }
+
+    fn answer_orphans(&mut self) {
+        let reason = match (&self.lost, self.exit.clone()) {
+            (LostReason::RunnerStopped, Some(exit)) if !exit.out_of_memory => LostReason::RunnerStopped,
+            (_, Some(exit)) => LostReason::RunnerExited { exit },
+            (lost, None) => lost.clone(),
+        };
+        std::mem::take(&mut self.orphans).answer(&reason);
+    }
+
+    fn note(&self, level: LogLevel, message: String) {
+        let version = &self.parts.assignment.version;
+        self.around.logs.push(LogLine {
+            time: Utc::now(),
+            job: version.job,
+            version: Some(version.id),
+            runner: Some(self.parts.id),
+            invocation: None,
+            stream: OutputStream::System,
+            level,
+            message,
+            fields: None,
+        });
+    }
+}
+
+fn describe(exit: &RunnerExit) -> String {
+    match (exit.out_of_memory, exit.code, exit.signal) {
+        (true, ..) => "the runner was ended: out of memory".into(),
+        (_, _, Some(signal)) => format!("the runner was ended by signal {signal}"),
+        (_, Some(code), _) => format!("the runner exited with code {code}"),
+        _ => "the runner ended".into(),
+    }
+}
+
+impl Actor for Runner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.launch(ctx);
+    }
+}
+
+impl Child for Runner {
+    const KIND: &'static str = "runner";
+
+    fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
+        // The action lets a runner finish before it asks; who asks now wants it gone.
+        self.end(false, ctx);
+    }
+
+    fn observe(&self) -> serde_json::Value {
+        let running = self.session.as_ref().map_or(0, |session| session.open_streams());
+        json!({ "id": self.parts.id, "stage": self.stage, "running": running })
+    }
+}
+
+impl Handler<Done> for Runner {
+    type Result = ();
+
+    fn handle(&mut self, done: Done, ctx: &mut Context<Self>) {
+        match done {
+            Done::Started(Ok(())) | Done::Assigned(Ok(())) => {}
+            Done::Started(Err(error)) => self.fail_to_start(error.to_string(), ctx),
+            // A session that ended says so itself, and says why.
+            Done::Assigned(Err(AssignError::Closed(_))) => {}
+            Done::Assigned(Err(error)) => self.fail_to_start(error.to_string(), ctx),
+            Done::Removed(removed) => {
+                if let Err(error) = removed {
+                    tracing::warn!(runner = %self.parts.id, %error, "a runner was not removed; the reaper will try again");
+                }
+                self.removed = true;
+                match &self.session {
+                    Some(session) => session.close(),
+                    None => {
+                        self.answer_orphans();
+                        ctx.stop();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Handler<SessionOpened> for Runner {
+    type Result = ();
+
+    fn handle(&mut self, SessionOpened(session): SessionOpened, ctx: &mut Context<Self>) {
+        match self.stage {
+            RunnerStage::Starting => self.load(session, ctx),
+            // Too late: it is being ended.
+            _ => session.close(),
+        }
+    }
+}
+
+impl Handler<SessionNews> for Runner {
+    type Result = ();
+
+    fn handle(&mut self, SessionNews(event): SessionNews, ctx: &mut Context<Self>) {
+        match event {
+            SessionEvent::Ready(ready) if self.stage == RunnerStage::Loading => {
+                self.clear_timer(ctx);
+                self.set_stage(RunnerStage::Ready);
+                tracing::debug!(runner = %self.parts.id, import_ms = ready.import_ms, "a runner is ready");
+                if let Some(session) = &self.session {
+                    self.report(RunnerNews::Ready(Arc::clone(session)));
+                }
+            }
+            SessionEvent::Ready(_) => {}
+            SessionEvent::Rejected(phase, error) => self.on_rejected(phase, error, ctx),
+            SessionEvent::Ended {
+                detail,
+                protocol_broken,
+                orphans,
+            } => {
+                self.on_session_ended(detail, protocol_broken, orphans, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<EngineExit> for Runner {
+    type Result = ();
+
+    fn handle(&mut self, EngineExit(exit): EngineExit, ctx: &mut Context<Self>) {
+        self.on_exit(exit, ctx);
+    }
+}
+
+impl Handler<EndRunner> for Runner {
+    type Result = ();
+
+    fn handle(&mut self, end: EndRunner, ctx: &mut Context<Self>) {
+        self.end(end.forceful, ctx);
+    }
+}

@@ -1,0 +1,128 @@
+//! The RunnerManager actor.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Actor;
+use jobber_kernel::{Child, Context, tell};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::runner::{SessionNews, SessionOpened};
+use crate::session::{HandshakeError, Session, read_hello};
+use crate::tree::Surroundings;
+
+/// Most connections that have not proved themselves yet; further ones wait in the kernel's backlog.
+const MAX_STRANGERS: usize = 128;
+/// A pause after the system refused a connection (out of descriptors, say), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens for runners and lets in those that prove themselves. Their sessions outlive it.
+pub struct RunnerManager {
+    listeners: Arc<Vec<TcpListener>>,
+    around: Arc<Surroundings>,
+}
+
+impl RunnerManager {
+    /// A manager of these listeners. They stay open over restarts.
+    #[must_use]
+    pub fn new(listeners: Arc<Vec<TcpListener>>, around: Arc<Surroundings>) -> Self {
+        Self { listeners, around }
+    }
+
+    fn listen(&self, ctx: &Context<Self>) -> io::Result<()> {
+        for listener in self.listeners.iter() {
+            let listener = listener.try_clone()?;
+            listener.set_nonblocking(true)?;
+            let around = Arc::clone(&self.around);
+            ctx.tasks().spawn_on(&self.around.io, "accept", async move {
+                accept(listener, around).await;
+            });
+        }
+        Ok(())
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+}
+
+impl Actor for RunnerManager {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Err(error) = self.listen(ctx) {
+            ctx.fail(format_args!("the runners' port can not be listened on: {error}"));
+        }
+    }
+}
+
+impl Child for RunnerManager {
+    const KIND: &'static str = "runner-manager";
+
+    fn observe(&self) -> serde_json::Value {
+        json!({ "addresses": self.addresses(), "runners": self.around.registry.ids().len() })
+    }
+}
+
+async fn accept(listener: TcpListener, around: Arc<Surroundings>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the runners' listener can not be used");
+            return;
+        }
+    };
+    let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&strangers).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                let session_around = Arc::clone(&around);
+                around.sessions.tasks.spawn_on(&around.io, "session", async move {
+                    if let Err(error) = serve(socket, place, &session_around).await {
+                        tracing::warn!(%peer, %error, "a connection was not let in");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a runner's connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    mut socket: TcpStream,
+    place: OwnedSemaphorePermit,
+    around: &Arc<Surroundings>,
+) -> Result<(), HandshakeError> {
+    let hello = read_hello(&mut socket).await?;
+    let (runner, address) = around.registry.claim(&hello.token).ok_or(HandshakeError::Token)?;
+    drop(place);
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%runner, %error, "TCP_NODELAY was not set");
+    }
+    tracing::debug!(%runner, runtime = hello.runtime, version = hello.runtime_version, "a runner dialled in");
+    let session = Session::new(runner, around.sessions.clone());
+    tell(&address, SessionOpened(Arc::clone(&session)));
+    let (reader, writer) = socket.into_split();
+    session
+        .run(
+            reader,
+            writer,
+            Box::new(move |event| tell(&address, SessionNews(event))),
+        )
+        .await;
+    Ok(())
+}

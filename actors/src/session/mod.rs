@@ -1,0 +1,406 @@
+//! One runner's connection: what is sent to it, what it answers, and the invocations in its hands.
+//!
+//! A session lives outside of every actor, so that an actor's crash does not touch the invocations that are under
+//! way. Its reader and writer are two tasks; the handle is shared by whoever sends.
+
+mod assignment;
+mod call;
+mod credit;
+mod handshake;
+mod outbound;
+mod reader;
+mod stream;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+pub use assignment::{AssignError, Assignment};
+use credit::{Credit, CreditClosed};
+pub use handshake::{HandshakeError, read_hello};
+use jobber_kernel::Tasks;
+pub use outbound::SessionClosed;
+use outbound::{Outbound, WriteError};
+pub use stream::{Orphans, Sweep};
+use stream::{Output, Stream, Streams};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::domain::RunnerId;
+use crate::invocation::{BodyReceiver, FunctionError, InputBody, Invocation, InvocationLimits, Outcome};
+use crate::log_sink::LogRing;
+use crate::ports::FunctionStore;
+use crate::protocol::{
+    CHUNK_BYTES, CancelHead, CancelReason, CreditHead, Empty, Flags, FrameKind, Invoke, LoadPhase,
+    PROTOCOL_VERSION, Ready, Shutdown, Welcome,
+};
+
+/// The credit that every stream begins with, in each direction.
+pub const INITIAL_CREDIT_BYTES: u32 = 262_144;
+/// Credit is granted again when this much was taken, so that a grant costs one frame for many chunks.
+const GRANT_STEP_BYTES: u32 = INITIAL_CREDIT_BYTES / 4;
+/// A runner whose handler was told to stop has this long before it is killed, unless the action says otherwise.
+const DEFAULT_LIMITS: InvocationLimits = InvocationLimits {
+    queue_wait: Duration::from_secs(30),
+    timeout: Duration::from_secs(60),
+    cancel_grace: Duration::from_secs(2),
+};
+
+/// What a session tells the actor that owns its runner.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// The handler was imported.
+    Ready(Ready),
+    /// The package can not be run.
+    Rejected(LoadPhase, FunctionError),
+    /// The connection is over. The invocations that were under way wait for an answer.
+    Ended {
+        /// What was seen, for the log.
+        detail: String,
+        /// Whether the runner broke the protocol.
+        protocol_broken: bool,
+        /// What was under way.
+        orphans: Orphans,
+    },
+}
+
+/// Hears a session's events.
+pub type SessionListener = Box<dyn Fn(SessionEvent) + Send + Sync>;
+
+/// What a session needs from its surroundings.
+#[derive(Clone)]
+pub struct SessionContext {
+    /// The owner of the sessions' short-lived tasks (bodies, calls).
+    pub tasks: Arc<Tasks>,
+    /// The runtime that they run on.
+    pub io: Handle,
+    /// Where log lines go.
+    pub logs: Arc<LogRing>,
+    /// What the runner's calls are about.
+    pub functions: Arc<dyn FunctionStore>,
+}
+
+/// The handle of a session.
+pub struct Session {
+    runner: RunnerId,
+    me: Weak<Session>,
+    context: SessionContext,
+    outbound: Outbound,
+    streams: Mutex<Streams>,
+    calls: Arc<Semaphore>,
+    assigned: Mutex<Option<assignment::Assigned>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("runner", &self.runner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session with a runner that proved itself.
+    #[must_use]
+    pub fn new(runner: RunnerId, context: SessionContext) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            runner,
+            me: Weak::clone(me),
+            context,
+            outbound: Outbound::default(),
+            streams: Mutex::new(Streams::new(DEFAULT_LIMITS)),
+            calls: Arc::new(Semaphore::new(call::MAX_OPEN_CALLS)),
+            assigned: Mutex::new(None),
+        })
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub fn runner(&self) -> RunnerId {
+        self.runner
+    }
+
+    /// Speaks with the runner until the connection ends, then tells `listener` so. Says WELCOME first.
+    pub async fn run(
+        self: Arc<Self>,
+        reader: impl AsyncRead + Unpin + Send,
+        writer: impl AsyncWrite + Unpin + Send,
+        listener: SessionListener,
+    ) {
+        let welcome = Welcome {
+            protocol: PROTOCOL_VERSION,
+            runner_id: self.runner,
+            credit: INITIAL_CREDIT_BYTES,
+        };
+        let (detail, protocol_broken) =
+            match self
+                .outbound
+                .frame(FrameKind::Welcome, Flags::NONE, 0, &welcome, &[])
+            {
+                Err(error) => (error.to_string(), false),
+                Ok(()) => tokio::select! {
+                    ended = reader::read(&self, reader, &listener) => ended,
+                    written = self.outbound.write_to(writer) => match written {
+                        Ok(()) => ("Jobber closed the connection".into(), false),
+                        Err(error) => (format!("the connection failed: {error}"), false),
+                    },
+                },
+            };
+        self.outbound.close();
+        let orphans = self.streams().close();
+        listener(SessionEvent::Ended {
+            detail,
+            protocol_broken,
+            orphans,
+        });
+    }
+
+    /// Gives an invocation to the runner.
+    ///
+    /// # Errors
+    /// The invocation itself, untouched, when the session is over: it was not dispatched and may go elsewhere.
+    pub fn invoke(&self, mut invocation: Invocation, now: Instant) -> Result<(), Box<Invocation>> {
+        let mut streams = self.streams();
+        if streams.is_closed() {
+            return Err(Box::new(invocation));
+        }
+        let number = streams.next_number();
+        let head = Invoke {
+            id: invocation.id,
+            attempt: invocation.attempt,
+            timeout_ms: millis(streams.limits().timeout),
+            trigger: &invocation.trigger,
+            input: &invocation.input,
+        };
+        let (inline, rest) =
+            match std::mem::replace(&mut invocation.body, InputBody::Whole(bytes::Bytes::new())) {
+                InputBody::Whole(body) if body.len() <= CHUNK_BYTES => (body, None),
+                body => (bytes::Bytes::new(), Some(body)),
+            };
+        let flags = if rest.is_none() { Flags::END } else { Flags::NONE };
+        match self
+            .outbound
+            .frame(FrameKind::Invoke, flags, number, &head, &inline)
+        {
+            Ok(()) => {}
+            Err(WriteError::Closed(_)) => {
+                invocation.body = rest.unwrap_or(InputBody::Whole(inline));
+                return Err(Box::new(invocation));
+            }
+            Err(WriteError::Frame(error)) => {
+                drop(streams);
+                let Invocation { reply, permit, .. } = invocation;
+                drop(permit);
+                reply.answer(Outcome::Failed(FunctionError {
+                    name: "RequestTooLarge".into(),
+                    message: format!("the request's head can not be sent to the runner: {error}"),
+                    code: Some("request-head-too-large".into()),
+                    ..FunctionError::default()
+                }));
+                return Ok(());
+            }
+        }
+        let credit = Arc::new(Credit::new(u64::from(INITIAL_CREDIT_BYTES) - inline.len() as u64));
+        let Invocation {
+            id, reply, permit, ..
+        } = invocation;
+        let cancellation = reply.cancellation().clone();
+        let stream = Stream {
+            invocation: id,
+            output: Output::Awaited(reply),
+            window: INITIAL_CREDIT_BYTES,
+            ungranted: 0,
+            credit: Arc::clone(&credit),
+            told_to_stop: false,
+            timer: now,
+            _permit: permit,
+        };
+        streams.insert(stream, now);
+        drop(streams);
+        if let Some(rest) = rest {
+            self.forward_input(number, rest, credit);
+        }
+        let me = Weak::clone(&self.me);
+        cancellation.on_cancel(move || {
+            if let Some(session) = me.upgrade() {
+                session.cancel(number, CancelReason::Client);
+            }
+        });
+        Ok(())
+    }
+
+    /// Tells the runner that nobody waits for this stream's answer.
+    pub fn cancel(&self, stream: u32, reason: CancelReason) {
+        let told = self.streams().cancel(stream, Instant::now());
+        if told {
+            self.send_cancel(stream, reason);
+        }
+    }
+
+    /// Times out what is over its deadline. To be called again at [`Sweep::next`].
+    pub fn sweep(&self, now: Instant) -> Sweep {
+        let expired = self.streams().expire(now);
+        for stream in expired.told {
+            self.send_cancel(stream, CancelReason::Timeout);
+        }
+        Sweep {
+            next: self.streams().expire(now).next,
+            stuck: expired.stuck,
+        }
+    }
+
+    /// Says that no invocation will follow.
+    pub fn drain(&self) {
+        self.send_control(FrameKind::Drain, &Empty {});
+    }
+
+    /// Asks the runner to exit. Its invocations are aborted.
+    pub fn shut_down(&self, grace: Duration) {
+        self.send_control(
+            FrameKind::Shutdown,
+            &Shutdown {
+                grace_ms: millis(grace),
+            },
+        );
+    }
+
+    /// Ends the connection once what was sent is written.
+    pub fn close(&self) {
+        self.outbound.close();
+    }
+
+    /// Number of invocations in the runner's hands.
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
+        self.streams().len()
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        // Streams are changed in whole steps; a panic between them leaves no half state behind.
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send_cancel(&self, stream: u32, reason: CancelReason) {
+        self.send_best_effort(FrameKind::Cancel, stream, &CancelHead { reason });
+    }
+
+    fn send_control(&self, kind: FrameKind, head: &impl serde::Serialize) {
+        self.send_best_effort(kind, 0, head);
+    }
+
+    /// Sends a frame that means nothing once the session is over.
+    fn send_best_effort(&self, kind: FrameKind, stream: u32, head: &impl serde::Serialize) {
+        if let Err(error) = self.outbound.frame(kind, Flags::NONE, stream, head, &[]) {
+            tracing::trace!(runner = %self.runner, kind = kind.name(), %error, "the session is over");
+        }
+    }
+
+    /// Grants the runner more output for a stream, in steps.
+    fn grant(&self, number: u32, taken: usize) {
+        let mut streams = self.streams();
+        let Some(stream) = streams.get_mut(number) else {
+            return;
+        };
+        stream.ungranted = stream
+            .ungranted
+            .saturating_add(u32::try_from(taken).unwrap_or(u32::MAX));
+        if stream.ungranted < GRANT_STEP_BYTES {
+            return;
+        }
+        let bytes = std::mem::take(&mut stream.ungranted);
+        stream.window = stream.window.saturating_add(bytes);
+        self.send_best_effort(FrameKind::Credit, number, &CreditHead { bytes });
+    }
+
+    fn forward_input(&self, number: u32, body: InputBody, credit: Arc<Credit>) {
+        let Some(session) = self.me.upgrade() else { return };
+        self.context.tasks.spawn_on(&self.context.io, "input body", async move {
+            let complete = match body {
+                InputBody::Whole(bytes) => session.send_part(number, bytes, &credit).await,
+                InputBody::Stream(receiver) => session.send_parts(number, receiver, &credit).await,
+            };
+            match complete {
+                Ok(()) => {
+                    let end = session.outbound.frame(FrameKind::Data, Flags::END, number, &Empty {}, &[]);
+                    if let Err(error) = end {
+                        tracing::trace!(runner = %session.runner, %error, "the session ended before the input");
+                    }
+                }
+                Err(InputEnded::CutShort) => session.cancel(number, CancelReason::Client),
+                Err(InputEnded::Unwanted) => {}
+            }
+        });
+    }
+
+    async fn send_parts(
+        &self,
+        number: u32,
+        mut body: BodyReceiver,
+        credit: &Credit,
+    ) -> Result<(), InputEnded> {
+        loop {
+            // The credit closes when the handler settles or wants no more: then the sender must not wait for input.
+            let next = tokio::select! {
+                biased;
+                () = credit.closed() => return Err(InputEnded::Unwanted),
+                next = body.next() => next,
+            };
+            match next {
+                None => return Ok(()),
+                Some(Ok(bytes)) => self.send_part(number, bytes, credit).await?,
+                Some(Err(error)) => {
+                    tracing::debug!(runner = %self.runner, %error, "the client's body ended early");
+                    return Err(InputEnded::CutShort);
+                }
+            }
+        }
+    }
+
+    async fn send_part(
+        &self,
+        number: u32,
+        mut bytes: bytes::Bytes,
+        credit: &Credit,
+    ) -> Result<(), InputEnded> {
+        while !bytes.is_empty() {
+            let granted = credit.take(bytes.len().min(CHUNK_BYTES) as u64).await?;
+            // At most a chunk, so it fits.
+            let part = bytes.split_to(usize::try_from(granted).unwrap_or(CHUNK_BYTES));
+            self.outbound.room().await?;
+            self.outbound
+                .frame(FrameKind::Data, Flags::NONE, number, &Empty {}, &part)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why an input body was not sent to its end.
+enum InputEnded {
+    /// The client went away.
+    CutShort,
+    /// The runner wants no more of it, or is gone.
+    Unwanted,
+}
+
+impl From<CreditClosed> for InputEnded {
+    fn from(_: CreditClosed) -> Self {
+        Self::Unwanted
+    }
+}
+
+impl From<SessionClosed> for InputEnded {
+    fn from(_: SessionClosed) -> Self {
+        Self::Unwanted
+    }
+}
+
+impl From<WriteError> for InputEnded {
+    fn from(_: WriteError) -> Self {
+        Self::Unwanted
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,317 @@
+//! What a runner says, and what follows from it.
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::codec::Decoder;
+
+use super::stream::Output;
+use super::{Session, SessionEvent, SessionListener};
+use crate::invocation::{FunctionError, Outcome, OutputBody, ResponseHead, body_channel};
+use crate::protocol::{
+    CHUNK_BYTES, CancelReason, CreditHead, Empty, FailedHead, Flags, Frame, FrameCodec, FrameError,
+    FrameKind, Ready, Rejected,
+};
+
+/// Read from the socket in pieces of this size when less is free.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How the runner broke the protocol. Ends its session, and nothing else.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Violation {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("a {kind} frame is not allowed {state}")]
+    NotAllowed { kind: &'static str, state: &'static str },
+    #[error("a {kind} frame for stream {stream}, which is not open")]
+    NoStream { kind: &'static str, stream: u32 },
+    #[error("stream {stream} sent {size} bytes and had credit for {window}")]
+    Overrun { stream: u32, size: usize, window: u32 },
+    #[error("a body part of {0} bytes; allowed are 65536")]
+    PartTooLarge(usize),
+    #[error("a second answer for stream {0}")]
+    SecondAnswer(u32),
+    #[error("more than 64 open calls")]
+    TooManyCalls,
+}
+
+/// How far the runner has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Welcomed; it may be given a package.
+    Waiting,
+    /// It imported its package.
+    Serving,
+}
+
+/// Reads until the connection ends. Gives what was seen, and whether the runner broke the protocol.
+pub(super) async fn read(
+    session: &Session,
+    mut socket: impl AsyncRead + Unpin,
+    listener: &SessionListener,
+) -> (String, bool) {
+    let mut state = State::Waiting;
+    let mut input = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        loop {
+            let step = match FrameCodec.decode(&mut input) {
+                Ok(Some(frame)) => on_frame(session, &mut state, frame, listener),
+                Ok(None) => break,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(violation) = step {
+                return (format!("the runner broke the protocol: {violation}"), true);
+            }
+        }
+        input.reserve(READ_BYTES / 2);
+        match socket.read_buf(&mut input).await {
+            Ok(0) if input.is_empty() => return ("the runner closed the connection".into(), false),
+            Ok(0) => {
+                return (
+                    "the runner closed the connection in the middle of a frame".into(),
+                    false,
+                );
+            }
+            Ok(_) => {}
+            Err(error) => return (format!("the connection failed: {error}"), false),
+        }
+    }
+}
+
+fn on_frame(
+    session: &Session,
+    state: &mut State,
+    frame: Frame,
+    listener: &SessionListener,
+) -> Result<(), Violation> {
+    let not_allowed = |state| {
+        Err(Violation::NotAllowed {
+            kind: frame.kind.name(),
+            state,
+        })
+    };
+    match frame.kind {
+        FrameKind::Response => on_response(session, frame),
+        FrameKind::Data => on_data(session, frame),
+        FrameKind::Settled => on_settled(session, &frame),
+        FrameKind::Failed => on_failed(session, &frame),
+        FrameKind::Credit => on_credit(session, &frame),
+        FrameKind::StopReading => on_stop_reading(session, &frame),
+        FrameKind::Log => session.log(&frame).map_err(Violation::from),
+        FrameKind::Call if *state == State::Serving || session.is_loading() => {
+            super::call::start(session, frame)
+        }
+        FrameKind::Ping => {
+            let body = frame.body.slice(..frame.body.len().min(8));
+            on_written(
+                session
+                    .outbound
+                    .frame(FrameKind::Pong, Flags::NONE, 0, &Empty {}, &body),
+            );
+            Ok(())
+        }
+        FrameKind::Pong => Ok(()),
+        FrameKind::Ready | FrameKind::Rejected if *state == State::Serving => not_allowed("twice"),
+        FrameKind::Ready | FrameKind::Rejected if !session.is_loading() => not_allowed("before LOAD"),
+        FrameKind::Ready => {
+            *state = State::Serving;
+            listener(SessionEvent::Ready(frame.head::<Ready>()?));
+            Ok(())
+        }
+        FrameKind::Rejected => {
+            let Rejected { phase, error } = frame.head()?;
+            listener(SessionEvent::Rejected(phase, error));
+            Ok(())
+        }
+        FrameKind::Call => not_allowed("before LOAD"),
+        FrameKind::Hello => not_allowed("after WELCOME"),
+        FrameKind::Welcome
+        | FrameKind::Assign
+        | FrameKind::File
+        | FrameKind::FileData
+        | FrameKind::Load
+        | FrameKind::Invoke
+        | FrameKind::Cancel
+        | FrameKind::Result
+        | FrameKind::Drain
+        | FrameKind::Shutdown => not_allowed("from a runner"),
+    }
+}
+
+/// What happens when an answer to the runner can not be written: nothing, the session ends by itself.
+fn on_written(result: Result<(), super::WriteError>) {
+    if let Err(error) = result {
+        tracing::trace!(%error, "an answer to a runner was not written");
+    }
+}
+
+fn checked_part(frame: &Frame) -> Result<u32, Violation> {
+    if frame.body.len() > CHUNK_BYTES {
+        return Err(Violation::PartTooLarge(frame.body.len()));
+    }
+    // At most 65,536, as just checked.
+    Ok(u32::try_from(frame.body.len()).unwrap_or(u32::MAX))
+}
+
+fn no_stream(frame: &Frame) -> Violation {
+    Violation::NoStream {
+        kind: frame.kind.name(),
+        stream: frame.stream,
+    }
+}
+
+fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
+    let size = checked_part(&frame)?;
+    let head: ResponseHead = frame.head()?;
+    let mut streams = session.streams();
+    let stream = streams.get_mut(frame.stream).ok_or_else(|| no_stream(&frame))?;
+    if size > stream.window {
+        return Err(Violation::Overrun {
+            stream: frame.stream,
+            size: frame.body.len(),
+            window: stream.window,
+        });
+    }
+    let reply = match std::mem::replace(&mut stream.output, Output::Over) {
+        Output::Awaited(reply) => reply,
+        // The caller was answered already (timed out, gone): the handler's answer goes nowhere.
+        Output::Over if stream.told_to_stop => {
+            drop(streams);
+            settle_if_said(session, &frame);
+            return Ok(());
+        }
+        Output::Over | Output::Streaming(_) => return Err(Violation::SecondAnswer(frame.stream)),
+    };
+    if frame.flags.is_end() {
+        let body = frame.body.clone();
+        let settled = frame
+            .flags
+            .is_settled()
+            .then(|| streams.remove(frame.stream))
+            .flatten();
+        drop(streams);
+        // The slot is free before the caller hears the answer, so that its next call finds it free.
+        if let Some(stream) = settled {
+            stream.credit.close();
+        }
+        reply.answer(Outcome::Responded {
+            head,
+            body: OutputBody::Whole(body),
+        });
+        return Ok(());
+    }
+    stream.window -= size;
+    let (mut sender, receiver) = body_channel(super::INITIAL_CREDIT_BYTES as usize);
+    sender.push(frame.body.clone());
+    stream.output = Output::Streaming(sender);
+    drop(streams);
+    let (grant, abandon) = (session.me.clone(), session.me.clone());
+    let number = frame.stream;
+    let receiver = receiver
+        .on_taken(move |bytes| {
+            if let Some(session) = grant.upgrade() {
+                session.grant(number, bytes);
+            }
+        })
+        .on_abandoned(move || {
+            if let Some(session) = abandon.upgrade() {
+                session.cancel(number, CancelReason::Client);
+            }
+        });
+    reply.answer(Outcome::Responded {
+        head,
+        body: OutputBody::Stream(receiver),
+    });
+    settle_if_said(session, &frame);
+    Ok(())
+}
+
+fn on_data(session: &Session, frame: Frame) -> Result<(), Violation> {
+    let size = checked_part(&frame)?;
+    let mut streams = session.streams();
+    let stream = streams.get_mut(frame.stream).ok_or_else(|| no_stream(&frame))?;
+    if size > stream.window {
+        return Err(Violation::Overrun {
+            stream: frame.stream,
+            size: frame.body.len(),
+            window: stream.window,
+        });
+    }
+    stream.window -= size;
+    let finished = match &mut stream.output {
+        Output::Streaming(body) => {
+            // The frame's bytes share the read buffer; a copy lets that go while a slow client reads.
+            body.push(Bytes::copy_from_slice(&frame.body));
+            frame
+                .flags
+                .is_end()
+                .then(|| std::mem::replace(&mut stream.output, Output::Over))
+        }
+        Output::Over if stream.told_to_stop => None,
+        Output::Over | Output::Awaited(_) => {
+            return Err(Violation::NotAllowed {
+                kind: "DATA",
+                state: "without an open answer",
+            });
+        }
+    };
+    if let Some(Output::Streaming(body)) = finished {
+        body.finish();
+    }
+    drop(streams);
+    settle_if_said(session, &frame);
+    Ok(())
+}
+
+fn on_settled(session: &Session, frame: &Frame) -> Result<(), Violation> {
+    let mut stream = session
+        .streams()
+        .remove(frame.stream)
+        .ok_or_else(|| no_stream(frame))?;
+    stream.end(Outcome::Settled);
+    Ok(())
+}
+
+fn on_failed(session: &Session, frame: &Frame) -> Result<(), Violation> {
+    let FailedHead { error } = frame.head()?;
+    let mut stream = session
+        .streams()
+        .remove(frame.stream)
+        .ok_or_else(|| no_stream(frame))?;
+    session.log_failure(stream.invocation, &error);
+    stream.end(Outcome::Failed(error));
+    Ok(())
+}
+
+fn on_credit(session: &Session, frame: &Frame) -> Result<(), Violation> {
+    let CreditHead { bytes } = frame.head()?;
+    if let Some(stream) = session.streams().get_mut(frame.stream) {
+        stream.credit.add(bytes);
+    }
+    Ok(())
+}
+
+fn on_stop_reading(session: &Session, frame: &Frame) -> Result<(), Violation> {
+    let mut streams = session.streams();
+    streams
+        .get_mut(frame.stream)
+        .ok_or_else(|| no_stream(frame))?
+        .credit
+        .close();
+    Ok(())
+}
+
+/// Forgets the stream if the frame says that its handler has settled.
+fn settle_if_said(session: &Session, frame: &Frame) {
+    if !frame.flags.is_settled() {
+        return;
+    }
+    let settled = session.streams().remove(frame.stream);
+    if let Some(mut stream) = settled {
+        stream.end(Outcome::Failed(FunctionError {
+            name: "IncompleteResponse".into(),
+            message: "the handler settled before its answer was complete".into(),
+            code: Some("incomplete-response".into()),
+            ..FunctionError::default()
+        }));
+    }
+}

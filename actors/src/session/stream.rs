@@ -1,0 +1,239 @@
+//! The streams of a session: one for each invocation that its runner works on.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::credit::Credit;
+use crate::action::Permit;
+use crate::domain::InvocationId;
+use crate::invocation::{
+    BodyError, BodySender, InvocationLimits, LostReason, Outcome, ReplySlot, TimeoutPhase,
+};
+
+/// What has been seen of a handler's answer.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// Nothing yet; the caller waits.
+    Awaited(ReplySlot),
+    /// The head and a part of the body.
+    Streaming(BodySender),
+    /// All of it, or nobody wants the rest.
+    Over,
+}
+
+/// One invocation in the hands of a runner. Dropping it unanswered answers its caller.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) invocation: InvocationId,
+    pub(super) output: Output,
+    /// Bytes of output that the runner may still send.
+    pub(super) window: u32,
+    /// Bytes of output that were taken and not yet granted again.
+    pub(super) ungranted: u32,
+    /// Bytes of input that may still be sent.
+    pub(super) credit: Arc<Credit>,
+    /// Whether the runner was told to stop working on it.
+    pub(super) told_to_stop: bool,
+    /// Its deadline, or the end of its grace.
+    pub(super) timer: Instant,
+    /// Its place among the runner's slots, given back when the handler has settled.
+    pub(super) _permit: Permit,
+}
+
+impl Stream {
+    /// Answers the caller, or cuts short the answer that it is being given.
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        match std::mem::replace(&mut self.output, Output::Over) {
+            Output::Awaited(reply) => reply.answer(outcome),
+            Output::Streaming(body) => body.fail(BodyError::CutShort(cut_short(&outcome))),
+            Output::Over => {}
+        }
+        self.credit.close();
+    }
+}
+
+fn cut_short(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed(error) => format!("the handler failed: {}", error.message),
+        Outcome::Lost(_) => "the runner was lost".into(),
+        Outcome::TimedOut { .. } => "the handler took too long".into(),
+        Outcome::Responded { .. } | Outcome::Settled | Outcome::Refused(_) => {
+            "the handler ended early".into()
+        }
+    }
+}
+
+/// Invocations whose runner is gone and that still wait to hear why.
+#[derive(Debug, Default)]
+pub struct Orphans {
+    streams: Vec<Stream>,
+}
+
+impl Orphans {
+    /// Tells every caller.
+    pub fn answer(mut self, reason: &LostReason) {
+        for stream in &mut self.streams {
+            stream.end(Outcome::Lost(reason.clone()));
+        }
+    }
+
+    /// Takes over what another session left.
+    pub fn append(&mut self, mut other: Self) {
+        self.streams.append(&mut other.streams);
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+}
+
+/// What a look at the deadlines found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// When to look again; `None` while nothing runs.
+    pub next: Option<Instant>,
+    /// A handler was told to stop and did not let go within its grace: only killing the runner helps.
+    pub stuck: bool,
+}
+
+/// All open streams of a session and their timers.
+#[derive(Debug)]
+pub(super) struct Streams {
+    open: HashMap<u32, Stream>,
+    next_stream: u32,
+    closed: bool,
+    limits: InvocationLimits,
+    /// One for each open stream: its deadline, or the end of its grace once it was told to stop.
+    timers: BTreeSet<(Instant, u32)>,
+}
+
+impl Streams {
+    pub(super) fn new(limits: InvocationLimits) -> Self {
+        Self {
+            open: HashMap::new(),
+            next_stream: 1,
+            closed: false,
+            limits,
+            timers: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn limits(&self) -> InvocationLimits {
+        self.limits
+    }
+
+    pub(super) fn set_limits(&mut self, limits: InvocationLimits) {
+        self.limits = limits;
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Stream> {
+        self.open.get_mut(&number)
+    }
+
+    /// The number that the next stream will have.
+    pub(super) fn next_number(&mut self) -> u32 {
+        // Two billion invocations of one runner wrap around; a number still open then is skipped.
+        while self.open.contains_key(&self.next_stream) {
+            self.next_stream = self.next_stream.wrapping_add(2);
+        }
+        self.next_stream
+    }
+
+    /// Takes a new stream into the table, under the number that [`Self::next_number`] gave.
+    pub(super) fn insert(&mut self, mut stream: Stream, now: Instant) -> u32 {
+        let number = self.next_number();
+        self.next_stream = number.wrapping_add(2);
+        stream.timer = now + self.limits.timeout;
+        self.timers.insert((stream.timer, number));
+        self.open.insert(number, stream);
+        number
+    }
+
+    /// The handler has settled: forgets the stream.
+    pub(super) fn remove(&mut self, number: u32) -> Option<Stream> {
+        let stream = self.open.remove(&number)?;
+        self.timers.remove(&(stream.timer, number));
+        Some(stream)
+    }
+
+    /// Marks a stream as told to stop. `false` if it is not open or was told before.
+    pub(super) fn cancel(&mut self, number: u32, now: Instant) -> bool {
+        let Some(stream) = self.open.get_mut(&number) else {
+            return false;
+        };
+        if stream.told_to_stop {
+            return false;
+        }
+        stream.told_to_stop = true;
+        stream.credit.close();
+        self.timers.remove(&(stream.timer, number));
+        stream.timer = now + self.limits.cancel_grace;
+        self.timers.insert((stream.timer, number));
+        true
+    }
+
+    /// Ends what is over its time, and says which runner's streams must be told and whether one does not let go.
+    pub(super) fn expire(&mut self, now: Instant) -> Expired {
+        let mut expired = Expired::default();
+        while let Some(&(at, number)) = self.timers.first() {
+            if at > now {
+                expired.next = Some(at);
+                break;
+            }
+            let after = self.limits.timeout;
+            let Some(stream) = self.open.get_mut(&number) else {
+                self.timers.pop_first();
+                continue;
+            };
+            if stream.told_to_stop {
+                expired.stuck = true;
+                break;
+            }
+            stream.end(Outcome::TimedOut {
+                phase: TimeoutPhase::Handler,
+                after,
+            });
+            self.cancel(number, now);
+            expired.told.push(number);
+        }
+        expired
+    }
+
+    /// Closes the table and hands out what was open.
+    pub(super) fn close(&mut self) -> Orphans {
+        self.closed = true;
+        self.timers.clear();
+        Orphans {
+            streams: self.open.drain().map(|(_, stream)| stream).collect(),
+        }
+    }
+}
+
+/// What [`Streams::expire`] found.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    /// Streams to be cancelled at the runner.
+    pub(super) told: Vec<u32>,
+    /// A stream is over its grace.
+    pub(super) stuck: bool,
+    /// The next timer.
+    pub(super) next: Option<Instant>,
+}

@@ -1,0 +1,10 @@
+//! The whole supervision tree: its root, its surroundings, and the handle that everything outside of it holds.
+
+mod handle;
+mod root;
+mod settings;
+mod surroundings;
+
+pub use handle::{Ports, RunnerView, Servers, TreeError, TreeHandle, start};
+pub use settings::{ActionSettings, TreeSettings};
+pub use surroundings::Surroundings;

@@ -1,0 +1,118 @@
+//! What every actor may need and none of them owns: it is there before the first actor and after the last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::{Addr, ArbiterHandle};
+use arc_swap::ArcSwapOption;
+use jobber_kernel::{ArbiterPool, Tasks};
+use tokio::runtime::Handle;
+
+use super::handle::Ports;
+use super::settings::TreeSettings;
+use crate::domain::JobId;
+use crate::gateway::RouteBoard;
+use crate::jobs::Jobs;
+use crate::log_sink::LogRing;
+use crate::ports::{ArchiveStore, Catalogue, Engine, LogStore};
+use crate::runner_manager::RunnerRegistry;
+use crate::session::SessionContext;
+
+/// The actors' surroundings.
+pub struct Surroundings {
+    /// What the operator says.
+    pub settings: TreeSettings,
+    /// The runtime for everything that waits for something outside.
+    pub io: Handle,
+    /// What should exist.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The packages' files.
+    pub archives: Arc<dyn ArchiveStore>,
+    /// What starts runners.
+    pub engine: Arc<dyn Engine>,
+    /// Where log lines are kept.
+    pub log_store: Arc<dyn LogStore>,
+    /// Log lines on their way there.
+    pub logs: Arc<LogRing>,
+    /// Which runners there are.
+    pub registry: Arc<RunnerRegistry>,
+    /// What the triggers have published.
+    pub routes: Arc<RouteBoard>,
+    /// What sessions need; their tasks outlive the actors that talk to them.
+    pub sessions: SessionContext,
+    arbiters: Arbiters,
+    jobs: ArcSwapOption<Addr<Jobs>>,
+    ready: AtomicBool,
+}
+
+/// Where jobs run.
+enum Arbiters {
+    Pool(ArbiterPool),
+    /// All on the arbiter that started the tree: with the clock of a test.
+    One(ArbiterHandle),
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Surroundings {
+    pub(super) fn new(settings: TreeSettings, ports: Ports, io: Handle) -> std::io::Result<Self> {
+        let logs = Arc::new(LogRing::new(settings.log_ring));
+        let arbiters = match settings.arbiters {
+            0 => Arbiters::One(actix::Arbiter::current()),
+            count => Arbiters::Pool(ArbiterPool::new(count)?),
+        };
+        Ok(Self {
+            settings,
+            sessions: SessionContext {
+                tasks: Arc::new(Tasks::new("sessions")),
+                io: io.clone(),
+                logs: Arc::clone(&logs),
+                functions: ports.functions,
+            },
+            io,
+            catalogue: ports.catalogue,
+            archives: ports.archives,
+            engine: ports.engine,
+            log_store: ports.logs,
+            logs,
+            registry: Arc::default(),
+            routes: Arc::default(),
+            arbiters,
+            jobs: ArcSwapOption::empty(),
+            ready: AtomicBool::new(false),
+        })
+    }
+
+    /// The arbiter of a job and all below it: sends within a job stay on one thread.
+    pub(crate) fn arbiter_for(&self, job: JobId) -> ArbiterHandle {
+        match &self.arbiters {
+            Arbiters::Pool(pool) => pool.for_key(&job),
+            Arbiters::One(arbiter) => arbiter.clone(),
+        }
+    }
+
+    /// The reconciler has read the catalogue once.
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether the jobs of the catalogue are known.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_jobs(&self, jobs: Addr<Jobs>) {
+        self.jobs.store(Some(Arc::new(jobs)));
+    }
+
+    pub(super) fn jobs(&self) -> Option<Addr<Jobs>> {
+        self.jobs.load().as_deref().cloned()
+    }
+}

@@ -1,0 +1,82 @@
+//! An HTTP trigger: it publishes a route.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Handler, Message};
+use arc_swap::ArcSwap;
+use jobber_kernel::{Child, Context, StopReason};
+use serde_json::json;
+
+use crate::gateway::{RouteBoard, RouteTarget};
+use crate::routing::RoutePattern;
+
+/// What an HTTP trigger publishes.
+#[derive(Clone, Debug)]
+pub struct HttpTriggerSeed {
+    /// Which requests.
+    pub pattern: RoutePattern,
+    /// Who answers them.
+    pub target: RouteTarget,
+}
+
+/// The trigger publishes something else now: another version serves.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct Retarget;
+
+/// Publishes the route of one trigger for as long as the trigger is there.
+///
+/// The route stays published while the actor restarts; it goes when the trigger is stopped.
+pub struct HttpTrigger {
+    seed: Arc<ArcSwap<HttpTriggerSeed>>,
+    board: Arc<RouteBoard>,
+}
+
+impl HttpTrigger {
+    /// A trigger of what `seed` holds now and later; [`Retarget`] makes it look again.
+    #[must_use]
+    pub fn new(seed: Arc<ArcSwap<HttpTriggerSeed>>, board: Arc<RouteBoard>) -> Self {
+        Self { seed, board }
+    }
+
+    fn publish(&self) {
+        let seed = self.seed.load();
+        self.board.publish(seed.pattern.clone(), seed.target.clone());
+    }
+}
+
+impl Actor for HttpTrigger {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        self.publish();
+    }
+}
+
+impl Child for HttpTrigger {
+    const KIND: &'static str = "http-trigger";
+
+    fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
+        self.board.withdraw(self.seed.load().target.trigger.id);
+        ctx.stop();
+    }
+
+    fn observe(&self) -> serde_json::Value {
+        let seed = self.seed.load();
+        json!({
+            "id": seed.target.trigger.id,
+            "name": seed.target.trigger.name,
+            "hostname": seed.pattern.host.as_ref().map(|host| host.as_str()),
+            "method": seed.pattern.method.as_ref().map(|method| method.as_str()),
+            "path": seed.pattern.path.as_ref().map(|path| path.as_str()),
+        })
+    }
+}
+
+impl Handler<Retarget> for HttpTrigger {
+    type Result = ();
+
+    fn handle(&mut self, _: Retarget, _: &mut Context<Self>) {
+        self.publish();
+    }
+}

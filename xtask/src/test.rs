@@ -1,0 +1,156 @@
+//! `cargo xtask test`, `it` and `e2e`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::node::{self, NEWEST, Node};
+use crate::provision::{docker, postgres};
+use crate::report::{Harness, Report};
+use crate::{checks, command, images, workspace};
+
+/// How long the unit tests may take, with the build of every dependency on a fresh machine.
+const UNIT: Duration = Duration::from_secs(20 * 60);
+/// How long the Node runtime's tests may take in one version of Node.
+const NODE: Duration = Duration::from_secs(5 * 60);
+/// How long `it` or `e2e` may take.
+const SUITE: Duration = Duration::from_secs(20 * 60);
+
+/// What `cargo xtask test` takes.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only what needs neither Docker nor its images: everything but `e2e`.
+    #[arg(long)]
+    without_docker: bool,
+}
+
+/// What `cargo xtask it` and `e2e` take.
+#[derive(Args)]
+pub(crate) struct Filter {
+    /// A part of the tests' names and options for the test binary.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// An integration test binary of the root package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suite {
+    /// Against a real Postgres.
+    It,
+    /// Against a real Docker engine.
+    E2e,
+}
+
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::It => "it",
+            Self::E2e => "e2e",
+        }
+    }
+
+    fn command(self) -> Result<Command> {
+        let mut test = workspace::cargo("test");
+        test.args(["--package", "jobber", "--test", self.name()]);
+        // Tests and the servers that they start run the same Node, whatever the machine has.
+        test.env("PATH", Node::ensure(NEWEST)?.search_path()?)
+            .env("RUST_BACKTRACE", "1");
+        Ok(test)
+    }
+}
+
+/// Provides what the tests need, then runs every check and every test, also after a failure.
+///
+/// # Errors
+/// When anything failed; the last line on standard output is the count.
+pub(crate) fn everything(options: &Options) -> Result<()> {
+    let mut report = Report::new();
+    provide(options, &mut report);
+    checks::all(&mut report);
+    for major in node::MAJORS {
+        let name = format!("tests of the Node runtime on Node {major}");
+        match runtime_tests(major) {
+            Ok(tests) => report.step(&name, Harness::Tap, NODE, &tests),
+            Err(error) => report.check(&name, || Err(error)),
+        }
+    }
+    let mut unit = workspace::cargo("test");
+    unit.args(["--workspace", "--lib", "--bins", "--no-fail-fast"])
+        .env("RUST_BACKTRACE", "1");
+    report.step("unit tests", Harness::Cargo, UNIT, &unit);
+    suite(Suite::It, &mut report);
+    if !options.without_docker {
+        suite(Suite::E2e, &mut report);
+    }
+    report.finish()
+}
+
+/// Runs one integration test binary in the foreground.
+///
+/// # Errors
+/// When what it needs cannot be provided, or a test fails.
+pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
+    postgres::ensure()?;
+    if suite == Suite::E2e {
+        images::build_all()?;
+    }
+    command::run(suite.command()?.arg("--").args(&filter.arguments))
+}
+
+fn suite(suite: Suite, report: &mut Report) {
+    match suite.command() {
+        Ok(command) => report.step(suite.name(), Harness::Cargo, SUITE, &command),
+        Err(error) => report.check(suite.name(), || Err(error)),
+    }
+}
+
+/// cargo-deny takes minutes to build on a fresh machine, the other things mostly wait for the network and the disk.
+fn provide(options: &Options, report: &mut Report) {
+    thread::scope(|scope| {
+        let deny = scope.spawn(checks::ensure_deny);
+        report.provide("Postgres", postgres::ensure);
+        for major in node::MAJORS {
+            report.provide(&format!("Node {major}"), || Node::ensure(major).map(drop));
+        }
+        report.provide("Node's development packages", checks::ensure_packages);
+        if !options.without_docker {
+            report.provide("Docker engine", docker::ensure);
+            report.provide("runner images", images::build_all);
+        }
+        report.provide("cargo-deny", || {
+            deny.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+    });
+}
+
+fn runtime_tests(major: u32) -> Result<Command> {
+    let runtime = workspace::root().join("docker/runner-node");
+    let mut files = Vec::new();
+    find_tests(&runtime.join("test"), &mut files)?;
+    files.sort();
+    let mut tests = Command::new(Node::ensure(major)?.program());
+    // Every file is named: versions of Node differ in what they make of a folder or of a pattern.
+    tests
+        .args(["--test", "--test-reporter=tap"])
+        .args(files)
+        .current_dir(runtime);
+    Ok(tests)
+}
+
+fn find_tests(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            find_tests(&entry.path(), files)?;
+        } else if entry.file_name().to_string_lossy().ends_with(".test.mjs") {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}

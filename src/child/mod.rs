@@ -244,13 +244,18 @@ mod tests {
     async fn a_child_ends_with_the_thread_that_started_it() {
         let spawner = Spawner::start().unwrap();
         let mut command = spawner.command("/bin/sh", DeathSignal::Kill);
-        command.args(["-c", "echo up; exec sleep 1000"]).stdout(Stdio::piped());
+        command
+            .args(["-c", "echo up; exec sleep 1000"])
+            .stdout(Stdio::piped());
         let mut child = spawner.spawn(command).await.unwrap();
         first_line(&mut child).await;
 
         drop(spawner);
 
-        tokio::time::timeout(Duration::from_secs(10), child.ended()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), child.ended())
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     #[tokio::test]

@@ -21,16 +21,27 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new() -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        Self { sender, receiver: Mutex::new(Some(receiver)) }
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+        }
     }
 
     /// The events; `None` after the first call.
     pub(super) fn take_receiver(&self) -> Option<mpsc::Receiver<EngineEvent>> {
-        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     pub(super) async fn exited(&self, runner: RunnerId, exit: RunnerExit) {
-        if self.sender.send(EngineEvent::Exited { runner, exit }).await.is_err() {
+        if self
+            .sender
+            .send(EngineEvent::Exited { runner, exit })
+            .await
+            .is_err()
+        {
             tracing::debug!(%runner, "a runner ended after the last one who cared");
         }
     }
@@ -39,6 +50,9 @@ impl Outbox {
     #[must_use]
     pub(super) fn line(&self, runner: RunnerId, stream: OutputStream, line: String) -> bool {
         self.sender.capacity() > RESERVED_FOR_EXITS
-            && self.sender.try_send(EngineEvent::Output { runner, stream, line }).is_ok()
+            && self
+                .sender
+                .try_send(EngineEvent::Output { runner, stream, line })
+                .is_ok()
     }
 }

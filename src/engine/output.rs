@@ -81,7 +81,14 @@ impl OutputPump {
         stream: OutputStream,
         heap_exhausted: Arc<AtomicBool>,
     ) -> Self {
-        Self { outbox, runner, stream, cutter: LineCutter::default(), dropped: 0, heap_exhausted }
+        Self {
+            outbox,
+            runner,
+            stream,
+            cutter: LineCutter::default(),
+            dropped: 0,
+            heap_exhausted,
+        }
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
@@ -130,7 +137,10 @@ impl OutputPump {
         let told = self.outbox.line(
             self.runner,
             OutputStream::System,
-            format!("{} lines of the process's own output were dropped: too many at once", self.dropped),
+            format!(
+                "{} lines of the process's own output were dropped: too many at once",
+                self.dropped
+            ),
         );
         if told {
             self.dropped = 0;
@@ -157,7 +167,10 @@ mod tests {
 
     #[test]
     fn lines_are_cut_wherever_the_chunks_end() {
-        assert_eq!(lines(&[b"on", b"e\ntwo\r\n\nfo", b"ur"]), ["one", "two", "", "four"]);
+        assert_eq!(
+            lines(&[b"on", b"e\ntwo\r\n\nfo", b"ur"]),
+            ["one", "two", "", "four"]
+        );
     }
 
     #[test]
@@ -193,8 +206,13 @@ mod tests {
         }
         pump.feed(b"after\n");
 
-        let EngineEvent::Output { line: told, .. } = events.try_recv().unwrap() else { panic!() };
-        assert!(told.starts_with(&format!("{} lines", 10_000 - delivered)), "{told}");
+        let EngineEvent::Output { line: told, .. } = events.try_recv().unwrap() else {
+            panic!()
+        };
+        assert!(
+            told.starts_with(&format!("{} lines", 10_000 - delivered)),
+            "{told}"
+        );
         assert!(matches!(events.try_recv().unwrap(), EngineEvent::Output { line, .. } if line == "after"));
     }
 }

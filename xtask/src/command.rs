@@ -24,15 +24,22 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs `command` and returns what it printed, trimmed.
 ///
 /// # Errors
-/// When it cannot be started or does not succeed; the error holds what it printed on its standard error.
+/// When it cannot be started or does not succeed; the error then holds all that it printed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start {}", text(command)))?;
     if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!("{} failed ({})\n{}", text(command), output.status, stderr.trim());
+        // Where a program says what went wrong differs: dpkg does on its standard output.
+        let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        bail!(
+            "{} failed ({})\n{}\n{}",
+            text(command),
+            output.status,
+            stdout.trim(),
+            stderr.trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

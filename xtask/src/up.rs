@@ -10,6 +10,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -114,29 +115,49 @@ fn show(server: &mut Child, data: &Path, folder: &Path) -> Result<()> {
 
 /// A `curl` line for the first HTTP trigger of the function in `folder`.
 fn curl(data: &Path, folder: &Path) -> Result<String> {
-    let server = json(&data.join("dev.json"))?;
+    let server = read(&data.join("dev.json"))?;
     let gateway = server["gateway"]
         .as_str()
         .context("dev.json names no gateway")?
         .trim_end_matches('/')
         .to_owned();
-    let package = json(&folder.join("package.json"))?;
+    let package = read(&folder.join("package.json"))?;
     let triggers = package["triggers"]
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let path = triggers
-        .iter()
-        .filter(|trigger| trigger["type"] == "http")
-        .find_map(|trigger| {
-            let path = trigger["path"].as_str().unwrap_or("/");
-            // Only a plain path is an address as it stands.
-            (!path.contains([':', '*', '^'])).then_some(path)
-        });
-    Ok(format!("curl {gateway}{}", path.unwrap_or("/")))
+    let mut http = triggers.iter().filter(|trigger| trigger["type"] == "http");
+    let (method, path) = http
+        .find_map(request)
+        .with_context(|| format!("{} answers no plain address", folder.display()))?;
+    let method = if method == "GET" {
+        String::new()
+    } else {
+        format!("-X {method} ")
+    };
+    Ok(format!("curl {method}{gateway}{path}"))
 }
 
-fn json(file: &Path) -> Result<serde_json::Value> {
+/// A method and a path that `trigger` answers; nothing where a regular expression says which.
+fn request(trigger: &Value) -> Option<(&str, String)> {
+    let route = trigger["path"].as_str().unwrap_or("/");
+    if route.starts_with('^') {
+        return None;
+    }
+    let segments = route.split('/').map(|segment| {
+        if segment.starts_with([':', '*']) {
+            "world"
+        } else {
+            segment
+        }
+    });
+    Some((
+        trigger["method"].as_str().unwrap_or("GET"),
+        segments.collect::<Vec<_>>().join("/"),
+    ))
+}
+
+fn read(file: &Path) -> Result<Value> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
 }
@@ -185,6 +206,8 @@ fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -196,7 +219,22 @@ mod tests {
     }
 
     #[test]
-    fn the_line_to_try_names_the_gateway_and_the_first_plain_path() {
+    fn a_route_becomes_an_address_that_it_answers() {
+        let request = |trigger| request(&trigger).map(|(method, path)| format!("{method} {path}"));
+        assert_eq!(
+            request(json!({"path": "/hello/:name"})).as_deref(),
+            Some("GET /hello/world")
+        );
+        assert_eq!(
+            request(json!({"method": "POST", "path": "/files/*rest"})).as_deref(),
+            Some("POST /files/world")
+        );
+        assert_eq!(request(json!({})).as_deref(), Some("GET /"));
+        assert_eq!(request(json!({"path": "^/[0-9]+$"})), None);
+    }
+
+    #[test]
+    fn the_line_to_try_names_the_gateway_and_the_first_plain_route() {
         let folder = workspace::target()
             .join("xtask-tests")
             .join(std::process::id().to_string());
@@ -206,8 +244,13 @@ mod tests {
             r#"{"gateway": "http://127.0.0.1:3001/"}"#,
         )
         .unwrap();
-        let triggers = r#"{"triggers": [{"type": "mqtt"}, {"type": "http", "path": "/u/:id"}, {"type": "http", "path": "/hello"}]}"#;
-        fs::write(folder.join("package.json"), triggers).unwrap();
+        let triggers =
+            json!([{"type": "mqtt"}, {"type": "http", "path": "^/x"}, {"type": "http", "path": "/hello"}]);
+        fs::write(
+            folder.join("package.json"),
+            json!({"triggers": triggers}).to_string(),
+        )
+        .unwrap();
         let curl = curl(&folder, &folder);
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(curl.unwrap(), "curl http://127.0.0.1:3001/hello");

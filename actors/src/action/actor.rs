@@ -95,8 +95,11 @@ impl Action {
         let now = Instant::now();
         let LaneSweep { stuck, next } = self.parts.lane.sweep(now);
         for runner in stuck {
-            tracing::warn!(%runner, job = %self.parts.job_name, "a handler does not let go; its runner is killed");
-            self.end_runner(runner, true);
+            // One that is being ended already is killed by its engine.
+            if self.members.get(&runner).is_some_and(|member| member.phase != RunnerPhase::Ending) {
+                tracing::warn!(%runner, job = %self.parts.job_name, "a handler does not let go; its runner is killed");
+                self.end_runner(runner, true);
+            }
         }
         self.arm(next, ctx);
         self.scale(now, ctx);

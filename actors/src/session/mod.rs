@@ -213,6 +213,7 @@ impl Session {
             ungranted: 0,
             credit: Arc::clone(&credit),
             told_to_stop: false,
+            overdue: false,
             timer: now,
             _permit: permit,
         };
@@ -232,7 +233,7 @@ impl Session {
 
     /// Tells the runner that nobody waits for this stream's answer.
     pub fn cancel(&self, stream: u32, reason: CancelReason) {
-        let told = self.streams().cancel(stream, Instant::now());
+        let told = self.streams().cancel(stream);
         if told {
             self.send_cancel(stream, reason);
         }

@@ -36,6 +36,8 @@ pub(super) struct Stream {
     pub(super) credit: Arc<Credit>,
     /// Whether the runner was told to stop working on it.
     pub(super) told_to_stop: bool,
+    /// Whether its deadline has passed, and its grace runs.
+    pub(super) overdue: bool,
     /// Its deadline, or the end of its grace.
     pub(super) timer: Instant,
     /// Its place among the runner's slots, given back when the handler has settled.
@@ -174,20 +176,12 @@ impl Streams {
         Some(stream)
     }
 
-    /// Marks a stream as told to stop. `false` if it is not open or was told before.
-    pub(super) fn cancel(&mut self, number: u32, now: Instant) -> bool {
-        let Some(stream) = self.open.get_mut(&number) else {
-            return false;
-        };
-        if stream.told_to_stop {
-            return false;
-        }
-        stream.told_to_stop = true;
+    /// Marks a stream as told to stop. `false` if it is not open or was told before. Its deadline stays: a handler may
+    /// finish in peace what its client no longer waits for.
+    pub(super) fn cancel(&mut self, number: u32) -> bool {
+        let Some(stream) = self.open.get_mut(&number) else { return false };
         stream.credit.close();
-        self.timers.remove(&(stream.timer, number));
-        stream.timer = now + self.limits.cancel_grace;
-        self.timers.insert((stream.timer, number));
-        true
+        !std::mem::replace(&mut stream.told_to_stop, true)
     }
 
     /// Ends what is over its time, and says which runner's streams must be told and whether one does not let go.
@@ -198,20 +192,21 @@ impl Streams {
                 expired.next = Some(at);
                 break;
             }
-            let after = self.limits.timeout;
+            let InvocationLimits { timeout: after, cancel_grace, .. } = self.limits;
             let Some(stream) = self.open.get_mut(&number) else {
                 self.timers.pop_first();
                 continue;
             };
-            if stream.told_to_stop {
+            if stream.overdue {
                 expired.stuck = true;
                 break;
             }
-            stream.end(Outcome::TimedOut {
-                phase: TimeoutPhase::Handler,
-                after,
-            });
-            self.cancel(number, now);
+            stream.end(Outcome::TimedOut { phase: TimeoutPhase::Handler, after });
+            stream.overdue = true;
+            stream.told_to_stop = true;
+            stream.timer = now + cancel_grace;
+            self.timers.pop_first();
+            self.timers.insert((stream.timer, number));
             expired.told.push(number);
         }
         expired

@@ -22,8 +22,13 @@ pub enum DockerArgumentKind {
 
 impl DockerArgumentKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Volumes, Self::Networks, Self::Labels, Self::MemoryLimit, Self::DirectPassthroughArguments];
+    pub const ALL: [Self; 5] = [
+        Self::Volumes,
+        Self::Networks,
+        Self::Labels,
+        Self::MemoryLimit,
+        Self::DirectPassthroughArguments,
+    ];
 
     /// Its name in the configuration and in a package.
     #[must_use]
@@ -42,10 +47,13 @@ impl FromStr for DockerArgumentKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
-            format!("`{text}` is none of {known}")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| {
+                let known = Self::ALL.map(Self::name).join(", ");
+                format!("`{text}` is none of {known}")
+            })
     }
 }
 

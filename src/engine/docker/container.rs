@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 use jobber_actors::domain::RunnerId;
-use jobber_actors::manifest::VolumeMode;
+use jobber_actors::manifest::{ByteSize, MountMode, VolumeMount};
 use jobber_actors::ports::{EngineError, RunnerSpec};
 
 use super::config::{DockerArgumentKind, DockerEngineConfig};
@@ -32,14 +32,22 @@ pub(super) fn name(instance: &str, runner: RunnerId) -> String {
 /// The image for a spec.
 pub(super) fn image<'a>(config: &'a DockerEngineConfig, spec: &RunnerSpec) -> Result<&'a str, EngineError> {
     let major = spec.runtime.major();
-    config.images.get(&major).map(String::as_str).ok_or_else(|| EngineError::RuntimeMissing {
-        runtime: spec.runtime.to_string(),
-        reason: format!("no image is configured for it; set RUNNER_IMAGE_NODE{major}_URL"),
-    })
+    config
+        .images
+        .get(&major)
+        .map(String::as_str)
+        .ok_or_else(|| EngineError::RuntimeMissing {
+            runtime: spec.runtime.to_string(),
+            reason: format!("no image is configured for it; set RUNNER_IMAGE_NODE{major}_URL"),
+        })
 }
 
 /// The body of the create request.
-pub(super) fn create_body(config: &DockerEngineConfig, spec: &RunnerSpec, image: &str) -> ContainerCreateBody {
+pub(super) fn create_body(
+    config: &DockerEngineConfig,
+    spec: &RunnerSpec,
+    image: &str,
+) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(image.to_owned()),
         user: Some(RUNNER_USER.to_owned()),
@@ -59,7 +67,12 @@ pub(super) fn create_body(config: &DockerEngineConfig, spec: &RunnerSpec, image:
 
 /// The networks beyond the first that the container joins before it starts.
 pub(super) fn further_networks<'a>(config: &DockerEngineConfig, spec: &'a RunnerSpec) -> &'a [String] {
-    if allowed(config, spec, DockerArgumentKind::Networks, spec.docker.networks.is_empty()) {
+    if allowed(
+        config,
+        spec,
+        DockerArgumentKind::Networks,
+        spec.docker.networks.is_empty(),
+    ) {
         &spec.docker.networks
     } else {
         &[]
@@ -70,7 +83,12 @@ fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
     let memory = as_i64(memory(config, spec));
     let milli_cpus = spec.resources.milli_cpus.or(config.milli_cpus);
     let passthrough = &spec.docker.direct_passthrough_arguments;
-    if allowed(config, spec, DockerArgumentKind::DirectPassthroughArguments, passthrough.is_empty()) {
+    if allowed(
+        config,
+        spec,
+        DockerArgumentKind::DirectPassthroughArguments,
+        passthrough.is_empty(),
+    ) {
         tracing::warn!(runner = %spec.runner, ?passthrough, "directPassthroughArguments are not applied by this version");
     }
     HostConfig {
@@ -88,7 +106,10 @@ fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
         )])),
         mounts: Some(mounts(config, spec)),
         network_mode: config.network.clone(),
-        log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("none".to_owned()),
+            config: None,
+        }),
         // An init reaps what a function leaves behind and passes signals on, which Node as process 1 does not.
         init: Some(true),
         // Removed by the engine: Docker's own removal could come before the exit's cause was read.
@@ -99,15 +120,24 @@ fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
 }
 
 fn memory(config: &DockerEngineConfig, spec: &RunnerSpec) -> u64 {
-    let asked = spec.docker.memory_limit.map(u64::from);
+    let asked = spec.docker.memory_limit.map(ByteSize::bytes);
     let own = asked.filter(|_| allowed(config, spec, DockerArgumentKind::MemoryLimit, asked.is_none()));
     own.or(spec.resources.memory).unwrap_or(config.memory)
 }
 
 fn labels(config: &DockerEngineConfig, spec: &RunnerSpec) -> HashMap<String, String> {
     let mut labels = HashMap::new();
-    if allowed(config, spec, DockerArgumentKind::Labels, spec.docker.labels.is_empty()) {
-        let own = spec.docker.labels.iter().filter(|label| !label.key.starts_with(RESERVED_LABELS));
+    if allowed(
+        config,
+        spec,
+        DockerArgumentKind::Labels,
+        spec.docker.labels.is_empty(),
+    ) {
+        let own = spec
+            .docker
+            .labels
+            .iter()
+            .filter(|label| !label.key.starts_with(RESERVED_LABELS));
         labels.extend(own.map(|label| (label.key.clone(), label.value.clone())));
     }
     labels.insert(INSTANCE_LABEL.to_owned(), config.instance.clone());
@@ -120,15 +150,24 @@ fn labels(config: &DockerEngineConfig, spec: &RunnerSpec) -> HashMap<String, Str
 }
 
 fn mounts(config: &DockerEngineConfig, spec: &RunnerSpec) -> Vec<Mount> {
-    if !allowed(config, spec, DockerArgumentKind::Volumes, spec.docker.volumes.is_empty()) {
+    if !allowed(
+        config,
+        spec,
+        DockerArgumentKind::Volumes,
+        spec.docker.volumes.is_empty(),
+    ) {
         return Vec::new();
     }
-    let mount = |volume: &jobber_actors::manifest::Volume| Mount {
+    let mount = |volume: &VolumeMount| Mount {
         // As `docker run -v` has it: a path is a folder of the host, a name is a volume.
-        typ: Some(if volume.source.starts_with('/') { MountType::BIND } else { MountType::VOLUME }),
+        typ: Some(if volume.source.starts_with('/') {
+            MountType::BIND
+        } else {
+            MountType::VOLUME
+        }),
         source: Some(volume.source.clone()),
         target: Some(volume.target.clone()),
-        read_only: Some(volume.mode == VolumeMode::ReadOnly),
+        read_only: Some(volume.mode == MountMode::Ro),
         ..Mount::default()
     };
     spec.docker.volumes.iter().map(mount).collect()

@@ -9,7 +9,8 @@ use bollard::Docker;
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::models::{ContainerStateStatusEnum, ContainerSummary};
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use jobber_actors::domain::RunnerId;
@@ -47,9 +48,15 @@ impl Daemon {
     /// All containers with this instance's label, whoever made them and whatever their state.
     pub(super) async fn containers(&self) -> Result<Vec<(RunnerId, ContainerSummary)>, EngineError> {
         let label = format!("{INSTANCE_LABEL}={}", self.config.instance);
-        let options =
-            ListContainersOptionsBuilder::new().all(true).filters(&HashMap::from([("label", vec![label])])).build();
-        let containers = self.docker.list_containers(Some(options)).await.map_err(|error| unreachable(&error))?;
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&HashMap::from([("label", vec![label])]))
+            .build();
+        let containers = self
+            .docker
+            .list_containers(Some(options))
+            .await
+            .map_err(|error| unreachable(&error))?;
         let with_runner = |container: ContainerSummary| {
             let runner = container.labels.as_ref()?.get(RUNNER_LABEL)?.parse().ok()?;
             Some((runner, container))
@@ -58,11 +65,20 @@ impl Daemon {
     }
 
     /// Tells the end of a container and removes it. The first to come here does it, the others find it done.
-    pub(super) async fn finish(&self, runner: RunnerId, reported_code: Option<i64>) -> Result<(), EngineError> {
-        let Some(live) = self.live.take(runner) else { return Ok(()) };
+    pub(super) async fn finish(
+        &self,
+        runner: RunnerId,
+        reported_code: Option<i64>,
+    ) -> Result<(), EngineError> {
+        let Some(live) = self.live.take(runner) else {
+            return Ok(());
+        };
         // Read before the removal: it is gone afterwards.
         let exit = self.exit_of(runner, &live, reported_code).await;
-        if tokio::time::timeout(LAST_LINES, live.drained.cancelled()).await.is_err() {
+        if tokio::time::timeout(LAST_LINES, live.drained.cancelled())
+            .await
+            .is_err()
+        {
             tracing::debug!(%runner, "the last output of a container did not arrive in time");
         }
         self.outbox.exited(runner, exit).await;
@@ -71,9 +87,18 @@ impl Daemon {
         removed
     }
 
-    async fn exit_of(&self, runner: RunnerId, live: &LiveContainer, reported_code: Option<i64>) -> RunnerExit {
+    async fn exit_of(
+        &self,
+        runner: RunnerId,
+        live: &LiveContainer,
+        reported_code: Option<i64>,
+    ) -> RunnerExit {
         let name = self.container_name(runner);
-        let state = match self.docker.inspect_container(&name, None::<InspectContainerOptions>).await {
+        let state = match self
+            .docker
+            .inspect_container(&name, None::<InspectContainerOptions>)
+            .await
+        {
             Ok(found) => found.state,
             Err(error) => {
                 tracing::debug!(%runner, %error, "how a container ended could not be read");
@@ -93,8 +118,14 @@ impl Daemon {
     /// Asks a container to end and kills it after the grace. One that is not there, or over, is no error.
     pub(super) async fn end(&self, runner: RunnerId, grace: Duration) -> Result<(), EngineError> {
         let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
-        let options = StopContainerOptionsBuilder::new().t(i32::try_from(seconds).unwrap_or(i32::MAX)).build();
-        match self.docker.stop_container(&self.container_name(runner), Some(options)).await {
+        let options = StopContainerOptionsBuilder::new()
+            .t(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .build();
+        match self
+            .docker
+            .stop_container(&self.container_name(runner), Some(options))
+            .await
+        {
             Ok(()) => Ok(()),
             Err(error) if is_status(&error, 304) || is_status(&error, 404) => Ok(()),
             Err(error) => Err(unreachable(&error)),
@@ -104,7 +135,11 @@ impl Daemon {
     /// Removes a container with its volume, killing it if need be. One that is not there, or going, is no error.
     pub(super) async fn remove(&self, runner: RunnerId) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match self.docker.remove_container(&self.container_name(runner), Some(options)).await {
+        match self
+            .docker
+            .remove_container(&self.container_name(runner), Some(options))
+            .await
+        {
             Ok(()) => Ok(()),
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
             Err(error) => Err(unreachable(&error)),
@@ -112,9 +147,13 @@ impl Daemon {
     }
 
     /// Turns what the container writes into events, until it is over.
-    pub(super) fn read_output(&self, runner: RunnerId, live: &LiveContainer, attached: AttachContainerResults) {
-        let pump =
-            |stream| OutputPump::new(self.outbox.clone(), runner, stream, live.heap_exhausted.clone());
+    pub(super) fn read_output(
+        &self,
+        runner: RunnerId,
+        live: &LiveContainer,
+        attached: AttachContainerResults,
+    ) {
+        let pump = |stream| OutputPump::new(self.outbox.clone(), runner, stream, live.heap_exhausted.clone());
         let (mut stdout, mut stderr) = (pump(OutputStream::Stdout), pump(OutputStream::Stderr));
         let drained = live.drained.clone().drop_guard();
         let over = live.over.clone();
@@ -125,7 +164,9 @@ impl Daemon {
             while let Some(part) = output.next().await {
                 match part {
                     Ok(LogOutput::StdErr { message }) => stderr.feed(&message),
-                    Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => stdout.feed(&message),
+                    Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
+                        stdout.feed(&message)
+                    }
                     Ok(LogOutput::StdIn { .. }) => {}
                     Err(error) => {
                         tracing::debug!(%runner, %error, "a container's output could not be read");
@@ -142,5 +183,8 @@ impl Daemon {
 
 fn signal_of(code: i64) -> Option<i32> {
     let signal = code - SIGNAL_EXIT_BASE;
-    (1..=MAX_SIGNAL).contains(&signal).then(|| i32::try_from(signal).ok()).flatten()
+    (1..=MAX_SIGNAL)
+        .contains(&signal)
+        .then(|| i32::try_from(signal).ok())
+        .flatten()
 }

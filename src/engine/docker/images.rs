@@ -18,7 +18,10 @@ pub(super) struct Images {
 
 impl Images {
     pub(super) fn new(pull: bool) -> Self {
-        Self { pull, pulling: Mutex::new(()) }
+        Self {
+            pull,
+            pulling: Mutex::new(()),
+        }
     }
 
     /// Whether the image is there.
@@ -31,7 +34,12 @@ impl Images {
     }
 
     /// Makes an image available that was found missing.
-    pub(super) async fn provide(&self, docker: &Docker, runtime: &str, image: &str) -> Result<(), EngineError> {
+    pub(super) async fn provide(
+        &self,
+        docker: &Docker,
+        runtime: &str,
+        image: &str,
+    ) -> Result<(), EngineError> {
         let _one_at_a_time = self.pulling.lock().await;
         if self.is_present(docker, image).await? {
             return Ok(());
@@ -40,13 +48,18 @@ impl Images {
             return Err(missing(runtime, image, "pulling is turned off"));
         }
         tracing::info!(image, "pulling a runner image");
-        self.pull(docker, image).await.map_err(|error| missing(runtime, image, &error.to_string()))
+        self.pull(docker, image)
+            .await
+            .map_err(|error| missing(runtime, image, &error.to_string()))
     }
 
     async fn pull(&self, docker: &Docker, image: &str) -> Result<(), Error> {
         let (name, tag) = split_tag(image);
         let options = CreateImageOptionsBuilder::new().from_image(name).tag(tag).build();
-        docker.create_image(Some(options), None, None).try_for_each(|_progress| async { Ok(()) }).await
+        docker
+            .create_image(Some(options), None, None)
+            .try_for_each(|_progress| async { Ok(()) })
+            .await
     }
 }
 
@@ -79,8 +92,14 @@ mod tests {
     #[test]
     fn tags_are_told_from_ports_and_digests() {
         assert_eq!(split_tag("jobber/runner-node:24"), ("jobber/runner-node", "24"));
-        assert_eq!(split_tag("registry.test:5000/runner"), ("registry.test:5000/runner", "latest"));
-        assert_eq!(split_tag("registry.test:5000/runner:1"), ("registry.test:5000/runner", "1"));
+        assert_eq!(
+            split_tag("registry.test:5000/runner"),
+            ("registry.test:5000/runner", "latest")
+        );
+        assert_eq!(
+            split_tag("registry.test:5000/runner:1"),
+            ("registry.test:5000/runner", "1")
+        );
         assert_eq!(split_tag("runner@sha256:abc"), ("runner@sha256:abc", ""));
     }
 }

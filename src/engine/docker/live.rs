@@ -32,7 +32,10 @@ impl LiveContainers {
     }
 
     pub(super) fn announce(&self, runner: RunnerId) -> LiveContainer {
-        let live = LiveContainer { starting: true, ..LiveContainer::default() };
+        let live = LiveContainer {
+            starting: true,
+            ..LiveContainer::default()
+        };
         self.map().insert(runner, live.clone());
         live
     }
@@ -58,6 +61,10 @@ impl LiveContainers {
 
     /// Those whose start is done.
     pub(super) fn started_ones(&self) -> Vec<RunnerId> {
-        self.map().iter().filter(|(_, live)| !live.starting).map(|(&runner, _)| runner).collect()
+        self.map()
+            .iter()
+            .filter(|(_, live)| !live.starting)
+            .map(|(&runner, _)| runner)
+            .collect()
     }
 }

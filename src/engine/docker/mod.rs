@@ -57,7 +57,10 @@ impl DockerEngine {
     pub async fn connect(config: DockerEngineConfig) -> Result<Self, EngineError> {
         let docker = connect(&config.host)?;
         let version = docker.version().await.map_err(|error| {
-            EngineError::Unreachable(format!("{error} (DOCKER_HOST is {}; does the Docker daemon run?)", config.host))
+            EngineError::Unreachable(format!(
+                "{error} (DOCKER_HOST is {}; does the Docker daemon run?)",
+                config.host
+            ))
         })?;
         tracing::info!(
             version = version.version.as_deref().unwrap_or("unknown"),
@@ -74,7 +77,11 @@ impl DockerEngine {
         });
         let stop = CancellationToken::new();
         daemon.tasks.spawn(watch::watch(daemon.clone(), stop.clone()));
-        Ok(Self { daemon, images, _watching: stop.drop_guard() })
+        Ok(Self {
+            daemon,
+            images,
+            _watching: stop.drop_guard(),
+        })
     }
 
     /// Names the configured images that are not on this Docker host, so that an operator hears of it at the start and
@@ -97,7 +104,10 @@ impl DockerEngine {
         let name = self.daemon.container_name(spec.runner);
         self.create(&name, spec).await?;
         for network in container::further_networks(&self.daemon.config, spec) {
-            let request = NetworkConnectRequest { container: name.clone(), ..NetworkConnectRequest::default() };
+            let request = NetworkConnectRequest {
+                container: name.clone(),
+                ..NetworkConnectRequest::default()
+            };
             docker
                 .connect_network(network, request)
                 .await
@@ -113,7 +123,9 @@ impl DockerEngine {
             attached.input.write_all(&line).await?;
             attached.input.shutdown().await
         };
-        written.await.map_err(|error| EngineError::Start(format!("the runner took no start line: {error}")))?;
+        written
+            .await
+            .map_err(|error| EngineError::Start(format!("the runner took no start line: {error}")))?;
         self.daemon.read_output(spec.runner, live, attached);
         Ok(())
     }
@@ -129,7 +141,9 @@ impl DockerEngine {
         let created = match create().await {
             // Asking only when it is missing saves every other start a request.
             Err(error) if error::is_missing_image(&error) => {
-                self.images.provide(docker, &spec.runtime.to_string(), image).await?;
+                self.images
+                    .provide(docker, &spec.runtime.to_string(), image)
+                    .await?;
                 create().await
             }
             result => result,
@@ -143,8 +157,12 @@ impl DockerEngine {
 
     /// Attached before the start, so that nothing it says is missed.
     async fn attach(&self, name: &str) -> Result<AttachContainerResults, EngineError> {
-        let options =
-            AttachContainerOptionsBuilder::new().stdin(true).stdout(true).stderr(true).stream(true).build();
+        let options = AttachContainerOptionsBuilder::new()
+            .stdin(true)
+            .stdout(true)
+            .stderr(true)
+            .stream(true)
+            .build();
         self.daemon
             .docker
             .attach_container(name, Some(options))
@@ -211,7 +229,14 @@ struct Starting<'a> {
 
 impl<'a> Starting<'a> {
     fn announce(daemon: &'a Arc<Daemon>, runner: RunnerId) -> (LiveContainer, Self) {
-        (daemon.live.announce(runner), Self { daemon, runner, succeeded: false })
+        (
+            daemon.live.announce(runner),
+            Self {
+                daemon,
+                runner,
+                succeeded: false,
+            },
+        )
     }
 
     fn succeeded(mut self) {

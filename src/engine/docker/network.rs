@@ -24,13 +24,18 @@ pub async fn ensure_bridge(docker_host: &str, name: &str, instance: &str) -> Res
     let request = NetworkCreateRequest {
         name: name.to_owned(),
         driver: Some("bridge".to_owned()),
-        options: Some(HashMap::from([("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned())])),
+        options: Some(HashMap::from([(
+            "com.docker.network.bridge.enable_icc".to_owned(),
+            "false".to_owned(),
+        )])),
         labels: Some(HashMap::from([(INSTANCE_LABEL.to_owned(), instance.to_owned())])),
         ..NetworkCreateRequest::default()
     };
     match docker.create_network(request).await {
         Ok(_) => {}
-        Err(error) if is_status(&error, 409) => tracing::debug!(name, "the network was made at the same moment"),
+        Err(error) if is_status(&error, 409) => {
+            tracing::debug!(name, "the network was made at the same moment")
+        }
         Err(error) => return Err(unreachable(&error)),
     }
     bridge_address(&docker, name)

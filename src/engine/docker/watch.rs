@@ -28,7 +28,10 @@ pub(super) async fn watch(daemon: Arc<Daemon>, stop: CancellationToken) {
             if follow_events(&daemon).await {
                 wait = RECONNECT.0;
             }
-            tracing::debug!(?wait, "the container engine's event stream ended; opening it again");
+            tracing::debug!(
+                ?wait,
+                "the container engine's event stream ended; opening it again"
+            );
             sleep(wait).await;
             wait = (wait * 2).min(RECONNECT.1);
         }
@@ -41,9 +44,16 @@ async fn follow_events(daemon: &Arc<Daemon>) -> bool {
     let filters = HashMap::from([
         ("type", vec!["container".to_owned()]),
         ("event", vec!["die".to_owned()]),
-        ("label", vec![format!("{INSTANCE_LABEL}={}", daemon.config.instance)]),
+        (
+            "label",
+            vec![format!("{INSTANCE_LABEL}={}", daemon.config.instance)],
+        ),
     ]);
-    let mut events = Box::pin(daemon.docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build())));
+    let mut events = Box::pin(
+        daemon
+            .docker
+            .events(Some(EventsOptionsBuilder::new().filters(&filters).build())),
+    );
     // The first tick comes at once: what ended while nobody was listening is found now, the rest by the stream, which
     // is being opened at the same time, or by the next tick.
     let mut sweep = interval(SWEEP);
@@ -102,7 +112,10 @@ fn is_over(state: Option<ContainerSummaryStateEnum>) -> bool {
 fn died(event: EventMessage) -> Option<(RunnerId, Option<i64>)> {
     let attributes = event.actor?.attributes?;
     let runner = attributes.get(RUNNER_LABEL)?.parse().ok()?;
-    Some((runner, attributes.get("exitCode").and_then(|code| code.parse().ok())))
+    Some((
+        runner,
+        attributes.get("exitCode").and_then(|code| code.parse().ok()),
+    ))
 }
 
 fn finish(daemon: &Arc<Daemon>, runner: RunnerId, code: Option<i64>) {

@@ -91,7 +91,10 @@ impl ProcessEngine {
         let entry = runtime_files::install(&config.data)?;
         std::fs::create_dir_all(config.data.join("runners"))?;
         Ok(Self {
-            shared: Arc::new(Shared { outbox: Arc::new(Outbox::new()), live: Mutex::default() }),
+            shared: Arc::new(Shared {
+                outbox: Arc::new(Outbox::new()),
+                live: Mutex::default(),
+            }),
             spawner,
             entry,
             config,
@@ -115,7 +118,12 @@ impl ProcessEngine {
                     .to_owned(),
             });
         };
-        let first_time = || self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(wanted);
+        let first_time = || {
+            self.told
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(wanted)
+        };
         if found != wanted && first_time() {
             tracing::warn!(
                 "Node {wanted} is not installed here; runners that want it run on Node {found} \
@@ -148,18 +156,29 @@ impl ProcessEngine {
         let command = self.command(self.program(spec)?, spec, folder);
         folder.create().map_err(failed)?;
         let mut child = self.spawner.spawn(command).await.map_err(failed)?;
-        folder.remember(child.identity().map_err(failed)?).map_err(failed)?;
+        folder
+            .remember(child.identity().map_err(failed)?)
+            .map_err(failed)?;
 
         let directory = folder.app();
-        let directory = directory.to_str().ok_or_else(|| EngineError::Start("the data directory is not UTF-8".into()))?;
-        let mut stdin = child.take_stdin().ok_or_else(|| EngineError::Start("no standard input".into()))?;
+        let directory = directory
+            .to_str()
+            .ok_or_else(|| EngineError::Start("the data directory is not UTF-8".into()))?;
+        let mut stdin = child
+            .take_stdin()
+            .ok_or_else(|| EngineError::Start("no standard input".into()))?;
         // The pipe is empty and takes more than this line: the write does not block.
-        stdin.write_all(&start_line(&self.config.manager, &spec.token, directory)).map_err(failed)?;
+        stdin
+            .write_all(&start_line(&self.config.manager, &spec.token, directory))
+            .map_err(failed)?;
         drop(stdin);
 
         let heap_exhausted = Arc::new(AtomicBool::new(false));
-        let output = self.read_output(spec.runner, &mut child, &heap_exhausted).map_err(failed)?;
-        let (process, handle) = RunnerProcess::new(spec.runner, child, folder.clone(), output, heap_exhausted);
+        let output = self
+            .read_output(spec.runner, &mut child, &heap_exhausted)
+            .map_err(failed)?;
+        let (process, handle) =
+            RunnerProcess::new(spec.runner, child, folder.clone(), output, heap_exhausted);
         let shared = self.shared.clone();
         let runner = spec.runner;
         // Known as running before its task can find it over.
@@ -203,7 +222,9 @@ impl ProcessEngine {
                 wait_until_gone(process).await?;
                 reaped += 1;
             }
-            tokio::task::spawn_blocking(move || folder.remove()).await.map_err(io::Error::other)??;
+            tokio::task::spawn_blocking(move || folder.remove())
+                .await
+                .map_err(io::Error::other)??;
         }
         Ok(reaped)
     }
@@ -213,7 +234,10 @@ async fn wait_until_gone(process: ProcessIdentity) -> io::Result<()> {
     let deadline = Instant::now() + REAP_WAIT;
     while process.is_running() {
         if Instant::now() > deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("process {} does not die", process.pid)));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("process {} does not die", process.pid),
+            ));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -260,8 +284,10 @@ impl Engine for ProcessEngine {
         for handle in &unwanted {
             handle.over().await;
         }
-        let left_behind =
-            self.reap_folders().await.map_err(|error| EngineError::Unreachable(error.to_string()))?;
+        let left_behind = self
+            .reap_folders()
+            .await
+            .map_err(|error| EngineError::Unreachable(error.to_string()))?;
         Ok(unwanted.len() + left_behind)
     }
 
@@ -281,7 +307,11 @@ struct Starting<'a> {
 impl<'a> Starting<'a> {
     fn announce(shared: &'a Shared, runner: RunnerId, folder: RunnerFolder) -> Self {
         shared.live().insert(runner, Live::Starting);
-        Self { shared, runner, folder: Some(folder) }
+        Self {
+            shared,
+            runner,
+            folder: Some(folder),
+        }
     }
 
     fn succeeded(mut self) {

@@ -50,9 +50,16 @@ impl NodePrograms {
         for (&expected, path) in configured {
             let found = major_version(path)
                 .await
-                .map_err(|reason| NodeProgramError::DoesNotRun { path: path.clone(), reason })?;
+                .map_err(|reason| NodeProgramError::DoesNotRun {
+                    path: path.clone(),
+                    reason,
+                })?;
             if found != expected {
-                return Err(NodeProgramError::WrongVersion { path: path.clone(), found, expected });
+                return Err(NodeProgramError::WrongVersion {
+                    path: path.clone(),
+                    found,
+                    expected,
+                });
             }
             by_major.insert(expected, path.clone());
         }
@@ -61,7 +68,9 @@ impl NodePrograms {
                 Ok(major) => {
                     by_major.entry(major).or_insert(path);
                 }
-                Err(reason) => tracing::warn!(path = %path.display(), reason, "the `node` of the PATH is not usable"),
+                Err(reason) => {
+                    tracing::warn!(path = %path.display(), reason, "the `node` of the PATH is not usable")
+                }
             }
         }
         Ok(Self { by_major })
@@ -107,7 +116,12 @@ mod tests {
     use super::*;
 
     fn programs(majors: &[u32]) -> NodePrograms {
-        NodePrograms { by_major: majors.iter().map(|&major| (major, format!("/node-{major}").into())).collect() }
+        NodePrograms {
+            by_major: majors
+                .iter()
+                .map(|&major| (major, format!("/node-{major}").into()))
+                .collect(),
+        }
     }
 
     #[test]
@@ -129,10 +143,16 @@ mod tests {
     #[tokio::test]
     async fn a_configured_program_that_is_missing_or_of_another_version_is_refused() {
         let missing = BTreeMap::from([(24, PathBuf::from("/nowhere/node"))]);
-        assert!(matches!(NodePrograms::discover(&missing).await, Err(NodeProgramError::DoesNotRun { .. })));
+        assert!(matches!(
+            NodePrograms::discover(&missing).await,
+            Err(NodeProgramError::DoesNotRun { .. })
+        ));
 
         let node = find_program("node").expect("the tests need Node on the PATH");
         let wrong = BTreeMap::from([(12, node)]);
-        assert!(matches!(NodePrograms::discover(&wrong).await, Err(NodeProgramError::WrongVersion { .. })));
+        assert!(matches!(
+            NodePrograms::discover(&wrong).await,
+            Err(NodeProgramError::WrongVersion { .. })
+        ));
     }
 }

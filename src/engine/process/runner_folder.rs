@@ -19,7 +19,9 @@ pub(super) struct RunnerFolder {
 impl RunnerFolder {
     /// Names the folder without making it.
     pub(super) fn of(runners: &Path, runner: RunnerId) -> Self {
-        Self { root: runners.join(runner.to_string()) }
+        Self {
+            root: runners.join(runner.to_string()),
+        }
     }
 
     /// All folders that are there, whoever made them.

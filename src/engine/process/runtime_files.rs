@@ -39,7 +39,11 @@ fn install_files(data: &Path, files: &[(Cow<'static, str>, Cow<'static, [u8]>)])
         let temporary = tempfile::Builder::new().prefix(".new-").tempdir_in(&parent)?;
         for (name, content) in files {
             let path = temporary.path().join(name.as_ref());
-            debug_assert!(Path::new(name.as_ref()).components().all(|part| matches!(part, Component::Normal(_))));
+            debug_assert!(
+                Path::new(name.as_ref())
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(_)))
+            );
             std::fs::create_dir_all(path.parent().unwrap_or(&parent))?;
             std::fs::write(path, content)?;
         }
@@ -75,9 +79,18 @@ mod tests {
         let second = install(data.path()).unwrap();
 
         assert_eq!(first, second);
-        assert!(first.is_file(), "{} should be part of the binary", first.display());
+        assert!(
+            first.is_file(),
+            "{} should be part of the binary",
+            first.display()
+        );
         let embedded: Vec<_> = RuntimeFiles::iter().collect();
-        assert!(embedded.iter().all(|name| !name.contains("node_modules") && !name.contains("test")), "{embedded:?}");
+        assert!(
+            embedded
+                .iter()
+                .all(|name| !name.contains("node_modules") && !name.contains("test")),
+            "{embedded:?}"
+        );
         let folders = std::fs::read_dir(data.path().join("runtime")).unwrap().count();
         assert_eq!(folders, 1, "nothing temporary is left behind");
     }

@@ -68,8 +68,22 @@ impl RunnerProcess {
     ) -> (Self, RunnerHandle) {
         let (sender, stop_by) = watch::channel(None);
         let over = CancellationToken::new();
-        let handle = RunnerHandle { stop_by: sender, over: over.clone() };
-        (Self { runner, child, folder, output, heap_exhausted, stop_by, over }, handle)
+        let handle = RunnerHandle {
+            stop_by: sender,
+            over: over.clone(),
+        };
+        (
+            Self {
+                runner,
+                child,
+                folder,
+                output,
+                heap_exhausted,
+                stop_by,
+                over,
+            },
+            handle,
+        )
     }
 
     /// Waits for the end, however it comes about, and clears up all but the entry among the live runners.
@@ -85,7 +99,9 @@ impl RunnerProcess {
         let folder = self.folder.clone();
         match tokio::task::spawn_blocking(move || folder.remove()).await {
             Ok(Ok(())) => {}
-            failed => tracing::warn!(runner = %self.runner, ?failed, "a runner's folder could not be removed"),
+            failed => {
+                tracing::warn!(runner = %self.runner, ?failed, "a runner's folder could not be removed")
+            }
         }
         (self.exit(status), self.over)
     }

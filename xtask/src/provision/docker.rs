@@ -109,11 +109,20 @@ fn start_engine() -> Result<()> {
     }
     let begun = Instant::now();
     while !engine_answers() {
-        if begun.elapsed() > ENGINE_START {
-            bail!(
-                "the Docker engine does not answer after {ENGINE_START:?}; see {}",
-                log.display()
-            );
+        let said = fs::read(&log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
+        if begun.elapsed() > ENGINE_START || said.contains("failed to start daemon") {
+            let end = said
+                .lines()
+                .rev()
+                .take(5)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+                .join("\n");
+            bail!("the Docker engine does not answer; see {}\n{end}", log.display());
         }
         thread::sleep(Duration::from_millis(200));
     }

@@ -1,0 +1,141 @@
+//! The configuration: the commented defaults of `default.toml`, a file, environment variables and what the command line
+//! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
+
+mod parse;
+mod reader;
+mod sections;
+mod sources;
+
+use std::fmt;
+use std::path::Path;
+
+pub use parse::LogFormat;
+pub use reader::{ConfigProblem, Setting};
+pub use sections::{
+    ArchiveSection, DatabaseSection, EngineKind, GatewaySection, Listen, LoggingSection, RunnerSection,
+    ServerSection, StoreSection,
+};
+pub use sources::Overrides;
+
+use reader::Reader;
+
+/// The defaults, with a comment on each option.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// Variables that people have set for features that are still to come. They are no mistake, but they do nothing yet.
+const NOT_YET_USED: [&str; 8] = [
+    "STARTUP_USERNAME",
+    "STARTUP_PASSWORD",
+    "LOG_DRIVER_LOKI_PUSH",
+    "LOG_DRIVER_LOKI_QUERY",
+    "LOG_DRIVER_LOKI_QUERY_RANGE",
+    "DATABASE_BACKUP_SCHEDULE",
+    "DATABASE_BACKUP_SCHEDULE_TIMEZONE",
+    "DATABASE_BACKUP_SCHEDULE_RETENTION_COUNT",
+];
+
+/// Everything that an operator can set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This server.
+    pub server: ServerSection,
+    /// What it logs.
+    pub logging: LoggingSection,
+    /// Its Postgres.
+    pub database: DatabaseSection,
+    /// Its runners.
+    pub runners: RunnerSection,
+    /// The HTTP gateway.
+    pub gateway: GatewaySection,
+    /// Published archives.
+    pub archives: ArchiveSection,
+    /// The functions' store.
+    pub store: StoreSection,
+    /// Every option as it is in force, for `jobber config`.
+    pub settings: Vec<Setting>,
+    /// What is no error but should be said.
+    pub warnings: Vec<String>,
+}
+
+/// All that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigErrors(Vec<ConfigProblem>);
+
+impl ConfigErrors {
+    /// Each of them.
+    #[must_use]
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration is wrong:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl Config {
+    /// Reads the file (if there is one), the environment and the overrides.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigErrors> {
+        Self::load_with(file, |name| std::env::var(name).ok(), overrides)
+    }
+
+    /// As [`load`](Self::load), with an environment of the caller's.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn load_with(
+        file: Option<&Path>,
+        environment: impl Fn(&str) -> Option<String>,
+        overrides: Overrides,
+    ) -> Result<Self, ConfigErrors> {
+        let warnings = NOT_YET_USED
+            .iter()
+            .filter(|name| environment(name).is_some_and(|value| !value.is_empty()))
+            .map(|name| format!("{name} is set, but this version of Jobber does not use it yet"))
+            .collect();
+        let mut problems = Vec::new();
+        let figment = sources::merge(file, environment, overrides, &mut problems);
+        let mut reader = Reader::new(figment, problems);
+        let sections = Self::read(&mut reader);
+        let (settings, problems) = reader.finish();
+        match sections {
+            Some(config) if problems.is_empty() => Ok(Self {
+                settings,
+                warnings,
+                ..config
+            }),
+            _ => Err(ConfigErrors(problems)),
+        }
+    }
+
+    /// Reads every section before it gives up on any, so that all problems are found.
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let server = ServerSection::read(reader);
+        let logging = LoggingSection::read(reader);
+        let database = DatabaseSection::read(reader);
+        let runners = RunnerSection::read(reader);
+        let gateway = GatewaySection::read(reader);
+        let archives = ArchiveSection::read(reader);
+        let store = StoreSection::read(reader);
+        Some(Self {
+            server: server?,
+            logging: logging?,
+            database: database?,
+            runners: runners?,
+            gateway: gateway?,
+            archives: archives?,
+            store: store?,
+            settings: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Where values come from, and which wins.
+
+use std::path::Path;
+
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::DEFAULTS;
+use super::reader::ConfigProblem;
+
+/// Values that win over file and environment: what the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides(Vec<(&'static str, String)>);
+
+impl Overrides {
+    /// Sets an option, by the name of its environment variable.
+    #[must_use]
+    pub fn set(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
+}
+
+/// Texts under the options' names, from one source.
+struct Texts {
+    source: &'static str,
+    values: Dict,
+}
+
+impl Provider for Texts {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.source)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+/// Merges all sources. A file that can not be read, or that has options of unknown names, is a problem; the others are
+/// read all the same, so that what is wrong with them is told in the same go.
+pub(super) fn merge(
+    file: Option<&Path>,
+    environment: impl Fn(&str) -> Option<String>,
+    overrides: Overrides,
+    problems: &mut Vec<ConfigProblem>,
+) -> Figment {
+    let defaults = Figment::from(Toml::string(DEFAULTS));
+    let known = names(&defaults);
+    let figment = match file {
+        Some(file) => from_file(defaults, file, &known, problems),
+        None => defaults,
+    };
+    let variables = known.iter().filter_map(|name| {
+        let value = environment(&name.to_uppercase()).filter(|value| !value.is_empty())?;
+        Some((name.clone(), Value::from(value)))
+    });
+    let overrides = overrides
+        .0
+        .into_iter()
+        .map(|(name, value)| (name.to_lowercase(), Value::from(value)));
+    figment
+        .merge(Texts {
+            source: "the environment",
+            values: variables.collect(),
+        })
+        .merge(Texts {
+            source: "the command line",
+            values: overrides.collect(),
+        })
+}
+
+fn from_file(defaults: Figment, file: &Path, known: &[String], problems: &mut Vec<ConfigProblem>) -> Figment {
+    let source = Toml::file_exact(file);
+    let data = match source.data() {
+        Ok(data) => data,
+        Err(error) => {
+            problems.push(ConfigProblem::new(file.display().to_string(), error.to_string()));
+            return defaults;
+        }
+    };
+    for name in data
+        .values()
+        .flat_map(Dict::keys)
+        .filter(|name| !known.contains(name))
+    {
+        let nearest = known
+            .iter()
+            .max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+        let hint = nearest
+            .map(|nearest| format!("; did you mean `{nearest}`?"))
+            .unwrap_or_default();
+        problems.push(ConfigProblem::new(
+            file.display().to_string(),
+            format!("there is no option `{name}`{hint}"),
+        ));
+    }
+    defaults.merge(source)
+}
+
+fn names(figment: &Figment) -> Vec<String> {
+    let data = figment.data().expect("the defaults are compiled in and tested");
+    data.values().flat_map(Dict::keys).cloned().collect()
+}

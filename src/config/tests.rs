@@ -1,0 +1,184 @@
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::*;
+use crate::engine::docker::DockerArgumentKind;
+
+fn load(environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    load_file(None, environment)
+}
+
+fn load_file(file: Option<&Path>, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let mut variables: HashMap<_, _> = environment.iter().copied().collect();
+    variables
+        .entry("DATABASE_URL")
+        .or_insert("postgresql://ann:secret@db/jobber");
+    Config::load_with(
+        file,
+        |name| variables.get(name).map(|&value| value.to_owned()),
+        Overrides::default(),
+    )
+}
+
+#[test]
+fn the_defaults_need_nothing_but_a_database() {
+    let config = load(&[]).unwrap();
+    assert_eq!(
+        config.server.gateway,
+        Listen {
+            bind: Ipv4Addr::UNSPECIFIED.into(),
+            port: 3001
+        }
+    );
+    assert_eq!(config.runners.images[&24], "jobber/runner-node:24");
+    assert_eq!(config.server.manager_host, None);
+    assert!(config.runners.allowed.is_empty());
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn every_option_of_the_defaults_is_read_and_none_besides() {
+    let listed: Vec<String> = DEFAULTS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name.to_uppercase())
+        .collect();
+    let mut read: Vec<_> = load(&[])
+        .unwrap()
+        .settings
+        .into_iter()
+        .map(|setting| setting.name)
+        .collect();
+    let mut listed = listed;
+    listed.sort();
+    read.sort();
+    assert_eq!(listed, read);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jobber.toml");
+    std::fs::write(&file, "admin_port = 1\ngateway_port = 2\nmanager_port = 3\n").unwrap();
+    let environment = |name: &str| match name {
+        "GATEWAY_PORT" => Some("20".to_owned()),
+        "MANAGER_PORT" => Some("30".to_owned()),
+        "DATABASE_URL" => Some("postgresql://db/jobber".to_owned()),
+        _ => None,
+    };
+    let overrides = Overrides::default().set("MANAGER_PORT", "300");
+
+    let config = Config::load_with(Some(&file), environment, overrides).unwrap();
+
+    assert_eq!(config.server.admin.port, 1);
+    assert_eq!(config.server.gateway.port, 20);
+    assert_eq!(config.server.manager.port, 300);
+    let source = |name: &str| {
+        config
+            .settings
+            .iter()
+            .find(|setting| setting.name == name)
+            .unwrap()
+            .source
+            .clone()
+    };
+    assert!(source("ADMIN_PORT").ends_with("jobber.toml"));
+    assert_eq!(source("GATEWAY_PORT"), "the environment");
+    assert_eq!(source("MANAGER_PORT"), "the command line");
+    assert_eq!(source("RUNNER_MEMORY"), "the defaults");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_by_name() {
+    let errors = load(&[
+        ("MANAGER_PORT", "70000"),
+        ("RUNNER_MEMORY", "lots"),
+        ("RUNNER_ALLOW_DOCKER_ARGUMENT_TYPES", "volumes,everything"),
+        ("LOG_DRIVER", "loki"),
+        ("GATEWAY_KEEP_ALIVE", "75"),
+        ("DATABASE_URL", "mysql://ann:secret@db"),
+    ])
+    .unwrap_err();
+
+    let subjects: Vec<_> = errors.problems().iter().map(ConfigProblem::subject).collect();
+    assert_eq!(
+        subjects,
+        [
+            "MANAGER_PORT",
+            "DATABASE_URL",
+            "RUNNER_ALLOW_DOCKER_ARGUMENT_TYPES",
+            "RUNNER_MEMORY",
+            "GATEWAY_KEEP_ALIVE",
+            "LOG_DRIVER"
+        ]
+    );
+    assert!(!errors.to_string().contains("secret"), "{errors}");
+    assert!(errors.to_string().contains("`everything`"), "{errors}");
+}
+
+#[test]
+fn values_that_look_like_numbers_stay_texts() {
+    let config = load(&[
+        ("JOBBER_NAME", "007"),
+        ("GATEWAY_WORKERS", "4"),
+        ("RUNNER_CPUS", "0.5"),
+    ])
+    .unwrap();
+    assert_eq!(config.server.name, "007");
+    assert_eq!(config.gateway.workers, 4);
+    assert_eq!(config.runners.milli_cpus, Some(500));
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    assert_eq!(load(&[("MANAGER_PORT", "")]).unwrap().server.manager.port, 5211);
+}
+
+#[test]
+fn lists_are_read() {
+    let config = load(&[
+        ("RUNNER_ALLOW_DOCKER_ARGUMENT_TYPES", "volumes, memoryLimit"),
+        ("GATEWAY_TRUSTED_PROXIES", "10.0.0.0/8,::1/128"),
+        ("SHUTDOWN_DEADLINE", "1500ms"),
+    ])
+    .unwrap();
+    assert_eq!(
+        config.runners.allowed.into_iter().collect::<Vec<_>>(),
+        [DockerArgumentKind::Volumes, DockerArgumentKind::MemoryLimit]
+    );
+    assert_eq!(config.gateway.trusted_proxies.len(), 2);
+    assert_eq!(config.server.shutdown_deadline, Duration::from_millis(1500));
+}
+
+#[test]
+fn a_file_with_an_unknown_option_is_refused_with_the_nearest_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jobber.toml");
+    std::fs::write(&file, "gatway_port = 2\n").unwrap();
+    let errors = load_file(Some(&file), &[("ADMIN_PORT", "x")]).unwrap_err();
+    assert_eq!(errors.problems().len(), 2, "{errors}");
+    assert!(
+        errors.to_string().contains("did you mean `gateway_port`?"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn secrets_are_masked_in_what_is_shown() {
+    let shown = load(&[]).unwrap().settings;
+    let url = shown
+        .iter()
+        .find(|setting| setting.name == "DATABASE_URL")
+        .unwrap();
+    assert_eq!(url.value, "postgresql://ann:********@db/jobber");
+}
+
+#[test]
+fn variables_of_features_to_come_are_warned_of() {
+    let config = load(&[("STARTUP_PASSWORD", "hunter2")]).unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].starts_with("STARTUP_PASSWORD"));
+    assert!(!config.warnings[0].contains("hunter2"));
+}

@@ -1,6 +1,10 @@
 //! Jobber.
 
+pub mod archive;
 pub mod child;
 pub mod config;
 pub mod engine;
+pub mod gateway;
 pub mod postgres;
+pub mod publish;
+pub mod store;

@@ -1,0 +1,141 @@
+//! What a function gets to see of a request.
+
+use super::{TestGateway, header, http, read_all, text};
+
+#[tokio::test]
+async fn a_request_arrives_as_it_was_sent() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    let fields = "content-length: 2\r\ncontent-type: application/json\r\naccept: a\r\nAccept: b\r\n";
+    client.request("POST", "/f/7%2F8?x=1&Y=%20", fields).await;
+    client.send("{}").await;
+    let mut call = gateway.call().await;
+    assert_eq!(read_all(&mut call.body).await, "{}");
+    let request = http(&call);
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("POST", "/f/7%2F8?x=1&Y=%20")
+    );
+    assert_eq!(
+        (request.scheme, request.authority.as_str()),
+        ("http", "example.org")
+    );
+    assert_eq!(request.params.get("id").map(String::as_str), Some("7/8"));
+    assert_eq!(request.size, Some(2));
+    assert_eq!(request.ip, client.address().ip());
+    assert_eq!(header(request, "accept"), ["a", "b"]);
+    assert_eq!(call.attempt, 1);
+    call.reply.answer(text("ok"));
+    assert_eq!(client.answer().await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_method_may_be_any_token() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    for method in ["PROPFIND", "M-SEARCH", "PURGE"] {
+        client.request(method, "/f", "").await;
+        let call = gateway.call().await;
+        assert_eq!(http(&call).method, method);
+        call.reply.answer(text("ok"));
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn fields_of_the_connection_are_not_passed_on() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    let fields = "connection: keep-alive, X-Hop\r\nx-hop: 1\r\nte: trailers\r\nproxy-authorization: x\r\n\
+                  x-forwarded-for: 192.0.2.1\r\nx-forwarded-host: evil.example\r\nforwarded: for=192.0.2.1\r\nx-stays: 1\r\n";
+    client.request("GET", "/f", fields).await;
+    let call = gateway.call().await;
+    let names: Vec<&str> = http(&call)
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for gone in [
+        "connection",
+        "x-hop",
+        "te",
+        "proxy-authorization",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "forwarded",
+    ] {
+        assert!(!names.contains(&gone), "{gone}");
+    }
+    assert!(names.contains(&"x-stays") && names.contains(&"host"));
+    assert_eq!(
+        (http(&call).ip, http(&call).authority.as_str()),
+        (client.address().ip(), "example.org")
+    );
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_believed() {
+    let mut gateway = TestGateway::with(|config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+    });
+    let mut client = gateway.connect().await;
+    let fields = "x-forwarded-for: 203.0.113.5, 192.0.2.1\r\nx-forwarded-proto: https\r\nx-forwarded-host: shop.example\r\n";
+    client.request("GET", "/f", fields).await;
+    let call = gateway.call().await;
+    let request = http(&call);
+    assert_eq!(
+        request.ip.to_string(),
+        "192.0.2.1",
+        "the address that the proxy saw, not the one the client wrote"
+    );
+    assert_eq!(
+        (request.scheme, request.authority.as_str()),
+        ("https", "shop.example")
+    );
+    assert_eq!(header(request, "x-forwarded-for"), ["203.0.113.5, 192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn a_full_url_as_target_names_the_host() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    client.request("GET", "http://other.example:81/f?x=1", "").await;
+    let call = gateway.call().await;
+    assert_eq!(
+        (http(&call).authority.as_str(), http(&call).target.as_str()),
+        ("other.example:81", "/f?x=1")
+    );
+}
+
+#[tokio::test]
+async fn an_old_client_without_a_host_is_served() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    client.send("GET /f HTTP/1.0\r\n\r\n").await;
+    let call = gateway.call().await;
+    assert_eq!(http(&call).authority, gateway.address().to_string());
+    call.reply.answer(text("ok"));
+    assert_eq!(client.answer().await.text(), "ok");
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn an_offer_of_http2_is_passed_over() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    client
+        .request(
+            "GET",
+            "/f",
+            "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
+        )
+        .await;
+    let call = gateway.call().await;
+    assert!(header(http(&call), "upgrade").is_empty() && header(http(&call), "http2-settings").is_empty());
+    call.reply.answer(text("ok"));
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.text(), answer.header("connection")),
+        ("ok", Some("close"))
+    );
+}

@@ -1,0 +1,485 @@
+//! The use case of publishing, step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobber_actors::domain::{ActionId, ImportState, JobId, TriggerId, VersionId};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::error::PublishError;
+use super::package::Package;
+use super::rollout::{PrepareFailure, Rollout};
+use crate::archive::{ArchiveLimits, DiskArchiveStore, Inspection, Upload, inspect};
+use crate::store::{Database, JobLock, KnownVersion, NewVersion, PublishStore};
+
+/// How publishing behaves.
+#[derive(Clone, Debug)]
+pub struct PublisherConfig {
+    /// What an archive may be.
+    pub archive: ArchiveLimits,
+    /// Most packages that are published at the same moment; others wait.
+    pub concurrency: usize,
+    /// Longest wait for other publishes.
+    pub wait: Duration,
+    /// Longest time for a runner to start and import a version.
+    pub prepare: Duration,
+    /// Longest time until an active version serves.
+    pub reconcile: Duration,
+    /// Where the gateway is reached, without a slash at the end; for the answer's URLs.
+    pub gateway_url: String,
+}
+
+impl Default for PublisherConfig {
+    fn default() -> Self {
+        Self {
+            archive: ArchiveLimits::default(),
+            concurrency: 4,
+            wait: Duration::from_secs(60),
+            prepare: Duration::from_secs(60),
+            reconcile: Duration::from_secs(30),
+            gateway_url: "http://localhost:3001".to_owned(),
+        }
+    }
+}
+
+/// What to do with a package besides keeping it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishOptions {
+    /// Make it the active version.
+    pub activate: bool,
+    /// Make it the active version even if it can not be imported.
+    pub force: bool,
+}
+
+impl Default for PublishOptions {
+    fn default() -> Self {
+        Self {
+            activate: true,
+            force: false,
+        }
+    }
+}
+
+/// What publishing came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Published {
+    /// The job.
+    pub job_id: JobId,
+    /// Its name.
+    pub name: String,
+    /// The version.
+    pub job_version_id: VersionId,
+    /// Its name.
+    pub version: String,
+    /// Its action.
+    pub action_id: ActionId,
+    /// What this publish changed.
+    pub change: Change,
+    /// Whether the version is the active one.
+    pub active: bool,
+    /// Its HTTP triggers.
+    pub routes: Vec<PublishedRoute>,
+    /// All its triggers.
+    pub triggers: Vec<PublishedTrigger>,
+    /// What the author should look at.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a publish changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// A new version was kept.
+    Published,
+    /// The version existed and was activated.
+    Activated,
+    /// Nothing: the same content is already there.
+    Unchanged,
+}
+
+/// One HTTP route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishedRoute {
+    /// Its trigger.
+    pub trigger_id: TriggerId,
+    /// Absent for any.
+    pub method: Option<String>,
+    /// Absent for any.
+    pub hostname: Option<String>,
+    /// As it is in the manifest; absent for any.
+    pub path: Option<String>,
+    /// Where to call it. Parameters are left as they are in the path; absent for a regular expression.
+    pub url: Option<String>,
+}
+
+/// One trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PublishedTrigger {
+    /// Its id, the same for every version that has this trigger.
+    pub id: TriggerId,
+    /// `http`, `schedule` or `mqtt`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+}
+
+/// Something that does not keep a package from being published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// Where in the package.json, as a JSON pointer; empty if it is about something else.
+    pub pointer: String,
+    /// A stable code.
+    pub code: String,
+    /// What it is about.
+    pub message: String,
+}
+
+/// Publishes packages and activates versions. One per server, cheap to clone.
+#[derive(Clone)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: PublisherConfig,
+    database: Database,
+    versions: PublishStore,
+    archives: DiskArchiveStore,
+    rollout: Arc<dyn Rollout>,
+    slots: Semaphore,
+    /// Owns what must go on when nobody waits for it any more.
+    tasks: TaskTracker,
+}
+
+impl Publisher {
+    /// A publisher over these stores.
+    #[must_use]
+    pub fn new(
+        config: PublisherConfig,
+        database: Database,
+        archives: DiskArchiveStore,
+        rollout: Arc<dyn Rollout>,
+    ) -> Self {
+        let slots = Semaphore::new(config.concurrency);
+        let versions = PublishStore::new(database.clone());
+        let tasks = TaskTracker::new();
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                database,
+                versions,
+                archives,
+                rollout,
+                slots,
+                tasks,
+            }),
+        }
+    }
+
+    /// Publishes an uploaded archive. Goes on to its end even if the caller stops waiting.
+    ///
+    /// # Errors
+    /// [`PublishError`]; each says what was kept.
+    pub async fn publish(&self, upload: Upload, options: PublishOptions) -> Result<Published, PublishError> {
+        let shared = Arc::clone(&self.shared);
+        self.run(async move { shared.publish(upload, options).await })
+            .await
+    }
+
+    /// Makes a version that was published before the active one. Goes on to its end even if the caller stops
+    /// waiting.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then the version that was active still is, unless it says otherwise.
+    pub async fn activate(
+        &self,
+        job: JobId,
+        job_name: &str,
+        version: VersionId,
+        force: bool,
+    ) -> Result<(), PublishError> {
+        let (shared, job_name) = (Arc::clone(&self.shared), job_name.to_owned());
+        self.run(async move { shared.activate_known(job, &job_name, version, force).await })
+            .await
+    }
+
+    /// Begins an upload of at most as many bytes as an archive may have.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn upload(&self) -> std::io::Result<crate::archive::UploadWriter> {
+        self.shared
+            .archives
+            .upload(self.shared.config.archive.packed_bytes)
+            .await
+    }
+
+    /// Waits until everything that was begun has ended. Nothing may be begun afterwards.
+    pub async fn shutdown(&self) {
+        self.shared.slots.close();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, PublishError>> + Send + 'static,
+    ) -> Result<T, PublishError> {
+        self.shared.tasks.spawn(work).await.unwrap_or_else(|error| {
+            Err(PublishError::Unavailable(format!(
+                "publishing ended early: {error}"
+            )))
+        })
+    }
+}
+
+impl Shared {
+    async fn publish(&self, upload: Upload, options: PublishOptions) -> Result<Published, PublishError> {
+        let _slot = self.slot().await?;
+        let inspection = inspect(upload.path(), self.config.archive).await?;
+        let package = Package::read(&inspection).map_err(PublishError::Manifest)?;
+        let _lock = self.lock(&package.name).await?;
+
+        let known = self.versions.find(&package.name, &package.version).await?;
+        if let Some(known) = &known
+            && known.archive != inspection.digest
+        {
+            return Err(PublishError::VersionTaken {
+                job: package.name,
+                version: package.version,
+            });
+        }
+        let conflicts = self
+            .versions
+            .conflicts(&package.name, &package.route_keys())
+            .await?;
+        if !conflicts.is_empty() {
+            return Err(PublishError::RoutesTaken(conflicts));
+        }
+
+        let is_new = known.is_none();
+        let known = self.keep(upload, &inspection, &package, known).await?;
+        let settled = known.active && known.import == ImportState::Succeeded;
+        let mut published = self.answer(&known, package).await?;
+        if is_new {
+            published.change = Change::Published;
+        }
+        if !options.activate || settled {
+            return Ok(published);
+        }
+        let forced = self.activate(&known, options.force).await;
+        let forced = match forced {
+            // Only a refusal of the package as such leaves nothing behind.
+            Err(error @ PublishError::RoutesTaken(_)) if is_new => {
+                self.forget(known.version, inspection.digest).await;
+                return Err(error);
+            }
+            other => other?,
+        };
+        published.warnings.extend(forced);
+        published.active = true;
+        if !is_new {
+            published.change = Change::Activated;
+        }
+        Ok(published)
+    }
+
+    async fn activate_known(
+        &self,
+        job: JobId,
+        job_name: &str,
+        version: VersionId,
+        force: bool,
+    ) -> Result<(), PublishError> {
+        let _slot = self.slot().await?;
+        let _lock = self.lock(job_name).await?;
+        let known = self
+            .versions
+            .find_by_id(job, version)
+            .await?
+            .ok_or(PublishError::NoSuchVersion)?;
+        if known.active && known.import == ImportState::Succeeded {
+            return Ok(());
+        }
+        self.activate(&known, force).await?;
+        Ok(())
+    }
+
+    async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, PublishError> {
+        match tokio::time::timeout(self.config.wait, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(_)) => Err(PublishError::Unavailable("the server is stopping".to_owned())),
+            Err(_) => Err(PublishError::Busy),
+        }
+    }
+
+    async fn lock(&self, job_name: &str) -> Result<JobLock, PublishError> {
+        let lock = JobLock::acquire(&self.database, &self.tasks, job_name, self.config.wait).await?;
+        lock.ok_or(PublishError::Busy)
+    }
+
+    /// Keeps the archive, and the version if it is new. The archive of a known version is kept again, which repairs
+    /// one that was lost.
+    async fn keep(
+        &self,
+        upload: Upload,
+        inspection: &Inspection,
+        package: &Package,
+        known: Option<KnownVersion>,
+    ) -> Result<KnownVersion, PublishError> {
+        let held = self.archives.hold_references().await;
+        self.archives.keep(upload, inspection.digest, &held).await?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let inserted = self
+            .versions
+            .insert(&NewVersion {
+                job_name: &package.name,
+                version_name: &package.version,
+                manifest: &package.json,
+                archive: inspection.digest,
+                files: u32::try_from(inspection.paths.len()).unwrap_or(u32::MAX),
+                bytes: inspection.bytes,
+                packed_bytes: inspection.packed_bytes,
+                triggers: package.new_triggers(),
+            })
+            .await;
+        drop(held);
+        match inserted {
+            Ok(inserted) => Ok(KnownVersion {
+                job: inserted.job,
+                version: inserted.version,
+                action: inserted.action,
+                archive: inspection.digest,
+                import: ImportState::Untried,
+                active: false,
+                enabled: inserted.enabled,
+                triggers: inserted.triggers,
+            }),
+            Err(error) => {
+                self.remove_archive(inspection.digest).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes a version ready, then the active one, then serves it. Returns warnings.
+    async fn activate(&self, known: &KnownVersion, force: bool) -> Result<Vec<Warning>, PublishError> {
+        let prepared = self
+            .rollout
+            .prepare(known.job, known.version, self.config.prepare)
+            .await;
+        let imported = prepared.is_ok();
+        let warnings = match prepared {
+            Ok(()) => Vec::new(),
+            Err(PrepareFailure::Import(error)) => {
+                self.versions.record_import_error(known.version, &error).await?;
+                if !force {
+                    return Err(PublishError::ImportFailed {
+                        job: known.job,
+                        version: known.version,
+                        error,
+                    });
+                }
+                let message = format!(
+                    "activated although it can not be imported: {}: {}",
+                    error.name, error.message
+                );
+                vec![Warning {
+                    pointer: String::new(),
+                    code: "import-failed".to_owned(),
+                    message,
+                }]
+            }
+            Err(failure) if force => {
+                let message = format!("activated without having been imported: {failure}");
+                vec![Warning {
+                    pointer: String::new(),
+                    code: "import-untried".to_owned(),
+                    message,
+                }]
+            }
+            Err(PrepareFailure::Engine(reason)) => return Err(PublishError::NoRunner(reason)),
+            Err(PrepareFailure::TimedOut(after)) => {
+                self.rollout.abandon(known.job, known.version);
+                return Err(PublishError::ImportTimedOut(after));
+            }
+            Err(PrepareFailure::Unavailable(reason)) => return Err(PublishError::Unavailable(reason)),
+        };
+        if let Err(error) = self.versions.activate(known.job, known.version, imported).await {
+            self.rollout.abandon(known.job, known.version);
+            return Err(error.into());
+        }
+        self.rollout
+            .reconcile(known.job, self.config.reconcile)
+            .await
+            .map_err(|failure| PublishError::NotServedYet(failure.to_string()))?;
+        Ok(warnings)
+    }
+
+    /// Removes a version that turned out to be refused, and its archive if nothing else has the same content.
+    async fn forget(&self, version: VersionId, archive: jobber_actors::domain::ArchiveDigest) {
+        if let Err(error) = self.versions.remove_inactive(version).await {
+            tracing::warn!(%version, %error, "a refused version could not be removed; it stays, inactive");
+            return;
+        }
+        self.remove_archive(archive).await;
+    }
+
+    async fn remove_archive(&self, archive: jobber_actors::domain::ArchiveDigest) {
+        let referenced = async {
+            self.versions
+                .referenced(&[archive])
+                .await
+                .map_err(PublishError::from)
+        };
+        if let Err(error) = self.archives.remove_unreferenced(&[archive], referenced).await {
+            tracing::warn!(%archive, %error, "an archive that nothing refers to could not be removed yet");
+        }
+    }
+
+    async fn answer(&self, known: &KnownVersion, package: Package) -> Result<Published, PublishError> {
+        let triggers = || package.triggers.iter().zip(&known.triggers);
+        let route = |(trigger, id): (&super::package::PackageTrigger, &TriggerId)| {
+            trigger.route.as_ref().map(|route| PublishedRoute {
+                trigger_id: *id,
+                method: route.method.clone(),
+                hostname: route.hostname.clone(),
+                path: route.path.clone(),
+                url: route.url(&self.config.gateway_url),
+            })
+        };
+        let mut warnings = package.warnings.clone();
+        if !known.enabled {
+            warnings.push(Warning {
+                pointer: String::new(),
+                code: "job-disabled".to_owned(),
+                message: "the job is disabled; it serves once it is enabled".to_owned(),
+            });
+        }
+        Ok(Published {
+            job_id: known.job,
+            name: package.name.clone(),
+            job_version_id: known.version,
+            version: package.version.clone(),
+            action_id: known.action,
+            change: Change::Unchanged,
+            active: known.active,
+            routes: triggers().filter_map(route).collect(),
+            triggers: triggers()
+                .map(|(trigger, id)| PublishedTrigger {
+                    id: *id,
+                    kind: trigger.kind,
+                    name: trigger.name.clone(),
+                })
+                .collect(),
+            warnings,
+        })
+    }
+}

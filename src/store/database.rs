@@ -1,0 +1,176 @@
+//! Connections: a pool with time limits for everybody, and single ones for whoever needs a session of its own.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Config, Connection, NoTls, Socket};
+
+use super::error::{DatabaseError, describe};
+
+/// How to reach Postgres and how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// `postgresql://user:password@host/database`.
+    pub url: SecretString,
+    /// Most connections of the pool.
+    pub pool_size: usize,
+    /// Longest wait for a free connection of the pool.
+    pub wait: Duration,
+    /// Longest time for making a connection.
+    pub connect: Duration,
+    /// Longest time for finding out whether an idle connection still works.
+    pub recycle: Duration,
+    /// Longest run of one statement; Postgres ends it.
+    pub statement: Duration,
+}
+
+impl DatabaseConfig {
+    /// The defaults, for this database.
+    #[must_use]
+    pub fn new(url: SecretString) -> Self {
+        Self {
+            url,
+            pool_size: 16,
+            wait: Duration::from_secs(5),
+            connect: Duration::from_secs(5),
+            recycle: Duration::from_secs(5),
+            statement: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    dedicated: Config,
+}
+
+impl Database {
+    /// Prepares the pool; connects to nothing yet. Connections live on the runtime that is current now, whichever
+    /// thread asks for them later: those of short-lived runtimes (the HTTP servers' workers) would die with them.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Url`].
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
+        let dedicated = dedicated_config(config)?;
+        let mut pooled = dedicated.clone();
+        let timeout = format!("-c statement_timeout={}", config.statement.as_millis());
+        let options = match dedicated.get_options() {
+            Some(own) => format!("{timeout} {own}"),
+            None => timeout,
+        };
+        pooled.options(options);
+        let recycling_method = RecyclingMethod::Fast;
+        let connect = ConnectOn {
+            runtime: Handle::current(),
+        };
+        let manager = Manager::from_connect(pooled, connect, ManagerConfig { recycling_method });
+        let pool = Pool::builder(manager)
+            .max_size(config.pool_size)
+            .timeouts(Timeouts {
+                wait: Some(config.wait),
+                create: Some(config.connect),
+                recycle: Some(config.recycle),
+            })
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| DatabaseError::Connection(error.to_string()))?;
+        Ok(Self { pool, dedicated })
+    }
+
+    /// A connection of the pool.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Connection`] when there is none in time.
+    pub(super) async fn client(&self) -> Result<Client, DatabaseError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// A connection outside of the pool, for locks and notifications. Nothing happens on it unless the returned
+    /// [`Connection`] is polled.
+    pub(super) async fn dedicated(
+        &self,
+    ) -> Result<(tokio_postgres::Client, Connection<Socket, NoTlsStream>), DatabaseError> {
+        let connected = self.dedicated.connect(NoTls).await;
+        connected.map_err(|error| DatabaseError::Connection(describe(&error)))
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when it does not.
+    pub async fn ping(&self) -> Result<(), DatabaseError> {
+        self.client().await?.simple_query("select 1").await?;
+        Ok(())
+    }
+
+    /// Closes the pool: waiting and later users get an error.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("pool", &self.pool.status())
+            .finish_non_exhaustive()
+    }
+}
+
+fn dedicated_config(config: &DatabaseConfig) -> Result<Config, DatabaseError> {
+    let mut parsed = Config::from_str(config.url.expose_secret()).map_err(DatabaseError::Url)?;
+    if parsed.get_application_name().is_none() {
+        parsed.application_name("jobber");
+    }
+    if parsed.get_connect_timeout().is_none() {
+        parsed.connect_timeout(config.connect);
+    }
+    parsed.keepalives_idle(Duration::from_secs(30));
+    Ok(parsed)
+}
+
+/// Connects, and drives the connection, on one runtime.
+struct ConnectOn {
+    runtime: Handle,
+}
+
+impl Connect for ConnectOn {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the pool owns the returned handle and aborts it with its connection"
+    )]
+    fn connect(
+        &self,
+        config: &Config,
+    ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let (config, runtime) = (config.clone(), self.runtime.clone());
+        async move {
+            let connecting = self.runtime.spawn(async move {
+                let (client, connection) = config.connect(NoTls).await?;
+                let driver = runtime.spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::warn!(error = describe(&error), "a database connection ended");
+                    }
+                });
+                Ok((client, driver))
+            });
+            connecting
+                .await
+                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        }
+        .boxed()
+    }
+}

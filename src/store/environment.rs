@@ -1,0 +1,117 @@
+//! Jobs' variables.
+
+use chrono::{DateTime, Utc};
+use jobber_actors::domain::JobId;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use super::database::Database;
+use super::error::DatabaseError;
+
+const LIST: &str =
+    "select name, kind, value, updated_at from environment_variables where job_id = $1 order by name";
+const SET: &str = "
+    insert into environment_variables (job_id, name, kind, value) values ($1, $2, $3, $4)
+    on conflict (job_id, name) do update set kind = excluded.kind, value = excluded.value, updated_at = now()";
+const REMOVE: &str = "delete from environment_variables where job_id = $1 and name = $2";
+
+/// Whether a variable's value may be shown again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VariableKind {
+    /// It may.
+    Text,
+    /// Never.
+    Secret,
+}
+
+/// A variable as the API may show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoredVariable {
+    /// Upper-cased.
+    pub name: String,
+    /// Whether it is a secret.
+    #[serde(rename = "type")]
+    pub kind: VariableKind,
+    /// The value of a text; absent for a secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// When it was last set.
+    pub updated: DateTime<Utc>,
+}
+
+/// The variables of jobs.
+#[derive(Clone, Debug)]
+pub struct EnvironmentStore {
+    database: Database,
+}
+
+impl EnvironmentStore {
+    /// The variables in this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// A job's variables, without secrets' values.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn list(&self, job: JobId) -> Result<Vec<StoredVariable>, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(LIST).await?;
+        let rows = client.query(&statement, &[job.as_uuid()]).await?;
+        let variable = |row: tokio_postgres::Row| {
+            let kind = match row.get("kind") {
+                "text" => VariableKind::Text,
+                _ => VariableKind::Secret,
+            };
+            let value = (kind == VariableKind::Text).then(|| row.get("value"));
+            StoredVariable {
+                name: row.get("name"),
+                kind,
+                value,
+                updated: row.get("updated_at"),
+            }
+        };
+        Ok(rows.into_iter().map(variable).collect())
+    }
+
+    /// Sets a variable. `false` if there is no such job.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn set(
+        &self,
+        job: JobId,
+        name: &str,
+        kind: VariableKind,
+        value: &SecretString,
+    ) -> Result<bool, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(SET).await?;
+        let kind = match kind {
+            VariableKind::Text => "text",
+            VariableKind::Secret => "secret",
+        };
+        let set = client
+            .execute(&statement, &[job.as_uuid(), &name, &kind, &value.expose_secret()])
+            .await;
+        match set {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a variable. `false` if it was not there.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn remove(&self, job: JobId, name: &str) -> Result<bool, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(REMOVE).await?;
+        Ok(client.execute(&statement, &[job.as_uuid(), &name]).await? > 0)
+    }
+}

@@ -1,0 +1,32 @@
+//! Postgres: what should exist, and what functions leave behind.
+//!
+//! Every query is a constant with parameters. Each type here is one concern over the same [`Database`]; they are
+//! cheap to clone. The schema is in `migrations/`, forward only, and brought up to date by [`migrate`].
+
+mod admin_token;
+mod catalogue;
+mod database;
+mod environment;
+mod error;
+mod functions;
+mod jobs;
+mod listener;
+mod lock;
+mod logs;
+mod migrations;
+mod routes;
+mod versions;
+
+pub use admin_token::{AdminToken, AdminTokenError, EnsuredToken};
+pub use catalogue::PostgresCatalogue;
+pub use database::{Database, DatabaseConfig};
+pub use environment::{EnvironmentStore, StoredVariable, VariableKind};
+pub use error::DatabaseError;
+pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
+pub use jobs::{JobPatch, JobStatus, JobStore, JobSummary, VersionSummary, Versions};
+pub use listener::{Hint, Listener, ListenerConfig};
+pub use lock::JobLock;
+pub use logs::{LogCursor, LogPage, LogQuery, PostgresLogStore, StoredLogLine};
+pub use migrations::{MigrationError, migrate};
+pub use routes::RouteConflict;
+pub use versions::{ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore};

@@ -1,5 +1,12 @@
 //! What the stories are told with.
 
-pub(crate) mod docker;
-pub(crate) mod manager;
-pub(crate) mod wait;
+mod docker;
+mod package;
+mod process;
+mod server;
+mod wait;
+
+pub use docker::{containers_of, kill_container};
+pub use package::Package;
+pub use server::{Options, Server, shared};
+pub use wait::eventually;

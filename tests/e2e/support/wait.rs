@@ -1,30 +1,24 @@
-//! Waiting for a state, with a bound.
+//! Waiting for a level, with a bound.
 
-use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep, timeout};
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// More than anything here takes on a slow machine.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
-
-/// Awaits something that must happen.
-pub(crate) async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
-    match timeout(BOUND, happens).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: not within {BOUND:?}"),
-    }
-}
-
-/// Asks until the answer is there.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
-    let deadline = Instant::now() + BOUND;
+/// Looks again and again until there is something to see.
+///
+/// # Panics
+/// After `bound`, with what was waited for.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    bound: Duration,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let until = Instant::now() + bound;
     loop {
-        if let Some(value) = ask().await {
-            return value;
+        if let Some(seen) = look().await {
+            return seen;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {BOUND:?}");
-        sleep(POLL).await;
+        assert!(Instant::now() < until, "not within {bound:?}: {what}");
+        tokio::time::sleep(PAUSE).await;
     }
 }

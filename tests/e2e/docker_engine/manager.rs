@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::wait::within;
+use super::within;
 
 const WELCOME: u8 = 0x02;
 const ASSIGN: u8 = 0x03;

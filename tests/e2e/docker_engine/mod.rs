@@ -1,4 +1,7 @@
-//! The Docker engine on a real daemon with the real images.
+//! The Docker engine by itself, on a real daemon with the real images.
+
+mod daemon;
+mod manager;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,10 +17,12 @@ use jobber_actors::ports::{
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use crate::support::docker::{self, Instance};
-use crate::support::manager::Manager;
-use crate::support::wait::{until, within};
+use self::daemon::Instance;
+use self::manager::Manager;
+use crate::support::eventually;
 
+/// More than anything here takes on a slow machine.
+const BOUND: Duration = Duration::from_secs(60);
 const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// An engine, and a manager on the network of its runners.
@@ -33,7 +38,7 @@ struct Stage {
 impl Stage {
     async fn new(what: &str) -> Self {
         let instance = Instance::unique(what);
-        let bridge = ensure_bridge(&docker::host(), &instance.0, &instance.0)
+        let bridge = ensure_bridge(&daemon::host(), &instance.0, &instance.0)
             .await
             .unwrap();
         let manager = Manager::listen(bridge).await;
@@ -66,14 +71,22 @@ impl Stage {
     }
 
     async fn containers(&self) -> usize {
-        docker::containers(&self.instance.0).await.len()
+        daemon::containers(&self.instance.0).await.len()
+    }
+}
+
+/// Awaits something that must happen.
+async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(BOUND, happens).await {
+        Ok(value) => value,
+        Err(_) => panic!("not within {BOUND:?}: {what}"),
     }
 }
 
 fn config(instance: &str, bridge: IpAddr, port: u16) -> DockerEngineConfig {
     let image = |major: u32| (major, format!("jobber/runner-node:{major}"));
     DockerEngineConfig {
-        host: docker::host(),
+        host: daemon::host(),
         instance: instance.to_owned(),
         manager: ManagerAddress {
             host: bridge.to_string(),
@@ -141,7 +154,7 @@ async fn a_container_is_hardened_and_shows_no_secret() {
     stage.engine.start(spec.clone()).await.unwrap();
     let _session = stage.manager.dialled().await;
 
-    let container = docker::inspect(&stage.container(spec.runner)).await;
+    let container = daemon::inspect(&stage.container(spec.runner)).await;
 
     assert!(!serde_json::to_string(&container).unwrap().contains(TOKEN));
     let host = container.host_config.unwrap();
@@ -169,11 +182,11 @@ async fn a_killed_runner_is_told_and_removed() {
     stage.engine.start(spec.clone()).await.unwrap();
     let _session = stage.manager.dialled().await;
 
-    docker::kill(&stage.container(spec.runner)).await;
+    daemon::kill(&stage.container(spec.runner)).await;
 
     let exit = stage.exit_of(spec.runner).await;
     assert_eq!((exit.signal, exit.out_of_memory), (Some(9), false));
-    until("the container is removed", || async {
+    eventually("the container is removed", BOUND, || async {
         (stage.containers().await == 0).then_some(())
     })
     .await;
@@ -274,7 +287,7 @@ async fn the_next_server_removes_what_a_dead_one_left_and_nothing_else() {
     let next = DockerEngine::connect(stage.config.clone()).await.unwrap();
 
     assert_eq!(next.reap(&[wanted.runner]).await.unwrap(), 1);
-    let kept: Vec<_> = docker::containers(&stage.instance.0).await;
+    let kept: Vec<_> = daemon::containers(&stage.instance.0).await;
     assert_eq!(kept.len(), 1);
     assert_eq!(
         kept[0].labels.as_ref().unwrap()["jobber.runner"],
@@ -329,7 +342,7 @@ async fn a_package_gets_of_docker_what_the_operator_allows() {
 
     engine.start(spec.clone()).await.unwrap();
 
-    let container = docker::inspect(&stage.container(spec.runner)).await;
+    let container = daemon::inspect(&stage.container(spec.runner)).await;
     let labels = container.config.unwrap().labels.unwrap();
     assert_eq!(labels["team"], "yes");
     assert_eq!(

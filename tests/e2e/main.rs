@@ -6,6 +6,7 @@
 mod support;
 
 mod deploys;
+mod docker_engine;
 mod failures;
 mod recovery;
 mod runtimes;

@@ -8,5 +8,5 @@ mod wait;
 
 pub use docker::{containers_of, kill_container};
 pub use package::Package;
-pub use server::{Options, Published, Server, shared};
+pub use server::{Options, Server, shared};
 pub use wait::eventually;

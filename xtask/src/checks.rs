@@ -59,9 +59,9 @@ pub(crate) fn ensure_deny() -> Result<()> {
     let mut install = Command::new("cargo");
     install.args(["install", "--locked", "--quiet", "cargo-deny", "--version", DENY]);
     // In a folder of its own: the build must not wait for the lock of this workspace's target folder.
-    install.env("CARGO_TARGET_DIR", workspace::target().join("tools/cargo-deny"));
-    command::output(&mut install)?;
-    Ok(())
+    let build = workspace::target().join("tools/cargo-deny");
+    command::output(install.env("CARGO_TARGET_DIR", &build))?;
+    fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))
 }
 
 /// The development packages of the Node runtime, as its lock file has them.

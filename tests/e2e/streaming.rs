@@ -52,7 +52,7 @@ async fn a_hundred_mebibytes_go_up_and_down_and_the_servers_memory_stays() {
     let url = format!("{}/streams", server.gateway);
 
     let chunk = Bytes::from(vec![7_u8; MEBIBYTE]);
-    let chunks = futures_util::stream::iter(std::iter::repeat_n(Ok::<_, std::io::Error>(chunk), BODY_MEBIBYTES));
+    let chunks = futures_util::stream::iter(std::iter::repeat_n(chunk, BODY_MEBIBYTES).map(Ok::<_, std::io::Error>));
     let upload = server.client.post(&url).body(Body::wrap_stream(chunks)).send();
     let (answer, grown) = growth_while(&server, upload).await;
     let answer: Value = answer.unwrap().json().await.unwrap();

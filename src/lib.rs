@@ -1,5 +1,6 @@
 //! Jobber.
 
+pub mod api;
 pub mod archive;
 pub mod child;
 pub mod config;

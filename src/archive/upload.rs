@@ -46,6 +46,12 @@ impl UploadWriter {
         })
     }
 
+    /// Most bytes that it takes.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Appends the next bytes.
     ///
     /// # Errors

@@ -7,14 +7,14 @@
 //!
 //! A crash between any two steps leaves the old version serving; publishing the same archive again goes on.
 
+mod answer;
 mod error;
 mod package;
 mod publisher;
 mod rollout;
 
+pub use answer::{Change, Published, PublishedRoute, PublishedTrigger, Warning};
 pub use error::PublishError;
-pub use package::{Package, PackageRoute};
-pub use publisher::{
-    Change, PublishOptions, Published, PublishedRoute, PublishedTrigger, Publisher, PublisherConfig, Warning,
-};
+pub use package::{Package, PackageRoute, PackageTrigger, problem_code};
+pub use publisher::{PublishOptions, Publisher, PublisherConfig};
 pub use rollout::{PrepareFailure, ReconcileFailure, Rollout};

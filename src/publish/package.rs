@@ -6,9 +6,9 @@ use jobber_actors::manifest::{
 use jobber_actors::routing::RoutePattern;
 use serde_json::Value;
 
-use super::publisher::Warning;
+use super::answer::Warning;
 use crate::archive::Inspection;
-use crate::store::NewTrigger;
+use crate::store::{NewTrigger, RouteConflict};
 
 /// A package that may be published.
 #[derive(Clone, Debug)]
@@ -105,6 +105,23 @@ impl Package {
             .filter_map(|trigger| trigger.route.as_ref())
             .map(|route| route.key.as_str())
             .collect()
+    }
+
+    /// Says which of the package's triggers want the routes.
+    pub(super) fn locate(&self, conflicts: Vec<RouteConflict>) -> Vec<RouteConflict> {
+        let wants = |conflict: &RouteConflict| {
+            self.triggers.iter().position(|trigger| {
+                trigger
+                    .route
+                    .as_ref()
+                    .is_some_and(|route| route.key == conflict.route)
+            })
+        };
+        let located = |conflict: RouteConflict| RouteConflict {
+            trigger: wants(&conflict),
+            ..conflict
+        };
+        conflicts.into_iter().map(located).collect()
     }
 
     pub(super) fn new_triggers(&self) -> Vec<NewTrigger> {
@@ -223,14 +240,19 @@ fn report_nul(text: &str, pointer: &str, faults: &mut Vec<ManifestProblem>) {
 }
 
 fn warning(problem: ManifestProblem) -> Warning {
-    let code = match serde_json::to_value(problem.code) {
-        Ok(Value::String(code)) => code,
-        _ => "manifest".to_owned(),
-    };
     Warning {
+        code: problem_code(problem.code),
         pointer: problem.pointer,
-        code,
         message: problem.message,
+    }
+}
+
+/// A code of the manifest's as programs see it: in kebab case.
+#[must_use]
+pub fn problem_code(code: ProblemCode) -> String {
+    match serde_json::to_value(code) {
+        Ok(Value::String(code)) => code,
+        _ => "invalid-value".to_owned(),
     }
 }
 

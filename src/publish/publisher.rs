@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobber_actors::domain::{ActionId, ImportState, JobId, TriggerId, VersionId};
-use serde::Serialize;
+use jobber_actors::domain::{ArchiveDigest, ImportState, JobId, VersionId};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::answer::{Change, Published, Warning};
 use super::error::PublishError;
 use super::package::Package;
 use super::rollout::{PrepareFailure, Rollout};
@@ -60,83 +60,6 @@ impl Default for PublishOptions {
             force: false,
         }
     }
-}
-
-/// What publishing came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Published {
-    /// The job.
-    pub job_id: JobId,
-    /// Its name.
-    pub name: String,
-    /// The version.
-    pub job_version_id: VersionId,
-    /// Its name.
-    pub version: String,
-    /// Its action.
-    pub action_id: ActionId,
-    /// What this publish changed.
-    pub change: Change,
-    /// Whether the version is the active one.
-    pub active: bool,
-    /// Its HTTP triggers.
-    pub routes: Vec<PublishedRoute>,
-    /// All its triggers.
-    pub triggers: Vec<PublishedTrigger>,
-    /// What the author should look at.
-    pub warnings: Vec<Warning>,
-}
-
-/// What a publish changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// A new version was kept.
-    Published,
-    /// The version existed and was activated.
-    Activated,
-    /// Nothing: the same content is already there.
-    Unchanged,
-}
-
-/// One HTTP route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PublishedRoute {
-    /// Its trigger.
-    pub trigger_id: TriggerId,
-    /// Absent for any.
-    pub method: Option<String>,
-    /// Absent for any.
-    pub hostname: Option<String>,
-    /// As it is in the manifest; absent for any.
-    pub path: Option<String>,
-    /// Where to call it. Parameters are left as they are in the path; absent for a regular expression.
-    pub url: Option<String>,
-}
-
-/// One trigger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PublishedTrigger {
-    /// Its id, the same for every version that has this trigger.
-    pub id: TriggerId,
-    /// `http`, `schedule` or `mqtt`.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// Its name, if it has one.
-    pub name: Option<String>,
-}
-
-/// Something that does not keep a package from being published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Warning {
-    /// Where in the package.json, as a JSON pointer; empty if it is about something else.
-    pub pointer: String,
-    /// A stable code.
-    pub code: String,
-    /// What it is about.
-    pub message: String,
 }
 
 /// Publishes packages and activates versions. One per server, cheap to clone.
@@ -259,13 +182,13 @@ impl Shared {
             .conflicts(&package.name, &package.route_keys())
             .await?;
         if !conflicts.is_empty() {
-            return Err(PublishError::RoutesTaken(conflicts));
+            return Err(PublishError::RoutesTaken(package.locate(conflicts)));
         }
 
         let is_new = known.is_none();
         let known = self.keep(upload, &inspection, &package, known).await?;
         let settled = known.active && known.import == ImportState::Succeeded;
-        let mut published = self.answer(&known, package).await?;
+        let mut published = Published::of(&known, &package, &self.config.gateway_url);
         if is_new {
             published.change = Change::Published;
         }
@@ -275,9 +198,11 @@ impl Shared {
         let forced = self.activate(&known, options.force).await;
         let forced = match forced {
             // Only a refusal of the package as such leaves nothing behind.
-            Err(error @ PublishError::RoutesTaken(_)) if is_new => {
-                self.forget(known.version, inspection.digest).await;
-                return Err(error);
+            Err(PublishError::RoutesTaken(conflicts)) => {
+                if is_new {
+                    self.forget(known.version, inspection.digest).await;
+                }
+                return Err(PublishError::RoutesTaken(package.locate(conflicts)));
             }
             other => other?,
         };
@@ -391,19 +316,11 @@ impl Shared {
                     "activated although it can not be imported: {}: {}",
                     error.name, error.message
                 );
-                vec![Warning {
-                    pointer: String::new(),
-                    code: "import-failed".to_owned(),
-                    message,
-                }]
+                vec![Warning::new("import-failed", message)]
             }
             Err(failure) if force => {
                 let message = format!("activated without having been imported: {failure}");
-                vec![Warning {
-                    pointer: String::new(),
-                    code: "import-untried".to_owned(),
-                    message,
-                }]
+                vec![Warning::new("import-untried", message)]
             }
             Err(PrepareFailure::Engine(reason)) => return Err(PublishError::NoRunner(reason)),
             Err(PrepareFailure::TimedOut(after)) => {
@@ -424,7 +341,7 @@ impl Shared {
     }
 
     /// Removes a version that turned out to be refused, and its archive if nothing else has the same content.
-    async fn forget(&self, version: VersionId, archive: jobber_actors::domain::ArchiveDigest) {
+    async fn forget(&self, version: VersionId, archive: ArchiveDigest) {
         if let Err(error) = self.versions.remove_inactive(version).await {
             tracing::warn!(%version, %error, "a refused version could not be removed; it stays, inactive");
             return;
@@ -432,7 +349,7 @@ impl Shared {
         self.remove_archive(archive).await;
     }
 
-    async fn remove_archive(&self, archive: jobber_actors::domain::ArchiveDigest) {
+    async fn remove_archive(&self, archive: ArchiveDigest) {
         let referenced = async {
             self.versions
                 .referenced(&[archive])
@@ -442,44 +359,5 @@ impl Shared {
         if let Err(error) = self.archives.remove_unreferenced(&[archive], referenced).await {
             tracing::warn!(%archive, %error, "an archive that nothing refers to could not be removed yet");
         }
-    }
-
-    async fn answer(&self, known: &KnownVersion, package: Package) -> Result<Published, PublishError> {
-        let triggers = || package.triggers.iter().zip(&known.triggers);
-        let route = |(trigger, id): (&super::package::PackageTrigger, &TriggerId)| {
-            trigger.route.as_ref().map(|route| PublishedRoute {
-                trigger_id: *id,
-                method: route.method.clone(),
-                hostname: route.hostname.clone(),
-                path: route.path.clone(),
-                url: route.url(&self.config.gateway_url),
-            })
-        };
-        let mut warnings = package.warnings.clone();
-        if !known.enabled {
-            warnings.push(Warning {
-                pointer: String::new(),
-                code: "job-disabled".to_owned(),
-                message: "the job is disabled; it serves once it is enabled".to_owned(),
-            });
-        }
-        Ok(Published {
-            job_id: known.job,
-            name: package.name.clone(),
-            job_version_id: known.version,
-            version: package.version.clone(),
-            action_id: known.action,
-            change: Change::Unchanged,
-            active: known.active,
-            routes: triggers().filter_map(route).collect(),
-            triggers: triggers()
-                .map(|(trigger, id)| PublishedTrigger {
-                    id: *id,
-                    kind: trigger.kind,
-                    name: trigger.name.clone(),
-                })
-                .collect(),
-            warnings,
-        })
     }
 }

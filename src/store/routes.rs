@@ -44,6 +44,8 @@ pub struct RouteConflict {
     pub route: String,
     /// The name of the job that has it.
     pub job: String,
+    /// Index of the trigger that wants it in the manifest's `triggers`, if that is known.
+    pub trigger: Option<usize>,
 }
 
 /// All conflicts in one sentence each.
@@ -103,5 +105,6 @@ fn conflict_of(row: &Row) -> RouteConflict {
     RouteConflict {
         route: row.get("route"),
         job: row.get("job"),
+        trigger: None,
     }
 }

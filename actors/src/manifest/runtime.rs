@@ -53,17 +53,50 @@ impl Runtime {
         if range.len() > nodejs_semver::MAX_LENGTH {
             return Err(RuntimeError::NotARange);
         }
-        let wanted = Range::parse(range).map_err(|_| RuntimeError::NotARange)?;
+        let alternatives: Vec<Vec<Range>> = range.split("||").map(comparators).collect::<Result<_, _>>()?;
         let satisfies = |runtime: &Self| {
-            let major = runtime.major();
-            let releases = Range::parse(format!(">={major}.0.0 <{}.0.0-0", major + 1));
-            releases.is_ok_and(|releases| wanted.allows_any(&releases))
+            let releases = runtime.releases()?;
+            let some = alternatives.iter().any(|comparators| {
+                let common = |left: Range, right: &Range| left.intersect(right);
+                comparators.iter().try_fold(releases.clone(), common).is_some()
+            });
+            Some(some)
         };
         Self::ALL
             .into_iter()
-            .find(satisfies)
+            .find(|runtime| satisfies(runtime) == Some(true))
             .ok_or(RuntimeError::Unsatisfied)
     }
+
+    /// All releases of the major version.
+    fn releases(self) -> Option<Range> {
+        let major = self.major();
+        Range::parse(format!(">={major}.0.0 <{}.0.0-0", major + 1)).ok()
+    }
+}
+
+/// What a version must satisfy all of: the parts of a range between `||`.
+///
+/// Each part is parsed by itself, because of several at once the parser drops those it does not understand, and joins
+/// those that exclude each other (`>24 <24`) where it should intersect them.
+fn comparators(alternative: &str) -> Result<Vec<Range>, RuntimeError> {
+    let parse = |text: &str| Range::parse(text).map_err(|_| RuntimeError::NotARange);
+    let words: Vec<&str> = alternative.split_whitespace().collect();
+    if words.contains(&"-") {
+        return match words[..] {
+            [_, "-", _] => Ok(vec![parse(&words.join(" "))?]),
+            _ => Err(RuntimeError::NotARange),
+        };
+    }
+    // `>= 20` is one comparator.
+    let mut parts: Vec<String> = Vec::new();
+    for word in words {
+        match parts.last_mut() {
+            Some(part) if part.ends_with(['<', '>', '=', '~', '^']) => part.push_str(word),
+            _ => parts.push(word.to_owned()),
+        }
+    }
+    parts.iter().map(|part| parse(part)).collect()
 }
 
 impl fmt::Display for Runtime {

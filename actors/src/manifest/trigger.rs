@@ -36,7 +36,7 @@ pub enum TriggerKind {
     /// Instants of a cron expression.
     Schedule(ScheduleTrigger),
     /// Messages of an MQTT broker.
-    Mqtt(MqttTrigger),
+    Mqtt(Box<MqttTrigger>),
 }
 
 impl TriggerKind {
@@ -224,7 +224,9 @@ impl TriggerConfig {
         let kind = match given {
             "http" => Some(TriggerKind::Http(HttpTrigger::read(&mut fields))),
             "schedule" => ScheduleTrigger::read(&mut fields).map(TriggerKind::Schedule),
-            _ => MqttTrigger::read(&mut fields).map(TriggerKind::Mqtt),
+            _ => MqttTrigger::read(&mut fields)
+                .map(Box::new)
+                .map(TriggerKind::Mqtt),
         };
         fields.warn_of_unknown();
         Some(Self { name, kind: kind? })

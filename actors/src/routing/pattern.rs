@@ -52,15 +52,6 @@ impl RoutePattern {
         }
     }
 
-    /// Equal for two patterns that no request can tell apart.
-    pub(super) fn identity(&self) -> RouteIdentity {
-        RouteIdentity {
-            host: self.host.clone(),
-            method: self.method.clone(),
-            path: self.path.as_ref().map(PathPattern::shape),
-        }
-    }
-
     /// A text that is equal for two patterns that [conflict](Self::conflicts_with), for finding conflicts by comparing
     /// stored texts. Reads like the pattern, with the names of its parameters left out.
     #[must_use]
@@ -78,7 +69,7 @@ impl RoutePattern {
     /// found: same host, same method, and paths that differ in nothing but the names of their parameters.
     #[must_use]
     pub fn conflicts_with(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
+        self.key() == other.key()
     }
 }
 
@@ -88,14 +79,6 @@ fn openness(segment: &Segment) -> u8 {
         Segment::Parameter(_) => 1,
         Segment::Rest(_) => 2,
     }
-}
-
-/// A pattern without the names of its parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct RouteIdentity {
-    host: Option<Hostname>,
-    method: Option<MethodName>,
-    path: Option<String>,
 }
 
 impl std::fmt::Display for RoutePattern {

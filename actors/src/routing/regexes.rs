@@ -6,11 +6,14 @@ use regex::Regex;
 
 use super::segments::Rank;
 
+/// The expressions with one beginning, in the order of their rank.
+type Candidates = Vec<(Rank, Regex)>;
+
 /// The expressions of one host and method, by what every path that they match begins with.
 #[derive(Debug, Default)]
 pub(super) struct RegexIndex {
     /// Longest beginning first, as specificity wants it.
-    by_length: Vec<(usize, HashMap<Box<str>, Vec<(Rank, Regex)>>)>,
+    by_length: Vec<(usize, HashMap<Box<str>, Candidates>)>,
 }
 
 impl RegexIndex {

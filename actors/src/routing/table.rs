@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::host::normalise;
 use super::path::{Kind, PathPattern, is_reserved};
-use super::pattern::{RouteIdentity, RoutePattern};
+use super::pattern::RoutePattern;
 use super::regexes::RegexIndex;
 use super::segments::{Rank, SegmentTree};
 
@@ -41,7 +41,7 @@ pub enum Lookup<'t, T> {
 pub struct RouteTable<T> {
     /// The most specific one first: the index is the rank.
     routes: Vec<Route<T>>,
-    identities: HashMap<RouteIdentity, Rank>,
+    keys: HashMap<String, Rank>,
     hosts: HashMap<Box<str>, HostRoutes>,
     any_host: HostRoutes,
 }
@@ -74,7 +74,7 @@ impl<T> RouteTable<T> {
         let mut kept = Vec::new();
         let mut refused = Vec::new();
         for route in routes {
-            match taken.entry(route.pattern.identity()) {
+            match taken.entry(route.pattern.key()) {
                 std::collections::hash_map::Entry::Occupied(_) => refused.push(route),
                 std::collections::hash_map::Entry::Vacant(free) => {
                     free.insert(0);
@@ -85,12 +85,12 @@ impl<T> RouteTable<T> {
         kept.sort_by(|a, b| a.pattern.specificity().cmp(&b.pattern.specificity()));
         let mut table = Self {
             routes: kept,
-            identities: taken,
+            keys: taken,
             hosts: HashMap::new(),
             any_host: HostRoutes::default(),
         };
         for (rank, route) in (0..).zip(&table.routes) {
-            table.identities.insert(route.pattern.identity(), rank);
+            table.keys.insert(route.pattern.key(), rank);
             let host = match &route.pattern.host {
                 Some(name) => table.hosts.entry(name.as_str().into()).or_default(),
                 None => &mut table.any_host,
@@ -146,7 +146,7 @@ impl<T> RouteTable<T> {
     /// The route of this table that a new one with this pattern would conflict with.
     #[must_use]
     pub fn conflict(&self, pattern: &RoutePattern) -> Option<&Route<T>> {
-        let rank = self.identities.get(&pattern.identity())?;
+        let rank = self.keys.get(&pattern.key())?;
         self.routes.get(*rank as usize)
     }
 

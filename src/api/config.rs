@@ -1,0 +1,39 @@
+//! How the admin server behaves.
+
+use std::time::Duration;
+
+/// Limits of the admin server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Threads that serve.
+    pub workers: usize,
+    /// Most connections at once.
+    pub connections: usize,
+    /// Bytes of a JSON body.
+    pub json_bytes: usize,
+    /// Most uploads at once; more are told to come back later.
+    pub uploads: usize,
+    /// Longest silence in the middle of an upload.
+    pub upload_silence: Duration,
+    /// Longest time for the head of a request to arrive.
+    pub head_timeout: Duration,
+    /// Longest time for what is under way when the server stops.
+    pub shutdown: Duration,
+    /// Longest time until a change of a job is served.
+    pub reconcile: Duration,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            connections: 256,
+            json_bytes: 256 << 10,
+            uploads: 4,
+            upload_silence: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(10),
+            shutdown: Duration::from_secs(5),
+            reconcile: Duration::from_secs(30),
+        }
+    }
+}

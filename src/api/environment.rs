@@ -1,0 +1,130 @@
+//! Jobs' variables.
+
+use actix_multipart::Multipart;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+use jobber_actors::manifest::VariableName;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+
+use super::problem::ApiError;
+use super::reply;
+use super::state::ApiState;
+use crate::store::VariableKind;
+
+/// Most bytes of one value. A process's whole environment has to fit into what the kernel takes.
+const MAX_VALUE_BYTES: usize = 64 << 10;
+
+/// A variable as it is sent, in JSON or as the parts of a form.
+#[derive(Debug, Deserialize)]
+struct NewVariable {
+    #[serde(rename = "type")]
+    kind: VariableKind,
+    #[serde(deserialize_with = "secret")]
+    value: SecretString,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
+
+/// A job's variables. Secrets come without their values.
+pub(super) async fn list(
+    state: web::Data<ApiState>,
+    job: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let job = state.job(&job).await?;
+    Ok(reply::data(state.environment.list(job.id).await?))
+}
+
+/// Sets a variable. Runners that start from now on get it.
+pub(super) async fn set(
+    state: web::Data<ApiState>,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (job, name) = path.into_inner();
+    let name = VariableName::parse(&name).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let job = state.job(&job).await?;
+    let variable = if is_multipart(&request) {
+        from_form(Multipart::new(request.headers(), payload)).await?
+    } else {
+        let json = web::Json::<NewVariable>::from_request(&request, &mut payload.into_inner());
+        json.await
+            .map_err(|error| ApiError::bad_request(error.to_string()))?
+            .into_inner()
+    };
+    let value = variable.value.expose_secret();
+    if value.len() > MAX_VALUE_BYTES || value.contains('\0') {
+        let detail = format!("a value has at most {MAX_VALUE_BYTES} bytes and no NUL");
+        return Err(ApiError::bad_request(detail));
+    }
+    if !state
+        .environment
+        .set(job.id, name.as_str(), variable.kind, &variable.value)
+        .await?
+    {
+        return Err(ApiError::no_job(&job.name));
+    }
+    state.tree.hint(Some(job.id));
+    Ok(reply::done("the variable is set"))
+}
+
+/// Removes a variable.
+pub(super) async fn remove(
+    state: web::Data<ApiState>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (job, name) = path.into_inner();
+    let job = state.job(&job).await?;
+    let upper = name.to_ascii_uppercase();
+    if upper.contains('\0') || !state.environment.remove(job.id, &upper).await? {
+        let detail = format!("the job has no variable {upper:?}");
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "variable-not-found", detail));
+    }
+    state.tree.hint(Some(job.id));
+    Ok(reply::done("the variable is removed"))
+}
+
+fn is_multipart(request: &HttpRequest) -> bool {
+    let media_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| media_type.to_ascii_lowercase().starts_with("multipart/"))
+}
+
+/// Reads the parts `type` and `value`.
+async fn from_form(mut form: Multipart) -> Result<NewVariable, ApiError> {
+    let broken =
+        |error: &dyn std::fmt::Display| ApiError::bad_request(format!("the form can not be read: {error}"));
+    let (mut kind, mut value) = (None, None);
+    while let Some(part) = form.next().await {
+        let mut part = part.map_err(|error| broken(&error))?;
+        let name = part.name().unwrap_or_default().to_owned();
+        let bytes = part
+            .bytes(MAX_VALUE_BYTES)
+            .await
+            .map_err(|_| ApiError::bad_request(format!("a part has at most {MAX_VALUE_BYTES} bytes")))?
+            .map_err(|error| broken(&error))?;
+        let text = String::from_utf8(bytes.to_vec()).map_err(|error| broken(&error))?;
+        match name.as_str() {
+            "type" => kind = Some(text),
+            "value" => value = Some(text),
+            _ => {}
+        }
+    }
+    let kind = match kind.as_deref() {
+        Some("text") => VariableKind::Text,
+        Some("secret") => VariableKind::Secret,
+        _ => return Err(ApiError::bad_request("type must be text or secret")),
+    };
+    let value = value.ok_or_else(|| ApiError::bad_request("value is missing"))?;
+    Ok(NewVariable {
+        kind,
+        value: SecretString::from(value),
+    })
+}

@@ -1,0 +1,31 @@
+//! Whether the server is well, for load balancers and for people.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+
+use super::problem::ApiError;
+use super::reply;
+use super::state::ApiState;
+
+/// The process answers.
+pub(super) async fn alive() -> HttpResponse {
+    reply::done("alive")
+}
+
+/// The database answers and the jobs are known.
+pub(super) async fn ready(state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
+    state.database.ping().await?;
+    if state.tree.is_ready() {
+        return Ok(reply::done("ready"));
+    }
+    Err(ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not-ready",
+        "the jobs are not known yet",
+    ))
+}
+
+/// Every actor with its state, restarts and last failure.
+pub(super) async fn tree(state: web::Data<ApiState>) -> HttpResponse {
+    reply::data(state.tree.snapshot().await)
+}

@@ -1,0 +1,67 @@
+//! The admin API on port 3000: JSON in an envelope, guarded by a bearer token.
+//!
+//! Handlers translate: paths and bodies to the use cases and stores of the crate, their results to the envelope and
+//! their errors to problems (RFC 9457) with a stable code. `docs/reference/admin-errors.md` has a section for each code.
+
+mod config;
+mod environment;
+mod guard;
+mod health;
+mod jobs;
+mod logs;
+mod problem;
+mod publish;
+mod reply;
+mod runners;
+mod server;
+mod state;
+
+use actix_web::web::{self, ServiceConfig};
+
+pub use config::AdminConfig;
+pub use problem::{ApiError, FieldError};
+pub use server::AdminServer;
+pub use state::ApiState;
+
+/// The routes of the API. Job names hold no `:` and never equal a word that stands in a job's place.
+fn routes(api: &mut ServiceConfig) {
+    api.route("/healthz", web::get().to(health::alive))
+        .route("/readyz", web::get().to(health::ready))
+        .route("/api/errors", web::get().to(problem::page))
+        .service(
+            web::scope("/api")
+                .wrap(actix_web::middleware::from_fn(guard::require_token))
+                .route("/debug/tree", web::get().to(health::tree))
+                .route("/job/publish", web::post().to(publish::publish))
+                .route("/job/runners", web::get().to(runners::list_all))
+                .route("/job", web::get().to(jobs::list))
+                .service(
+                    web::resource("/job/{job}")
+                        .get(jobs::get)
+                        .put(jobs::update)
+                        .delete(jobs::remove)
+                        .default_service(web::to(problem::method_not_allowed)),
+                )
+                .route("/job/{job}/versions", web::get().to(jobs::versions))
+                .route("/job/{job}/actions", web::get().to(jobs::all_actions))
+                .route("/job/{job}/actions:latest", web::get().to(jobs::latest_actions))
+                .route("/job/{job}/actions:current", web::get().to(jobs::current_actions))
+                .route("/job/{job}/triggers", web::get().to(jobs::all_triggers))
+                .route("/job/{job}/triggers:latest", web::get().to(jobs::latest_triggers))
+                .route(
+                    "/job/{job}/triggers:current",
+                    web::get().to(jobs::current_triggers),
+                )
+                .route("/job/{job}/logs", web::get().to(logs::read))
+                .route("/job/{job}/runners", web::get().to(runners::list))
+                .route("/job/{job}/runners/{runner}", web::delete().to(runners::stop))
+                .route("/job/{job}/environment", web::get().to(environment::list))
+                .service(
+                    web::resource("/job/{job}/environment/{name}")
+                        .post(environment::set)
+                        .delete(environment::remove)
+                        .default_service(web::to(problem::method_not_allowed)),
+                )
+                .default_service(web::to(problem::not_found)),
+        );
+}

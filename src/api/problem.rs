@@ -1,0 +1,253 @@
+//! Errors as the API tells them: the envelope and, beside it, the fields of a problem (RFC 9457).
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::store::DatabaseError;
+
+/// What the codes mean, a section for each.
+const PAGE: &str = include_str!("../../docs/reference/admin-errors.md");
+
+/// An error of the API.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    more: Map<String, Value>,
+    retry_after: Option<Duration>,
+}
+
+/// One fault of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where, as a JSON pointer.
+    pub pointer: String,
+    /// What kind of fault, for programs.
+    pub code: String,
+    /// What is wrong, for people.
+    pub message: String,
+}
+
+impl ApiError {
+    /// An error with a code that has its section in the page.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            status,
+            code,
+            detail,
+            errors: Vec::new(),
+            more: Map::new(),
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    pub(super) fn no_job(id_or_name: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "job-not-found",
+            format!("there is no job {id_or_name:?}"),
+        )
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        let detail = "send the admin token as `Authorization: Bearer …`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// With the faults of a document.
+    #[must_use]
+    pub(super) fn with_errors(self, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// With a further field.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a word on when to try again.
+    #[must_use]
+    pub(super) fn retry_after(self, after: Duration) -> Self {
+        Self {
+            retry_after: Some(after),
+            ..self
+        }
+    }
+
+    fn body(&self) -> Value {
+        let mut body = self.more.clone();
+        let title = title(self.code);
+        let fields = json!({
+            "success": false, "message": self.detail,
+            "type": format!("/api/errors#{}", self.code), "title": title, "status": self.status.as_u16(),
+            "detail": self.detail, "code": self.code,
+        });
+        if let Value::Object(fields) = fields {
+            body.extend(fields);
+        }
+        if !self.errors.is_empty() {
+            body.insert("errors".to_owned(), json!(self.errors));
+        }
+        Value::Object(body)
+    }
+}
+
+/// A code as a headline: `archive-truncated` becomes `Archive truncated`.
+fn title(code: &str) -> String {
+    let words = code.replace('-', " ");
+    let mut characters = words.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        if let Some(after) = self.retry_after {
+            response.insert_header((RETRY_AFTER, after.as_secs().max(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"jobber\""));
+        }
+        response.body(self.body().to_string())
+    }
+}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        // What Postgres says may name tables and values; it is for the operator.
+        tracing::error!(%error, "an API request failed at the database");
+        match error {
+            DatabaseError::Connection(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database-unavailable",
+                "the database does not answer",
+            )
+            .retry_after(Duration::from_secs(2)),
+            _ => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the server failed; its log says why",
+            ),
+        }
+    }
+}
+
+/// The page with all codes.
+pub(super) async fn page() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/markdown; charset=utf-8")
+        .body(PAGE)
+}
+
+pub(super) async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found(format!(
+        "there is nothing at {}",
+        request.path()
+    )))
+}
+
+pub(super) async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let detail = format!("{} is not possible at {}", request.method(), request.path());
+    Err(ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        detail,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_an_envelope_and_a_problem_at_once() {
+        let error = ApiError::new(StatusCode::CONFLICT, "version-taken", "give it a new version")
+            .with("jobId", "x")
+            .with_errors(vec![FieldError {
+                pointer: "/version".into(),
+                code: "taken".into(),
+                message: "is taken".into(),
+            }]);
+        assert_eq!(
+            error.body(),
+            json!({
+                "success": false, "message": "give it a new version", "jobId": "x",
+                "type": "/api/errors#version-taken", "title": "Version taken", "status": 409,
+                "detail": "give it a new version", "code": "version-taken",
+                "errors": [{"pointer": "/version", "code": "taken", "message": "is taken"}],
+            })
+        );
+    }
+
+    /// Every code that the sources of the API and of its use cases name has a section, and no section is left over.
+    #[test]
+    fn every_code_is_explained() {
+        let sources = [
+            include_str!("environment.rs"),
+            include_str!("jobs.rs"),
+            include_str!("logs.rs"),
+            include_str!("problem.rs"),
+            include_str!("publish.rs"),
+            include_str!("runners.rs"),
+            include_str!("server.rs"),
+            include_str!("health.rs"),
+        ];
+        let mut used: Vec<&str> = Vec::new();
+        for source in sources {
+            let source = source.split("#[cfg(test)]").next().unwrap();
+            for call in source.split("StatusCode::").skip(1) {
+                let argument = call
+                    .split_once(',')
+                    .map(|(_, rest)| rest.trim_start())
+                    .unwrap_or_default();
+                used.extend(argument.strip_prefix('"').and_then(|code| code.split('"').next()));
+            }
+        }
+        let archive = include_str!("../archive/refusal.rs")
+            .split("fn is_too_large")
+            .next()
+            .unwrap();
+        used.extend(archive.split('"').filter(|text| text.starts_with("archive-")));
+        used.retain(|text| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+        used.sort_unstable();
+        used.dedup();
+        assert!(used.len() > 20, "codes are not found any more: {used:?}");
+
+        let mut explained: Vec<&str> = PAGE.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        explained.sort_unstable();
+        assert_eq!(explained, used);
+    }
+}

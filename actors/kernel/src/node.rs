@@ -328,7 +328,7 @@ impl Node {
 
     /// Asks the actor to show itself; the receiver ends when it has, or when it cannot any more.
     pub(crate) fn ask_observation(&self) -> Option<oneshot::Receiver<()>> {
-        if !matches!(self.state(), ActorState::Running | ActorState::Stopping) {
+        if self.parent.is_none() || !matches!(self.state(), ActorState::Running | ActorState::Stopping) {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
@@ -346,19 +346,19 @@ impl Node {
     }
 
     pub(crate) fn observe(&self, observed: Value) {
-        self.lower(PROBE);
         {
             let mut status = locked(&self.status);
             status.observed = observed;
             status.observed_unix_ms = Some(unix_ms());
         }
-        // An observer that has gone no longer wants to know.
         self.release_observers();
     }
 
-    /// Lets those who look go on without an answer.
+    /// Lets those who look go on with what was seen last.
     pub(crate) fn release_observers(&self) {
+        self.lower(PROBE);
         for observer in locked(&self.observers).drain(..) {
+            // An observer that has gone no longer wants to know.
             let _ = observer.send(());
         }
     }

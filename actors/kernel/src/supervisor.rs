@@ -175,6 +175,7 @@ where
             "an actor is restarted"
         );
         self.node.set_state(ActorState::BackingOff, Some(failure.message));
+        self.node.release_observers();
         if !wait.is_zero() {
             let mut timer = Box::pin(sleep(wait));
             poll_fn(|cx| {
@@ -274,6 +275,9 @@ where
             self.node.listen(cx.waker());
             if self.node.is_killed() {
                 self.node.kill_children();
+            }
+            if self.node.is_observed() {
+                self.node.release_observers();
             }
             match self.node.pop_exit() {
                 Some(exit) => Poll::Ready(Some(exit)),

@@ -174,14 +174,18 @@ impl ClientStream {
         !matches!(self.connection.gate.get(), Gate::Parsed | Gate::Body(0))
     }
 
-    /// While nothing may pass, only the client's leaving is of interest.
+    /// While nothing may pass, only the client's leaving is of interest. What else has come must be looked at once the
+    /// gate opens: the socket will not wake anyone for it a second time.
     fn poll_departure(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.park(cx);
         let mut byte = [0];
-        match ready!(self.socket.poll_peek(cx, &mut ReadBuf::new(&mut byte)))? {
-            0 => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
+        let peeked = self.socket.poll_peek(cx, &mut ReadBuf::new(&mut byte))?;
+        match peeked {
+            Poll::Ready(0) => return Poll::Ready(Ok(())),
+            Poll::Ready(_) => self.connection.park(cx),
+            Poll::Pending if !self.held.is_empty() => self.connection.park(cx),
+            Poll::Pending => {}
         }
+        Poll::Pending
     }
 
     fn poll_held(&mut self, out: &mut ReadBuf<'_>) -> bool {

@@ -143,7 +143,7 @@ fn a_future_can_be_cancelled_before_and_while_it_runs_and_by_itself() {
         let worker = worker(&tree, &journal);
         worker.tell(Do::new(|_, ctx| {
             let never = ctx.run_later(Duration::ZERO, |worker, _| {
-                worker.journal.note("cancelled too late")
+                worker.journal.note("cancelled too late");
             });
             ctx.cancel_future(never);
             let ticking = ctx.run_interval(Duration::from_secs(1), |worker, _| worker.journal.note("tick"));

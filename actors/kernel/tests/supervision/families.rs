@@ -315,7 +315,7 @@ fn a_kill_overtakes_a_stop_that_takes_too_long() {
         parent.tell(Do::new(|parent, _| {
             // The child is busy with something that outlasts this test's patience, and its grace is long.
             parent.children[0].tell(Do::new(|_, ctx| {
-                ctx.wait(actix::fut::wrap_future(std::future::pending()))
+                ctx.wait(actix::fut::wrap_future(std::future::pending()));
             }));
         }));
         eventually(SOON, || journal.has("child started")).await;

@@ -114,6 +114,49 @@ fn messages_that_were_never_handled_are_dropped_before_the_end_is_told() {
 }
 
 #[test]
+fn a_message_that_panics_when_dropped_keeps_no_other_in_the_mailbox() {
+    run_paused(async {
+        let (tree, journal) = (Tree::new(), Journal::default());
+        let worker = worker(&tree, &journal);
+        worker.tell(Do::panic("boom"));
+        eventually(SOON, || worker.state() == ActorState::BackingOff).await;
+        let bomb = Bomb;
+        worker.tell(Do::new(move |_, _| drop(bomb)));
+        let dropped = Arc::new(AtomicBool::new(false));
+        let slot = Slot(Arc::clone(&dropped));
+        worker.tell(Do::new(move |_, _| drop(slot)));
+        worker.stop("test");
+        worker.exited().await;
+        assert!(dropped.load(Ordering::SeqCst));
+    });
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a bomb went off");
+    }
+}
+
+#[test]
+fn a_question_may_be_asked_from_any_runtime() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    run_paused(async {
+        let (tree, journal) = (Tree::new(), Journal::default());
+        let worker = worker(&tree, &journal);
+        assert_eq!(is_send(worker.ask(Add, SOON)).await, Ok(1));
+        assert_eq!(
+            is_send(ask(&worker.addr().clone().recipient::<Add>(), Add, SOON)).await,
+            Ok(2)
+        );
+        is_send(tree.clone()).shutdown("over").await;
+    });
+}
+
+#[test]
 fn after_the_end_messages_come_back_or_are_dropped() {
     run_paused(async {
         let (tree, journal) = (Tree::new(), Journal::default());
@@ -135,7 +178,7 @@ fn a_question_has_a_deadline() {
         let (tree, journal) = (Tree::new(), Journal::default());
         let worker = worker(&tree, &journal);
         worker.tell(Do::new(|_, ctx| {
-            ctx.wait(wrap_future(tokio::time::sleep(Duration::from_secs(60))))
+            ctx.wait(wrap_future(tokio::time::sleep(Duration::from_secs(60))));
         }));
         let asked = Instant::now();
         assert_eq!(

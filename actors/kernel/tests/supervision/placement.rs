@@ -30,7 +30,7 @@ fn an_actor_lives_restarts_and_has_its_children_on_the_arbiter_it_was_given() {
     run(async {
         let (tree, journal) = (Tree::new(), Journal::default());
         let pool = ArbiterPool::new(1).expect("a thread");
-        let (children, child) = mpsc::channel();
+        let (children, child) = mpsc::sync_channel(8);
         let parent = {
             let journal = journal.clone();
             tree.spawn(quick("parent").on(pool.next()), move || {

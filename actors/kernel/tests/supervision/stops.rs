@@ -216,3 +216,23 @@ fn a_tree_that_was_shut_down_takes_no_actors() {
         assert!(late.try_tell(Note(1)).is_err());
     });
 }
+
+#[test]
+fn a_shutdown_may_have_a_deadline() {
+    run_paused(async {
+        let (tree, journal) = (Tree::new(), Journal::default());
+        let spec = || steady("worker").stop_grace(Duration::from_secs(3600));
+        spawn(&tree, &journal, spec(), |worker| worker);
+        assert!(tree.shutdown_within("over", Duration::from_secs(10)).await);
+
+        let tree = Tree::new();
+        let worker = spawn(&tree, &journal, spec(), |worker| {
+            worker.on_stop_requested(|_, _| {})
+        });
+        eventually(SOON, || worker.state() == ActorState::Running).await;
+        let asked = Instant::now();
+        assert!(!tree.shutdown_within("over", Duration::from_secs(10)).await);
+        assert_eq!(asked.elapsed().as_secs(), 10);
+        assert_eq!(worker.exited().await.reason, ExitReason::Killed);
+    });
+}

@@ -80,7 +80,7 @@ fn an_actor_that_hangs_does_not_hold_up_the_tree() {
             json!({ "count": 1 })
         );
 
-        let (release, held) = mpsc::channel::<()>();
+        let (release, held) = mpsc::sync_channel::<()>(0);
         let (entered, inside) = tokio::sync::oneshot::channel();
         hanging.tell(Do::new(move |worker, _| {
             worker.count = 9;

@@ -16,11 +16,14 @@ pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
 
 impl Journal {
     pub(crate) fn note(&self, what: impl Into<String>) {
-        self.0.lock().unwrap().push(what.into());
+        self.0
+            .lock()
+            .expect("no test panics while it writes")
+            .push(what.into());
     }
 
     pub(crate) fn read(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().expect("no test panics while it writes").clone()
     }
 
     pub(crate) fn count(&self, what: &str) -> usize {
@@ -198,7 +201,9 @@ impl Handler<Note> for Worker {
 /// Runs code inside of the actor.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Do(Box<dyn FnOnce(&mut Worker, &mut Context<Worker>) + Send>);
+pub(crate) struct Do(Code);
+
+type Code = Box<dyn FnOnce(&mut Worker, &mut Context<Worker>) + Send>;
 
 impl Do {
     pub(crate) fn new(f: impl FnOnce(&mut Worker, &mut Context<Worker>) + Send + 'static) -> Self {

@@ -202,6 +202,9 @@ fn respond(
         }
     };
     let mut response = Response::with_body(status, body);
+    if status.canonical_reason().is_none() {
+        response.head_mut().reason = Some("");
+    }
     *response.headers_mut() = headers;
     if asked.upgrade_ignored || (asked.http_10 && streams && declared.is_none()) {
         // The end of the connection is the end of the body.

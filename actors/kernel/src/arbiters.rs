@@ -61,12 +61,12 @@ impl ArbiterPool {
             arbiter.stop();
         }
         spawn_blocking("join arbiters", move || {
-            self.arbiters
-                .into_iter()
-                .map(Arbiter::join)
-                .fold(Ok(()), |all, one| {
-                    all.and(one.map_err(|_| Failure::new("the thread of an arbiter panicked")))
-                })
+            let mut joined = Ok(());
+            for arbiter in self.arbiters {
+                // All are joined, whatever became of the ones before.
+                joined = joined.and(arbiter.join());
+            }
+            joined.map_err(|_| Failure::new("the thread of an arbiter panicked"))
         })
         .await?
     }

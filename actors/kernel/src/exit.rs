@@ -70,6 +70,8 @@ impl StopReason {
     pub const PARENT_STOPPING: Self = Self(Cow::Borrowed("the parent is stopping"));
     /// The parent crashed, and its new state starts its own children.
     pub const PARENT_CRASHED: Self = Self(Cow::Borrowed("the parent crashed"));
+    /// The parent was killed, or did not stop in time.
+    pub const PARENT_KILLED: Self = Self(Cow::Borrowed("the parent was killed"));
 
     /// The reason as text.
     pub fn as_str(&self) -> &str {

@@ -58,10 +58,11 @@ impl<A: Child> Incarnation<A> {
             return Poll::Ready(Ok(()));
         };
         match guarded(&self.path, || body.poll(mailbox, cx)) {
-            Ok(polled) => {
+            Ok(Poll::Pending) => {
                 body.show(&self.path);
-                polled
+                Poll::Pending
             }
+            Ok(ended) => ended,
             Err(failure) => Poll::Ready(Err(failure)),
         }
     }

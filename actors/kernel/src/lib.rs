@@ -45,6 +45,7 @@ mod arbiters;
 mod child;
 mod context;
 mod exit;
+mod family;
 mod incarnation;
 mod node;
 mod panics;

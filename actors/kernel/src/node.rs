@@ -1,6 +1,5 @@
 //! The record of one actor: what is known about it and what it is told from outside, on any thread.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -12,12 +11,10 @@ use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 use crate::exit::{ChildExit, ExitReason, Failure, StopReason, unix_ms};
+use crate::family::Family;
 use crate::path::{ActorId, ActorPath};
 use crate::spec::StopOrder;
 use crate::tree::ActorState;
-
-/// How many children with an unclean end a parent remembers for the tree page.
-const REMEMBERED: usize = 8;
 
 /// Somebody asked it to stop.
 const STOP: u8 = 1;
@@ -67,21 +64,11 @@ pub(crate) struct Node {
     /// Wakes the future that runs the actor.
     waker: AtomicWaker,
     stop: OnceLock<StopReason>,
-    family: Mutex<Family>,
+    pub(crate) family: Family,
     status: Mutex<Status>,
     observers: Mutex<Vec<oneshot::Sender<()>>>,
     ended: watch::Sender<Option<ChildExit>>,
     over: AtomicBool,
-}
-
-struct Family {
-    /// In the order in which they were started.
-    children: Vec<Arc<Node>>,
-    /// Ends that the actor has not been told yet; never more than it had children.
-    exits: VecDeque<ChildExit>,
-    remembered: VecDeque<Arc<Node>>,
-    /// Whether children may be started.
-    open: bool,
 }
 
 /// What the tree page shows of one actor.
@@ -107,7 +94,7 @@ impl Node {
             "tree",
             arbiter,
         );
-        node.open_family();
+        node.family.open();
         node.runs_here();
         node.set_state(ActorState::Running, None);
         node
@@ -152,12 +139,7 @@ impl Node {
             signals: AtomicU8::new(0),
             waker: AtomicWaker::new(),
             stop: OnceLock::new(),
-            family: Mutex::new(Family {
-                children: Vec::new(),
-                exits: VecDeque::new(),
-                remembered: VecDeque::new(),
-                open: false,
-            }),
+            family: Family::default(),
             status: Mutex::new(Status {
                 state: ActorState::Starting,
                 reason: None,
@@ -242,50 +224,18 @@ impl Node {
     }
 
     pub(crate) fn pop_exit(&self) -> Option<ChildExit> {
-        let mut family = locked(&self.family);
-        let exit = family.exits.pop_front();
-        if family.exits.is_empty() {
-            self.lower(EXITS);
+        // Lowered before looking: an end that comes in between raises it again.
+        self.lower(EXITS);
+        let (exit, more) = self.family.pop_exit();
+        if more {
+            self.signals.fetch_or(EXITS, Ordering::AcqRel);
         }
         exit
     }
 
-    /// Lets children be started; exits of an earlier life's children are forgotten.
-    pub(crate) fn open_family(&self) {
-        let mut family = locked(&self.family);
-        family.exits.clear();
-        self.lower(EXITS);
-        family.open = true;
-    }
-
-    pub(crate) fn close_family(&self) {
-        locked(&self.family).open = false;
-    }
-
-    /// Makes `child` one of this actor's children, unless the actor takes none any more.
-    pub(crate) fn adopt(&self, child: &Arc<Self>) -> bool {
-        let mut family = locked(&self.family);
-        if family.open {
-            family.children.push(Arc::clone(child));
-        }
-        family.open
-    }
-
-    pub(crate) fn children(&self) -> Vec<Arc<Self>> {
-        locked(&self.family).children.clone()
-    }
-
-    pub(crate) fn remembered(&self) -> Vec<Arc<Self>> {
-        locked(&self.family).remembered.iter().cloned().collect()
-    }
-
-    pub(crate) fn is_childless(&self) -> bool {
-        locked(&self.family).children.is_empty()
-    }
-
     /// Asks the next child, or all of them, to stop.
     pub(crate) fn request_children_stop(&self, order: StopOrder, reason: &StopReason) {
-        let children = self.children();
+        let children = self.family.children();
         let next = match order {
             StopOrder::Reverse => children.len().saturating_sub(1),
             StopOrder::Together => 0,
@@ -296,7 +246,7 @@ impl Node {
     }
 
     pub(crate) fn kill_children(&self) {
-        for child in self.children() {
+        for child in self.family.children() {
             child.kill();
         }
     }
@@ -328,7 +278,7 @@ impl Node {
 
     /// Asks the actor to show itself; the receiver ends when it has, or when it cannot any more.
     pub(crate) fn ask_observation(&self) -> Option<oneshot::Receiver<()>> {
-        if !matches!(self.state(), ActorState::Running | ActorState::Stopping) {
+        if self.parent.is_none() || !matches!(self.state(), ActorState::Running | ActorState::Stopping) {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
@@ -346,29 +296,29 @@ impl Node {
     }
 
     pub(crate) fn observe(&self, observed: Value) {
-        self.lower(PROBE);
         {
             let mut status = locked(&self.status);
             status.observed = observed;
             status.observed_unix_ms = Some(unix_ms());
         }
-        // An observer that has gone no longer wants to know.
         self.release_observers();
     }
 
-    /// Lets those who look go on without an answer.
+    /// Lets those who look go on with what was seen last.
     pub(crate) fn release_observers(&self) {
+        self.lower(PROBE);
         for observer in locked(&self.observers).drain(..) {
+            // An observer that has gone no longer wants to know.
             let _ = observer.send(());
         }
     }
 
     /// Ends the actor for good and tells the parent. What an actor does after its end is ignored.
-    pub(crate) fn end(self: &Arc<Self>, reason: ExitReason) {
+    pub(crate) fn end(&self, reason: ExitReason) {
         if self.over.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.close_family();
+        self.family.close();
         self.release_observers();
         self.set_state(ActorState::Stopped, Some(reason.to_string()));
         let exit = ChildExit {
@@ -381,28 +331,11 @@ impl Node {
         };
         log_end(&exit);
         if let Some(parent) = &self.parent {
-            parent.bury(self, &exit);
+            // The root of the tree is nobody who could be told.
+            parent.family.bury(self.id, &exit, parent.parent.is_some());
+            parent.raise(EXITS);
         }
         self.ended.send_replace(Some(exit));
-    }
-
-    fn bury(&self, child: &Arc<Self>, exit: &ChildExit) {
-        let mut family = locked(&self.family);
-        let Some(place) = family.children.iter().position(|one| one.id == child.id) else {
-            return; // It never became a child: the family was closed.
-        };
-        family.children.remove(place);
-        if !exit.reason.is_clean() {
-            if family.remembered.len() == REMEMBERED {
-                family.remembered.pop_front();
-            }
-            family.remembered.push_back(Arc::clone(child));
-        }
-        if self.parent.is_some() {
-            family.exits.push_back(exit.clone());
-        }
-        drop(family);
-        self.raise(EXITS);
     }
 
     /// Resolves when the actor has ended for good.
@@ -445,5 +378,69 @@ fn log_end(exit: &ChildExit) {
         ExitReason::GaveUp { .. } => {
             tracing::error!(actor = %exit.path, reason = %exit.reason, "an actor is not restarted any more");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Arc<Node> {
+        actix::System::new().block_on(async { Node::root(Shared::new(0), actix::Arbiter::current()) })
+    }
+
+    #[test]
+    fn the_dead_are_remembered_and_their_records_released() {
+        let root = root();
+        let parent = Node::child(&root, "parent".into(), "test", root.arbiter.clone());
+        assert!(root.family.adopt(&parent));
+        parent.family.open();
+        for _ in 0..100 {
+            let child = Node::child(&parent, "child".into(), "test", root.arbiter.clone());
+            assert!(parent.family.adopt(&child));
+            child.end(ExitReason::Killed);
+            child.end(ExitReason::Normal);
+        }
+        let remembered = parent.family.remembered();
+        assert!(
+            (1..10).contains(&remembered.len()),
+            "{} are remembered",
+            remembered.len()
+        );
+        assert_eq!(
+            remembered[0].reason.as_deref(),
+            Some("killed"),
+            "an actor ends once"
+        );
+        parent.end(ExitReason::Normal);
+        let released = Arc::downgrade(&parent);
+        drop(parent);
+        assert!(
+            released.upgrade().is_none(),
+            "nothing holds on to an actor that has ended"
+        );
+    }
+
+    #[test]
+    fn each_end_is_told_once_and_in_order() {
+        let root = root();
+        let parent = Node::child(&root, "parent".into(), "test", root.arbiter.clone());
+        parent.family.open();
+        let children: Vec<_> = (0..3)
+            .map(|number| {
+                let child = Node::child(&parent, number.to_string(), "test", root.arbiter.clone());
+                assert!(parent.family.adopt(&child));
+                child
+            })
+            .collect();
+        for number in [2, 0, 1] {
+            children[number].end(ExitReason::Normal);
+        }
+        assert!(parent.has_exits());
+        let told: Vec<_> = std::iter::from_fn(|| parent.pop_exit())
+            .map(|exit| exit.name)
+            .collect();
+        assert_eq!(told, ["2", "0", "1"]);
+        assert!(!parent.has_exits());
     }
 }

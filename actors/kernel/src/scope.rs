@@ -51,7 +51,7 @@ impl Scope {
             addr: addr.clone(),
             node: Arc::clone(&node),
         };
-        if !parent.adopt(&node) {
+        if !parent.family.adopt(&node) {
             drop(mailbox);
             node.end(ExitReason::Stopped(StopReason::PARENT_STOPPING));
             return child;
@@ -75,7 +75,7 @@ fn mailbox<A: Child>() -> (AddressReceiver<A>, Addr<A>) {
     (receiver, Addr::new(sender))
 }
 
-#[allow(
+#[expect(
     clippy::disallowed_methods,
     reason = "this is where the future of an actor gets its owner"
 )]

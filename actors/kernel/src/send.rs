@@ -20,7 +20,7 @@ where
     fn deliver(&self, message: M);
 
     /// Puts the message into the mailbox and waits for its result.
-    fn request(&self, message: M) -> impl Future<Output = Result<M::Result, MailboxError>>;
+    fn request(&self, message: M) -> impl Future<Output = Result<M::Result, MailboxError>> + Send;
 }
 
 impl<A, M> Target<M> for Addr<A>
@@ -34,7 +34,7 @@ where
         !self.connected()
     }
 
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "the kernel's `tell` is what it is banned in favour of"
     )]
@@ -42,7 +42,7 @@ where
         self.do_send(message);
     }
 
-    fn request(&self, message: M) -> impl Future<Output = Result<M::Result, MailboxError>> {
+    fn request(&self, message: M) -> impl Future<Output = Result<M::Result, MailboxError>> + Send {
         self.send(message)
     }
 }
@@ -56,7 +56,7 @@ where
         !self.connected()
     }
 
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "the kernel's `tell` is what it is banned in favour of"
     )]
@@ -64,7 +64,7 @@ where
         self.do_send(message);
     }
 
-    fn request(&self, message: M) -> impl Future<Output = Result<M::Result, MailboxError>> {
+    fn request(&self, message: M) -> impl Future<Output = Result<M::Result, MailboxError>> + Send {
         self.send(message)
     }
 }

@@ -3,9 +3,10 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use actix::Addr;
+use actix::dev::Stream;
 use actix::dev::channel::AddressReceiver;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -86,11 +87,21 @@ where
         addr,
         ..
     } = actor;
-    drop_guarded(&node.path, mailbox);
+    close(&node, mailbox);
     drop_guarded(&node.path, factory);
     drop(addr);
     node.end(reason);
     drop(end);
+}
+
+/// Drops what is left in a mailbox, one message after the other, so that one whose `Drop` panics keeps no other from being
+/// dropped; then the mailbox.
+fn close<A: Child>(node: &Node, mut mailbox: AddressReceiver<A>) {
+    let mut cx = TaskContext::from_waker(Waker::noop());
+    while let Poll::Ready(Some(message)) = Pin::new(&mut mailbox).poll_next(&mut cx) {
+        drop_guarded(&node.path, message);
+    }
+    drop_guarded(&node.path, mailbox);
 }
 
 struct Supervised<A: Child, F> {
@@ -175,6 +186,7 @@ where
             "an actor is restarted"
         );
         self.node.set_state(ActorState::BackingOff, Some(failure.message));
+        self.node.release_observers();
         if !wait.is_zero() {
             let mut timer = Box::pin(sleep(wait));
             poll_fn(|cx| {
@@ -203,10 +215,10 @@ where
             Ok(actor) => actor,
             Err(failure) => return End::Crashed(failure),
         };
-        self.node.open_family();
+        self.node.family.open();
         let mut life = Incarnation::new(actor, Context::new(Arc::clone(&self.node), self.addr.clone()));
         let mut end = self.run_until_end(&mut life).await;
-        self.node.close_family();
+        self.node.family.close();
         if matches!(end, End::Left) {
             let why = self.node.stop_reason().map(ToString::to_string);
             self.node.set_state(ActorState::Stopping, why);
@@ -275,9 +287,12 @@ where
             if self.node.is_killed() {
                 self.node.kill_children();
             }
+            if self.node.is_observed() {
+                self.node.release_observers();
+            }
             match self.node.pop_exit() {
                 Some(exit) => Poll::Ready(Some(exit)),
-                None if self.node.is_childless() => Poll::Ready(None),
+                None if self.node.family.is_empty() => Poll::Ready(None),
                 None => Poll::Pending,
             }
         })

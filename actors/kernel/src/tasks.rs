@@ -82,7 +82,7 @@ impl Tasks {
     }
 
     /// Runs `future` on the runtime of `handle`.
-    #[allow(clippy::disallowed_methods, reason = "the set is the task's owner")]
+    #[expect(clippy::disallowed_methods, reason = "the set is the task's owner")]
     pub fn spawn_on<F>(&self, handle: &Handle, name: &'static str, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -94,7 +94,7 @@ impl Tasks {
     ///
     /// # Panics
     /// Outside of an arbiter.
-    #[allow(clippy::disallowed_methods, reason = "the set is the task's owner")]
+    #[expect(clippy::disallowed_methods, reason = "the set is the task's owner")]
     pub fn spawn_local<F>(&self, name: &'static str, future: F)
     where
         F: Future<Output = ()> + 'static,
@@ -246,10 +246,6 @@ impl<F: Future<Output = ()>> Future for Task<F> {
 ///
 /// # Errors
 /// If `f` panics, or the runtime shuts down before it has run.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the caller, who waits for it, is the owner"
-)]
 pub async fn spawn_blocking<F, R>(name: &'static str, f: F) -> Result<R, Failure>
 where
     F: FnOnce() -> R + Send + 'static,

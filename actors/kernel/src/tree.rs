@@ -59,14 +59,27 @@ pub struct TreeNode {
     pub observed: Value,
     /// When it said so, in milliseconds since the Unix epoch. An actor that hangs shows an old one.
     pub observed_unix_ms: Option<u64>,
+    /// Whether it has shown itself when it was last asked to. `false` is an actor that hangs, or one that was asked just now.
+    pub responsive: bool,
     /// Its children in the order in which they were started; after them the last few that did not end well.
     pub children: Vec<TreeNode>,
 }
 
 impl TreeNode {
     fn of(node: &Node) -> Self {
+        let living = node.family.children();
+        let mut shown = Self::alone(node);
+        shown.children = living
+            .iter()
+            .map(|child| Self::of(child))
+            .chain(node.family.remembered())
+            .collect();
+        shown
+    }
+
+    /// Without those below it.
+    pub(crate) fn alone(node: &Node) -> Self {
         let status = node.status();
-        let children = node.children().into_iter().chain(node.remembered());
         Self {
             id: node.id,
             path: node.path.clone(),
@@ -79,7 +92,8 @@ impl TreeNode {
             last_failure: status.last_failure,
             observed: status.observed,
             observed_unix_ms: status.observed_unix_ms,
-            children: children.map(|child| Self::of(&child)).collect(),
+            responsive: !node.is_observed(),
+            children: Vec::new(),
         }
     }
 
@@ -153,11 +167,22 @@ impl Tree {
     /// Stops all actors, the youngest first, and returns when all have ended. No actor can be started afterwards.
     pub async fn shutdown(&self, reason: impl Into<StopReason>) {
         let reason = reason.into();
-        self.0.close_family();
-        while let Some(child) = self.0.children().pop() {
+        self.0.family.close();
+        while let Some(child) = self.0.family.children().pop() {
             self.0.request_children_stop(StopOrder::Reverse, &reason);
             child.ended().await;
         }
+    }
+
+    /// As [`shutdown`](Self::shutdown), and kills whatever is left after `deadline`. Whether all have stopped in time.
+    pub async fn shutdown_within(&self, reason: impl Into<StopReason>, deadline: Duration) -> bool {
+        let reason = reason.into();
+        let in_time = timeout(deadline, self.shutdown(reason.clone())).await.is_ok();
+        if !in_time {
+            self.kill();
+            self.shutdown(reason).await;
+        }
+        in_time
     }
 
     /// Ends all actors without asking them. Their ends are told as usual.
@@ -168,7 +193,7 @@ impl Tree {
 
 fn ask_below(node: &Node, asked: &mut Vec<tokio::sync::oneshot::Receiver<()>>) {
     asked.extend(node.ask_observation());
-    for child in node.children() {
+    for child in node.family.children() {
         ask_below(&child, asked);
     }
 }
@@ -182,7 +207,7 @@ impl Default for Tree {
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tree")
-            .field("children", &self.0.children().len())
+            .field("children", &self.0.family.children().len())
             .finish()
     }
 }

@@ -125,22 +125,22 @@ mod tests {
     fn a_successor_serves_only_when_it_is_ready_and_then_the_old_one_retires() {
         let (old, new) = (VersionId::generate(), VersionId::generate());
         let mut actions = [action(old, ActionPhase::Ready), action(new, ActionPhase::Warming)];
-        let mut view = PlanView {
-            wanted: Some(new),
-            forced: false,
-            serving: Some(old),
-            actions: &actions,
+        let plan_for = |actions: &[PlannedAction]| {
+            plan(&PlanView {
+                wanted: Some(new),
+                forced: false,
+                serving: Some(old),
+                actions,
+            })
         };
-        assert_eq!(plan(&view), Plan::default());
+        assert_eq!(plan_for(&actions), Plan::default());
 
         actions[1].phase = ActionPhase::Failed;
-        view.actions = &actions;
-        assert_eq!(plan(&view), Plan::default(), "the old one goes on serving");
+        assert_eq!(plan_for(&actions), Plan::default(), "the old one goes on serving");
 
         actions[1].phase = ActionPhase::Ready;
-        view.actions = &actions;
         assert_eq!(
-            plan(&view),
+            plan_for(&actions),
             Plan {
                 serve: Some(new),
                 retire: vec![old],

@@ -6,6 +6,7 @@
 //! The types serialise into the same format again, with all defaults filled in and passwords masked.
 
 mod action;
+mod broker;
 mod docker;
 mod links;
 mod mqtt;
@@ -22,9 +23,10 @@ mod trigger;
 mod tests;
 
 pub use action::{ActionConfig, Capture, QueueConfig, RetryPolicy, RunnerMode};
+pub use broker::{MqttConnection, MqttProtocol, MqttVersion, Password, Setting};
 pub use docker::{ContainerLabel, DockerArguments, MountMode, VolumeMount};
 pub use links::Link;
-pub use mqtt::{MqttConnection, MqttProtocol, MqttTrigger, MqttVersion, Password, QualityOfService, Setting};
+pub use mqtt::{MqttTrigger, QualityOfService};
 pub use names::{JobName, NameError, RelativePath, TriggerName, VariableName, VersionName};
 pub use package::{CheckedManifest, Manifest};
 pub use problem::{ManifestErrors, ManifestProblem, ProblemCode, Severity};

@@ -1,5 +1,6 @@
 // Makes the process the function's own (environment, folder, arguments) and imports its module.
 
+import { spawnSync } from 'node:child_process';
 import { sep, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { classicDialect } from './dialects/classic.mjs';
@@ -8,6 +9,9 @@ import { JobberError } from './errors.mjs';
 
 /** What a function needs of the process's own environment to run programs and write temporary files. */
 const KEPT = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG'];
+
+/** How long looking for the place of a syntax error may take. */
+const CHECK_TIMEOUT_MS = 5_000;
 
 /**
  * How a module is called.
@@ -63,7 +67,7 @@ export async function load(assignment) {
   try {
     module = await import(pathToFileURL(file).href);
   } catch (error) {
-    throw new LoadError('import', error);
+    throw new LoadError('import', locateSyntaxError(error, file));
   }
   const dialect = findDialect(module, assignment);
   if (dialect === null) {
@@ -74,6 +78,21 @@ export async function load(assignment) {
     throw new LoadError('exports', new JobberError('no-handler', message));
   }
   return dialect;
+}
+
+/**
+ * The stack of a syntax error does not say where it is; only Node's own output does. The file that is most likely is
+ * checked in a process of its own.
+ * @param {unknown} error
+ * @param {string} file
+ */
+function locateSyntaxError(error, file) {
+  if (!(error instanceof SyntaxError) || error.stack?.includes(file)) return error;
+  const options = { encoding: /** @type {const} */ ('utf8'), timeout: CHECK_TIMEOUT_MS, maxBuffer: 65_536 };
+  const { stderr } = spawnSync(process.execPath, ['--check', file], options);
+  const place = stderr?.split('\n\n', 1)[0];
+  if (place?.includes(file)) error.stack = `${place}\n\n${error.stack}`;
+  return error;
 }
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */

@@ -1,7 +1,7 @@
 // What a classic handler gets as `request`. Everything that costs something is made when it is asked for.
 
 import { JobberError } from './errors.mjs';
-import { webRequest } from './web-request.mjs';
+import { requestHeaders, webRequest } from './web-request.mjs';
 
 /** @typedef {import('./invocation.mjs').Invocation} Invocation */
 
@@ -131,7 +131,7 @@ export class HttpRequest extends Request {
 
   /** All headers. */
   headers() {
-    return new Headers(this.#http.headers);
+    return new Headers(requestHeaders(this.#http));
   }
 
   #params() {

@@ -66,7 +66,8 @@ export function webDialect(target, { limits }) {
 /** @param {unknown} value */
 function describeType(value) {
   if (value === null || value === undefined) return String(value);
-  return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : `a ${typeof value}`;
+  const name = typeof value === 'object' ? (value.constructor?.name ?? 'object') : typeof value;
+  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /** What `mqtt()` gets. */

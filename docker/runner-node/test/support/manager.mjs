@@ -249,6 +249,11 @@ export class Manager {
     else this.#socket?.pause();
   }
 
+  /** Ends the connection. */
+  disconnect() {
+    this.#socket?.destroy();
+  }
+
   /** The first steps of a session. */
   async welcome() {
     const hello = await this.next('HELLO');

@@ -1,0 +1,461 @@
+//! The admin API, with the whole tree and real Node runners behind it.
+
+use jobber::archive::ArchiveLimits;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{App, Package, answer, eventually, form};
+
+#[test]
+fn a_published_function_answers_and_a_removed_one_does_not() {
+    App::story(async |app| {
+        let (status, body) = app
+            .publish(&Package::new("@scope/hello", "1.0.0").routes(&["/hello"]))
+            .await;
+        assert_eq!(
+            (status, &body["success"]),
+            (StatusCode::OK, &json!(true)),
+            "{body}"
+        );
+        let url = format!("{}/hello", app.gateway_url);
+        assert_eq!(body["data"]["routes"][0]["url"], url.as_str());
+        assert_eq!(app.call("/hello").await, (StatusCode::OK, "hello".to_owned()));
+
+        // By id and by name, with and without a slash at the end.
+        let id = body["data"]["jobId"].as_str().unwrap();
+        for path in [format!("/api/job/{id}"), "/api/job/@scope%2Fhello/".to_owned()] {
+            let job = app.get(&path).await;
+            assert_eq!(
+                (&job["name"], &job["version"]),
+                (&json!("@scope/hello"), &json!("1.0.0")),
+                "{path}"
+            );
+        }
+        assert_eq!(app.get("/api/job/").await.as_array().unwrap().len(), 1);
+
+        let (status, _) = app.ask(Method::DELETE, "/api/job/@scope%2Fhello").await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(app.call("/hello").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(
+            app.ask(Method::GET, &format!("/api/job/{id}")).await.1["code"],
+            "job-not-found"
+        );
+    });
+}
+
+#[test]
+fn a_second_version_takes_over_and_the_first_can_be_brought_back() {
+    App::story(async |app| {
+        let module =
+            |text: &str| format!("export const handler = (request, response) => response.text('{text}');");
+        let (_, one) = app
+            .publish(&Package::new("a", "1").file("index.js", module("one")))
+            .await;
+        assert_eq!(app.call("/a").await.1, "one");
+        let (status, two) = app
+            .publish(&Package::new("a", "2").file("index.js", module("two")))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{two}");
+        assert_eq!(app.call("/a").await.1, "two");
+        assert_eq!(
+            one["data"]["triggers"], two["data"]["triggers"],
+            "the trigger is the same one"
+        );
+
+        let back = json!({"jobVersionId": one["data"]["jobVersionId"]});
+        let (status, body) = answer(app.request(Method::PUT, "/api/job/a").json(&back)).await;
+        assert_eq!(
+            (status, &body["data"]["version"]),
+            (StatusCode::OK, &json!("1")),
+            "{body}"
+        );
+        assert_eq!(app.call("/a").await.1, "one");
+        let versions = app.get("/api/job/a/versions").await;
+        assert_eq!(
+            (&versions[0]["version"], &versions[0]["active"]),
+            (&json!("2"), &json!(false))
+        );
+    });
+}
+
+#[test]
+fn a_module_that_throws_is_told_with_its_stack_and_the_old_version_serves() {
+    App::story(async |app| {
+        app.publish(&Package::new("a", "1")).await;
+        let broken = Package::new("a", "2").file("index.js", "throw new TypeError('not today');");
+        let (status, body) = app.publish(&broken).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("import-failed")),
+            "{body}"
+        );
+        assert_eq!(body["error"]["name"], "TypeError");
+        assert!(
+            body["error"]["stack"].as_str().unwrap().contains("index.js"),
+            "{body}"
+        );
+        assert_eq!(app.call("/a").await, (StatusCode::OK, "hello".to_owned()));
+        let versions = app.get("/api/job/a/versions").await;
+        assert_eq!(versions[0]["importState"], "failed");
+    });
+}
+
+#[test]
+fn a_disabled_job_does_not_answer_until_it_is_enabled() {
+    App::story(async |app| {
+        app.publish(&Package::new("a", "1")).await;
+        let put = async |change: Value| answer(app.request(Method::PUT, "/api/job/a").json(&change)).await;
+        let (status, body) = put(json!({"status": "disabled", "description": "resting"})).await;
+        assert_eq!(
+            (status, &body["data"]["status"]),
+            (StatusCode::OK, &json!("disabled")),
+            "{body}"
+        );
+        assert_eq!(body["data"]["description"], "resting");
+        assert_eq!(app.call("/a").await.0, StatusCode::NOT_FOUND);
+        // A new version of it is imported, kept as the active one, and not served.
+        let (status, body) = app.publish(&Package::new("a", "2")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(body["data"]["warnings"][0]["code"], "job-disabled");
+        assert_eq!(app.call("/a").await.0, StatusCode::NOT_FOUND);
+
+        assert_eq!(put(json!({"status": "enabled"})).await.0, StatusCode::OK);
+        assert_eq!(app.call("/a").await.0, StatusCode::OK);
+        assert_eq!(put(json!({"statsu": "enabled"})).await.0, StatusCode::BAD_REQUEST);
+    });
+}
+
+#[test]
+fn nobody_gets_in_without_the_token() {
+    App::story(async |app| {
+        for (method, path) in [
+            (Method::GET, "/api/job"),
+            (Method::POST, "/api/job/publish"),
+            (Method::DELETE, "/api/job/a"),
+            (Method::GET, "/api/debug/tree"),
+            (Method::GET, "/api/nothing"),
+        ] {
+            let (status, body) = answer(app.stranger(method.clone(), path)).await;
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::UNAUTHORIZED, &json!("unauthorized")),
+                "{path}"
+            );
+            let wrong = app.stranger(method, path).bearer_auth("0".repeat(64));
+            assert_eq!(answer(wrong).await.0, StatusCode::UNAUTHORIZED, "{path}");
+        }
+        let response = app.stranger(Method::GET, "/api/job").send().await.unwrap();
+        assert!(response.headers().contains_key("www-authenticate"));
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        for open in ["/healthz", "/api/errors"] {
+            assert_eq!(
+                app.stranger(Method::GET, open).send().await.unwrap().status(),
+                StatusCode::OK,
+                "{open}"
+            );
+        }
+        eventually("it is ready", async || {
+            let ready = app.stranger(Method::GET, "/readyz").send().await.unwrap();
+            ready.status().is_success().then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn refusals_say_what_is_wrong_and_where() {
+    App::story(async |app| {
+        app.publish(&Package::new("first", "1").routes(&["/taken"])).await;
+        let good = Package::new("a", "1");
+        for (package, status, code) in [
+            (good.clone().file("../evil.js", ""), 400, "archive-entry-name"),
+            (
+                good.clone().file("INDEX.js", ""),
+                400,
+                "archive-colliding-entries",
+            ),
+            (
+                good.clone().file("zeros", vec![0; 4 << 20]),
+                413,
+                "archive-too-large",
+            ),
+            (good.clone().without("index.js"), 422, "manifest-invalid"),
+            (good.clone().with("version", 1), 422, "manifest-invalid"),
+            (good.clone().routes(&["/taken"]), 409, "route-taken"),
+            (
+                Package::new("first", "1").file("index.js", "other"),
+                409,
+                "version-taken",
+            ),
+        ] {
+            let (found, body) = app.publish(&package).await;
+            assert_eq!(
+                (found.as_u16(), body["code"].as_str().unwrap()),
+                (status, code),
+                "{body}"
+            );
+            assert_eq!(
+                (&body["success"], &body["status"]),
+                (&json!(false), &json!(status))
+            );
+        }
+        let (_, body) = app.publish(&good.clone().routes(&["/free", "/taken"])).await;
+        assert_eq!(body["errors"][0]["pointer"], "/triggers/1");
+        let (_, body) = app.publish(&good.clone().file("../evil.js", "")).await;
+        assert!(body["detail"].as_str().unwrap().contains("../evil.js"), "{body}");
+        let (_, body) = app
+            .publish(&good.clone().without("index.js").with("name", ""))
+            .await;
+        let mut pointers: Vec<_> = body["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect();
+        pointers.sort_unstable();
+        assert_eq!(pointers, ["/main", "/name"]);
+        assert_eq!(app.get("/api/job").await.as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn an_archive_comes_as_a_form_or_as_it_is_and_as_nothing_else() {
+    App::story(async |app| {
+        let publish = |media_type: &'static str, body: Vec<u8>| {
+            let request = app.request(Method::POST, "/api/job/publish?allowAutomaticRollout=false");
+            answer(request.header("content-type", media_type).body(body))
+        };
+        let zip = Package::new("a", "1").zip();
+        let (status, body) = publish("application/zip", zip.clone()).await;
+        assert_eq!(
+            (status, &body["data"]["active"]),
+            (StatusCode::OK, &json!(false)),
+            "{body}"
+        );
+        assert_eq!(
+            publish("text/plain", zip.clone()).await.0,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        );
+        assert_eq!(
+            publish("application/zip", Vec::new()).await.1["code"],
+            "archive-not-a-zip"
+        );
+        assert_eq!(
+            publish("multipart/form-data", zip).await.1["code"],
+            "upload-interrupted"
+        );
+        let form = reqwest::multipart::Form::new().text("other", "x");
+        let (status, body) = answer(app.request(Method::POST, "/api/job/publish").multipart(form)).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::BAD_REQUEST, &json!("archive-missing"))
+        );
+    });
+}
+
+#[test]
+fn an_upload_over_the_limit_is_refused_and_leaves_nothing() {
+    let limits = ArchiveLimits {
+        packed_bytes: 100_000,
+        ..ArchiveLimits::default()
+    };
+    App::limited_story(limits, async |app| {
+        let uploads = || std::fs::read_dir(app.data.path().join("tmp")).unwrap().count();
+        let (status, body) = answer(
+            app.request(Method::POST, "/api/job/publish")
+                .multipart(form(vec![1; 300_000])),
+        )
+        .await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::PAYLOAD_TOO_LARGE, &json!("archive-too-large"))
+        );
+        // One that does not say how long it is.
+        let chunks = (0..30).map(|_| Ok::<_, std::io::Error>(vec![1; 10_000]));
+        let endless = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
+        let request = app
+            .request(Method::POST, "/api/job/publish")
+            .header("content-type", "application/zip");
+        let (status, body) = answer(request.body(endless)).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::PAYLOAD_TOO_LARGE, &json!("archive-too-large"))
+        );
+        eventually("nothing is left", async || (uploads() == 0).then_some(())).await;
+    });
+}
+
+#[test]
+fn variables_reach_the_function_and_secrets_are_never_shown() {
+    App::story(async |app| {
+        let module =
+            "export const handler = (q, response) => response.json([process.env.PLAIN, process.env.HIDDEN]);";
+        app.publish(&Package::new("a", "1").file("index.js", module))
+            .await;
+        let set = async |name: &str, body: Value| {
+            answer(
+                app.request(Method::POST, &format!("/api/job/a/environment/{name}"))
+                    .json(&body),
+            )
+            .await
+        };
+        assert_eq!(
+            set("plain", json!({"type": "text", "value": "seen"})).await.0,
+            StatusCode::OK
+        );
+        let form = reqwest::multipart::Form::new()
+            .text("type", "secret")
+            .text("value", "s3cret");
+        let (status, _) = answer(
+            app.request(Method::POST, "/api/job/a/environment/Hidden")
+                .multipart(form),
+        )
+        .await;
+        assert_eq!(status, StatusCode::OK);
+
+        let listed = app.get("/api/job/a/environment/").await;
+        assert_eq!(
+            (&listed[1]["name"], &listed[1]["value"]),
+            (&json!("PLAIN"), &json!("seen"))
+        );
+        assert_eq!(
+            (&listed[0]["name"], &listed[0]["type"]),
+            (&json!("HIDDEN"), &json!("secret"))
+        );
+        assert!(!listed.to_string().contains("s3cret"));
+        eventually("a runner has them", async || {
+            (app.call("/a").await.1 == r#"["seen","s3cret"]"#).then_some(())
+        })
+        .await;
+
+        assert_eq!(
+            set("1x", json!({"type": "text", "value": ""})).await.0,
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(
+            set("x", json!({"type": "odd", "value": ""})).await.0,
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(
+            set("x", json!({"type": "text", "value": "a\u{0}"})).await.0,
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(
+            app.ask(Method::DELETE, "/api/job/a/environment/plain").await.0,
+            StatusCode::OK
+        );
+        assert_eq!(
+            app.ask(Method::DELETE, "/api/job/a/environment/plain").await.1["code"],
+            "variable-not-found"
+        );
+    });
+}
+
+#[test]
+fn what_a_function_writes_is_in_its_log() {
+    App::story(async |app| {
+        let module =
+            "export const handler = (q, response) => { console.log('written', 1); response.text('x'); };";
+        app.publish(&Package::new("a", "1").file("index.js", module))
+            .await;
+        app.call("/a").await;
+        let line = eventually("the line is there", async || {
+            let lines = app.get("/api/job/a/logs?limit=1000").await;
+            lines
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|line| line["message"] == "written 1")
+                .cloned()
+        })
+        .await;
+        assert_eq!(
+            (&line["stream"], &line["level"]),
+            (&json!("stdout"), &json!("info"))
+        );
+        assert!(line["invocationId"].is_string(), "{line}");
+        let after = format!("/api/job/a/logs?after={}", line["cursor"].as_str().unwrap());
+        assert!(!app.get(&after).await.to_string().contains("written 1"));
+        for wrong in ["limit=0", "limit=1001", "after=x", "limit=many"] {
+            let (status, body) = app.ask(Method::GET, &format!("/api/job/a/logs?{wrong}")).await;
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::BAD_REQUEST, &json!("bad-request")),
+                "{wrong}"
+            );
+        }
+    });
+}
+
+#[test]
+fn runners_are_shown_and_ended() {
+    App::story(async |app| {
+        app.publish(&Package::new("a", "1").with("action", json!({"runnerMinCount": 1})))
+            .await;
+        let ready = async || {
+            let runners = app.get("/api/job/a/runners").await;
+            let runners = runners.as_array().unwrap();
+            runners
+                .iter()
+                .find(|runner| runner["stage"] == "ready")
+                .map(|runner| runner["id"].to_string())
+        };
+        let first = eventually("a runner is ready", ready).await;
+        let id = first.trim_matches('"');
+        let (status, body) = app
+            .ask(Method::DELETE, &format!("/api/job/a/runners/{id}?forceful=true"))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        eventually("another one replaces it", async || {
+            ready().await.filter(|runner| *runner != first)
+        })
+        .await;
+        let (status, body) = app.ask(Method::DELETE, &format!("/api/job/a/runners/{id}")).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::NOT_FOUND, &json!("runner-not-found"))
+        );
+        assert!(!app.get("/api/job/runners").await.as_array().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn actions_triggers_and_the_tree_are_shown() {
+    App::story(async |app| {
+        let triggers = json!([
+            {"type": "http", "path": "/a"},
+            {"type": "mqtt", "topics": ["x"],
+             "connection": {"protocol": "mqtt", "host": "h", "password": "pa55"}},
+        ]);
+        let (status, body) = app
+            .publish(&Package::new("a", "1").with("triggers", triggers))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let action = app.get("/api/job/a/actions:current").await;
+        assert_eq!(
+            (&action["runnerMinCount"], &action["runnerTimeout"]),
+            (&json!(0), &json!(60)),
+            "{action}"
+        );
+        assert_eq!(action["id"], body["data"]["actionId"]);
+        let triggers = app.get("/api/job/a/triggers:current").await;
+        assert_eq!(triggers[0]["id"], body["data"]["triggers"][0]["id"]);
+        assert_eq!(triggers[1]["type"], "mqtt");
+        assert!(!triggers.to_string().contains("pa55"));
+        assert_eq!(app.get("/api/job/a/actions").await.as_array().unwrap().len(), 1);
+        assert!(app.get("/api/debug/tree").await.to_string().contains("job"));
+        for (method, path, status) in [
+            (Method::GET, "/api/job/none/triggers", 404),
+            (Method::GET, "/api/nothing", 404),
+            (Method::GET, "/nothing", 404),
+            (Method::PATCH, "/api/job/a", 405),
+        ] {
+            let (found, body) = app.ask(method, path).await;
+            assert_eq!(
+                (found.as_u16(), &body["success"]),
+                (status, &json!(false)),
+                "{path}"
+            );
+        }
+    });
+}

@@ -1,0 +1,17 @@
+//! What Jobber does with a real Postgres: the stores, publishing, and the admin API with the whole tree behind it.
+//!
+//! One private Postgres serves all tests of a run; each test has a migrated database of its own.
+#![allow(unreachable_pub, reason = "what the support offers is said by `pub`, as in a library")]
+
+mod support;
+
+mod admin_token;
+mod api;
+mod catalogue;
+mod function_store;
+mod listener;
+mod lock;
+mod logs;
+mod migrations;
+mod publish;
+mod routes;

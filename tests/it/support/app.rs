@@ -1,0 +1,186 @@
+//! The whole server but the gateway: Postgres, the tree with real Node runners, and the admin API on a free port.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobber::api::{AdminConfig, AdminServer, ApiState};
+use jobber::archive::{ArchiveLimits, DiskArchiveStore};
+use jobber::child::Spawner;
+use jobber::engine::ManagerAddress;
+use jobber::engine::process::{NodePrograms, ProcessEngine, ProcessEngineConfig};
+use jobber::gateway::{Gateway, GatewayConfig};
+use jobber::publish::{Publisher, PublisherConfig};
+use jobber::store::{
+    AdminToken, FunctionStoreLimits, PostgresCatalogue, PostgresFunctionStore, PostgresLogStore,
+};
+use jobber_actors::ports::HttpServer;
+use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use super::{Package, TestDatabase};
+
+/// A running server.
+pub struct App {
+    pub db: TestDatabase,
+    pub data: TempDir,
+    pub url: String,
+    pub gateway_url: String,
+    pub token: String,
+    tree: TreeHandle,
+    client: reqwest::Client,
+}
+
+impl App {
+    /// Tells a story with a server, and stops the server.
+    pub fn story(story: impl AsyncFnOnce(&App)) {
+        Self::limited_story(ArchiveLimits::default(), story);
+    }
+
+    pub fn limited_story(limits: ArchiveLimits, story: impl AsyncFnOnce(&App)) {
+        // The tree lives on an arbiter. A panic in the story reaches the test as it is.
+        actix_rt::System::new().block_on(async {
+            let app = Self::start(limits).await;
+            story(&app).await;
+            app.tree.shutdown(Duration::from_secs(10)).await.unwrap();
+        });
+    }
+
+    async fn start(limits: ArchiveLimits) -> Self {
+        let db = TestDatabase::new().await;
+        let data = tempfile::tempdir().unwrap();
+        let database = db.database.clone();
+        let ensured = AdminToken::ensure(&database, data.path()).await.unwrap();
+        let archives = DiskArchiveStore::open(data.path()).unwrap();
+        let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (runners, admin, gateway) = (listen(), listen(), listen());
+        let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
+        let (admin_url, gateway_url) = (url(&admin), url(&gateway));
+
+        let engine = ProcessEngineConfig {
+            manager: ManagerAddress {
+                host: "127.0.0.1".to_owned(),
+                port: runners.local_addr().unwrap().port(),
+            },
+            data: data.path().to_owned(),
+            programs: NodePrograms::discover(&BTreeMap::new()).await.unwrap(),
+            memory: None,
+        };
+        let ports = Ports {
+            catalogue: Arc::new(PostgresCatalogue::new(database.clone())),
+            archives: Arc::new(archives.clone()),
+            engine: Arc::new(ProcessEngine::new(engine, Spawner::start().unwrap()).unwrap()),
+            functions: Arc::new(PostgresFunctionStore::new(
+                database.clone(),
+                FunctionStoreLimits::default(),
+            )),
+            logs: Arc::new(PostgresLogStore::new(database.clone())),
+        };
+        let publishing = PublisherConfig {
+            archive: limits,
+            gateway_url: gateway_url.clone(),
+            ..PublisherConfig::default()
+        };
+        let servers = |handle: &TreeHandle| {
+            let publisher = Publisher::new(publishing, database.clone(), archives, Arc::new(handle.clone()));
+            let state = ApiState::new(
+                AdminConfig::default(),
+                database.clone(),
+                publisher,
+                handle.clone(),
+                ensured.guard,
+            );
+            let gateway: Arc<dyn HttpServer> =
+                Arc::new(Gateway::new(gateway, GatewayConfig::default(), handle.routes()).unwrap());
+            Servers {
+                gateway,
+                admin: Arc::new(AdminServer::new(admin, state).unwrap()),
+            }
+        };
+        let tree = tree::start(
+            TreeSettings::default(),
+            ports,
+            vec![runners],
+            Handle::current(),
+            servers,
+        )
+        .unwrap();
+        Self {
+            db,
+            data,
+            url: admin_url,
+            gateway_url,
+            token: ensured.token.unwrap().expose_secret().to_owned(),
+            tree,
+            client: reqwest::Client::new(),
+        }
+    }
+
+    /// A request to the API with the token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.token)
+    }
+
+    /// A request without it.
+    pub fn stranger(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Asks and gives back status and body.
+    pub async fn ask(&self, method: Method, path: &str) -> (StatusCode, Value) {
+        answer(self.request(method, path)).await
+    }
+
+    /// `data` of a GET that succeeds.
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, mut body) = self.ask(Method::GET, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        assert_eq!(body["success"], true);
+        body["data"].take()
+    }
+
+    /// Publishes as the command line does.
+    pub async fn publish(&self, package: &Package) -> (StatusCode, Value) {
+        answer(
+            self.request(Method::POST, "/api/job/publish")
+                .multipart(form(package.zip())),
+        )
+        .await
+    }
+
+    /// Calls a function.
+    pub async fn call(&self, path: &str) -> (StatusCode, String) {
+        let response = self
+            .client
+            .get(format!("{}{path}", self.gateway_url))
+            .send()
+            .await
+            .unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+}
+
+/// A form with an archive, whose part claims to be something else.
+pub fn form(zip: Vec<u8>) -> reqwest::multipart::Form {
+    let part = reqwest::multipart::Part::bytes(zip)
+        .file_name("package.tgz")
+        .mime_str("text/plain")
+        .unwrap();
+    reqwest::multipart::Form::new()
+        .text("comment", "ignored")
+        .part("archive", part)
+}
+
+/// Status and JSON of an answer.
+pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    (status, response.json().await.unwrap_or_default())
+}

@@ -101,6 +101,31 @@ impl OutputPump {
         if let Some(line) = self.cutter.finish() {
             self.deliver(line);
         }
+        if self.dropped > 0 && !self.tell_dropped() {
+            tracing::warn!(runner = %self.runner, lines = self.dropped, "output of a runner was dropped");
+        }
+    }
+
+    /// Reads a pipe to its end. A process that floods it is slowed by the pipe, never by this reader's memory.
+    pub(super) async fn drain(mut self, mut pipe: impl AsyncRead + Unpin) {
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match pipe.read(&mut buffer).await {
+                Ok(0) => break,
+                Ok(count) => self.feed(&buffer[..count]),
+                Err(error) => {
+                    tracing::debug!(runner = %self.runner, %error, "a runner's output could not be read");
+                    break;
+                }
+            }
+        }
+        self.finish();
+    }
+
+    fn deliver(&mut self, line: String) {
+        if self.stream == OutputStream::Stderr && line.contains(HEAP_EXHAUSTED) {
+            self.heap_exhausted.store(true, Ordering::Relaxed);
+        }
         // While earlier drops can not even be told of, there is no room for this line either.
         let caught_up = self.dropped == 0 || self.tell_dropped();
         if !caught_up || !self.outbox.line(self.runner, self.stream, line) {

@@ -2,10 +2,13 @@
 
 pub mod api;
 pub mod archive;
+pub mod bootstrap;
 pub mod child;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod gateway;
 pub mod postgres;
 pub mod publish;
 pub mod store;
+pub mod telemetry;

@@ -1,2 +1,7 @@
-//! Jobber.
-fn main() {}
+//! Jobber's program; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jobber::cli::main()
+}

@@ -126,9 +126,9 @@ impl OutputPump {
         if self.stream == OutputStream::Stderr && line.contains(HEAP_EXHAUSTED) {
             self.heap_exhausted.store(true, Ordering::Relaxed);
         }
-        if self.dropped > 0 && !self.tell_dropped() {
-            self.dropped += 1;
-        } else if !self.outbox.line(self.runner, self.stream, line) {
+        // While earlier drops can not even be told of, there is no room for this line either.
+        let caught_up = self.dropped == 0 || self.tell_dropped();
+        if !caught_up || !self.outbox.line(self.runner, self.stream, line) {
             self.dropped += 1;
         }
     }

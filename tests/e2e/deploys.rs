@@ -43,13 +43,19 @@ async fn under_steady_load_no_request_fails_while_versions_follow_one_another() 
             let package = Package::new("deployed", &says(version)).version(&format!("1.{version}.0"));
             server.publish(&package).await.expect();
             // What publishing answered is true at once.
-            assert_eq!(server.get("/deployed").await.text().await.unwrap(), version.to_string());
+            assert_eq!(
+                server.get("/deployed").await.text().await.unwrap(),
+                version.to_string()
+            );
         }
         stop.store(true, Ordering::Relaxed);
     };
     let (heard, ()) = tokio::join!(callers, deploys);
     for heard in heard {
-        assert!(heard.is_sorted(), "no caller hears an old version after a new one: {heard:?}");
+        assert!(
+            heard.is_sorted(),
+            "no caller hears an old version after a new one: {heard:?}"
+        );
         assert!(heard.len() > 10, "the load was steady: {} answers", heard.len());
     }
 }

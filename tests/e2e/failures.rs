@@ -23,7 +23,10 @@ async fn a_runner_killed_while_it_works_is_a_502_and_the_next_call_is_served() {
             response.text('served');
         }"#;
     server.publish(&Package::new("killed", module)).await.expect();
-    let waiting = server.client.get(format!("{}/killed?wait=1", server.gateway)).send();
+    let waiting = server
+        .client
+        .get(format!("{}/killed?wait=1", server.gateway))
+        .send();
     let killed = async {
         server.log_line("killed", "waiting now").await;
         let runner = server.ready_runners("killed").await.remove(0);
@@ -101,7 +104,10 @@ async fn a_handler_that_exhausts_its_memory_is_a_502_that_says_so() {
     let answer = server.get("/eats?eat=1").await;
     assert_eq!(answer.status(), 502);
     let problem = problem(answer).await;
-    assert!(problem["detail"].as_str().unwrap().contains("memory"), "{problem:#}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("memory"),
+        "{problem:#}"
+    );
     assert_eq!(server.get("/eats").await.text().await.unwrap(), "fed");
 }
 
@@ -128,17 +134,26 @@ async fn a_handler_that_answers_twice_is_heard_once() {
             response.text('first');
             response.text('second');
         }"#;
-    server.publish(&Package::new("answers-twice", module)).await.expect();
+    server
+        .publish(&Package::new("answers-twice", module))
+        .await
+        .expect();
     assert_eq!(server.get("/answers-twice").await.text().await.unwrap(), "second");
     let module = r#"
         export async function handler(request, response) {
             await response.write('first');
             response.text('second');
         }"#;
-    server.publish(&Package::new("answers-late", module)).await.expect();
+    server
+        .publish(&Package::new("answers-late", module))
+        .await
+        .expect();
     let answer = server.get("/answers-late").await;
     assert_eq!(answer.status(), 200);
-    assert!(answer.text().await.is_err(), "the answer that had begun is cut short, not mixed with a second one");
+    assert!(
+        answer.text().await.is_err(),
+        "the answer that had begun is cut short, not mixed with a second one"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +170,11 @@ async fn a_handler_that_never_answers_is_a_504_and_others_go_on_meanwhile() {
     let (never, other) = tokio::join!(server.get("/never-answers?never=1"), server.get("/never-answers"));
     assert_eq!(never.status(), 504);
     assert_eq!(other.text().await.unwrap(), "answered");
-    assert_eq!(server.ready_runners("never-answers").await, before, "it let go, so its runner stays");
+    assert_eq!(
+        server.ready_runners("never-answers").await,
+        before,
+        "it let go, so its runner stays"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,8 +185,16 @@ async fn a_version_that_cannot_be_imported_is_refused_with_its_stack_and_the_old
     let broken = package.version("2.0.0").module("throw new Error('no config');");
     let refused = server.publish(&broken).await;
     assert_eq!(refused.status, 422, "{:#}", refused.body);
-    assert!(refused.body.to_string().contains("no config"), "{:#}", refused.body);
-    assert!(refused.body.to_string().contains("index.js"), "the stack is there: {:#}", refused.body);
+    assert!(
+        refused.body.to_string().contains("no config"),
+        "{:#}",
+        refused.body
+    );
+    assert!(
+        refused.body.to_string().contains("index.js"),
+        "the stack is there: {:#}",
+        refused.body
+    );
     assert_eq!(server.get("/breaks").await.text().await.unwrap(), "ok");
 
     let forced = server.publish_with(&broken, "?force=true").await;

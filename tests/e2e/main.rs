@@ -1,7 +1,10 @@
 //! The whole of Jobber on the real thing: its own binary, a real Postgres, real Docker containers.
 //!
 //! Stories about functions share one server; those that end a server, or measure it, have their own.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
 
 mod support;
 

@@ -21,7 +21,11 @@ async fn containers(server: &Server, job: &str) -> Vec<String> {
 }
 
 async fn is_running(container: &str) -> bool {
-    let output = tokio::process::Command::new("docker").args(["inspect", container]).output().await.unwrap();
+    let output = tokio::process::Command::new("docker")
+        .args(["inspect", container])
+        .output()
+        .await
+        .unwrap();
     output.status.success()
 }
 
@@ -45,7 +49,10 @@ async fn after_a_kill_the_next_start_removes_orphans_and_serves() {
     .await;
     println!("served {answered:?} after the new start (promised on an idle machine: {PROMISED:?})");
     for orphan in &orphans {
-        eventually("the orphans are gone", BOUND, || async { (!is_running(orphan).await).then_some(()) }).await;
+        eventually("the orphans are gone", BOUND, || async {
+            (!is_running(orphan).await).then_some(())
+        })
+        .await;
     }
     successor.stop();
 }

@@ -34,7 +34,10 @@ async fn call(server: &Server, path: &str) -> Value {
 async fn an_idle_function_scales_to_zero_and_back() {
     let server = shared().await;
     let action = json!({ "runnerMinCount": 0, "runnerMaxIdleAge": 1 });
-    server.publish(&Package::new("sleeps", WHO).action(action)).await.expect();
+    server
+        .publish(&Package::new("sleeps", WHO).action(action))
+        .await
+        .expect();
     let none = || async { server.ready_runners("sleeps").await.is_empty().then_some(()) };
     eventually("no runner", SCALE_TIME, none).await;
     assert_eq!(call(server, "/sleeps").await["calls"], 1, "a new runner answers");
@@ -45,7 +48,10 @@ async fn an_idle_function_scales_to_zero_and_back() {
 async fn a_runner_that_is_not_asynchronous_does_one_thing_at_a_time_and_others_are_started() {
     let server = shared().await;
     let action = json!({ "runnerAsynchronous": false, "runnerMaxCount": 3 });
-    server.publish(&Package::new("one-by-one", WHO).action(action)).await.expect();
+    server
+        .publish(&Package::new("one-by-one", WHO).action(action))
+        .await
+        .expect();
     let answers = join_all((0..12).map(|_| call(server, "/one-by-one?ms=300"))).await;
     assert!(answers.iter().all(|answer| answer["open"] == 1), "{answers:?}");
     let runners = server.ready_runners("one-by-one").await.len();
@@ -56,7 +62,10 @@ async fn a_runner_that_is_not_asynchronous_does_one_thing_at_a_time_and_others_a
 async fn a_run_once_runner_is_fresh_every_time() {
     let server = shared().await;
     let action = json!({ "runnerMode": "run-once", "runnerMaxCount": 2 });
-    server.publish(&Package::new("fresh", WHO).action(action)).await.expect();
+    server
+        .publish(&Package::new("fresh", WHO).action(action))
+        .await
+        .expect();
     for _ in 0..3 {
         assert_eq!(call(server, "/fresh").await["calls"], 1);
     }
@@ -66,7 +75,10 @@ async fn a_run_once_runner_is_fresh_every_time() {
 async fn an_old_runner_is_replaced_without_a_gap() {
     let server = shared().await;
     let action = json!({ "runnerMaxAge": 2, "runnerMaxAgeHard": 30 });
-    server.publish(&Package::new("ages", WHO).action(action)).await.expect();
+    server
+        .publish(&Package::new("ages", WHO).action(action))
+        .await
+        .expect();
     let first = server.ready_runners("ages").await;
     let replaced = || async {
         call(server, "/ages").await;
@@ -79,11 +91,19 @@ async fn an_old_runner_is_replaced_without_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_a_429_before_the_body_is_read() {
     let server = shared().await;
-    let action = json!({ "runnerAsynchronous": false, "runnerMaxCount": 1, "queue": { "length": 1, "wait": 30 } });
-    server.publish(&Package::new("crowded", WHO).action(action)).await.expect();
+    let action =
+        json!({ "runnerAsynchronous": false, "runnerMaxCount": 1, "queue": { "length": 1, "wait": 30 } });
+    server
+        .publish(&Package::new("crowded", WHO).action(action))
+        .await
+        .expect();
     let answers = join_all((0..6).map(|_| server.get("/crowded?ms=1000"))).await;
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status() == 429).collect();
     assert!(!refused.is_empty(), "six calls at once, and room for two");
-    assert!(refused.iter().all(|answer| answer.headers().contains_key("retry-after")));
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.headers().contains_key("retry-after"))
+    );
     assert!(answers.iter().any(|answer| answer.status() == 200));
 }

@@ -48,11 +48,15 @@ async fn growth_while<T>(server: &Server, what: impl Future<Output = T>) -> (T, 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_mebibytes_go_up_and_down_and_the_servers_memory_stays() {
     let mut server = Server::start(Options::default()).await;
-    server.publish(&Package::new("streams", UP_AND_DOWN)).await.expect();
+    server
+        .publish(&Package::new("streams", UP_AND_DOWN))
+        .await
+        .expect();
     let url = format!("{}/streams", server.gateway);
 
     let chunk = Bytes::from(vec![7_u8; MEBIBYTE]);
-    let chunks = futures_util::stream::iter(std::iter::repeat_n(chunk, BODY_MEBIBYTES).map(Ok::<_, std::io::Error>));
+    let chunks =
+        futures_util::stream::iter(std::iter::repeat_n(chunk, BODY_MEBIBYTES).map(Ok::<_, std::io::Error>));
     let upload = server.client.post(&url).body(Body::wrap_stream(chunks)).send();
     let (answer, grown) = growth_while(&server, upload).await;
     let answer: Value = answer.unwrap().json().await.unwrap();

@@ -1,6 +1,6 @@
 //! The Action actor.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +53,8 @@ pub struct Action {
     parts: ActionParts,
     around: Arc<Surroundings>,
     settings: ActionSettings,
-    members: HashMap<RunnerId, Member>,
+    /// In the order in which they were started.
+    members: BTreeMap<RunnerId, Member>,
     recovery: Recovery,
     timer: Option<(Instant, SpawnHandle)>,
     stopping: bool,
@@ -68,7 +69,7 @@ impl Action {
             parts,
             around,
             settings,
-            members: HashMap::new(),
+            members: BTreeMap::new(),
             recovery: Recovery::default(),
             timer: None,
             stopping: false,
@@ -96,7 +97,11 @@ impl Action {
         let LaneSweep { stuck, next } = self.parts.lane.sweep(now);
         for runner in stuck {
             // One that is being ended already is killed by its engine.
-            if self.members.get(&runner).is_some_and(|member| member.phase != RunnerPhase::Ending) {
+            if self
+                .members
+                .get(&runner)
+                .is_some_and(|member| member.phase != RunnerPhase::Ending)
+            {
                 tracing::warn!(%runner, job = %self.parts.job_name, "a handler does not let go; its runner is killed");
                 self.end_runner(runner, true);
             }
@@ -107,6 +112,9 @@ impl Action {
 
     /// Decides how many runners there should be, and does it.
     fn scale(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        // Watched while the decision is made: a runner that falls idle between the look and the end of this would be
+        // missed otherwise.
+        self.parts.lane.watch_idle(true);
         let queued = self.parts.lane.advance(now);
         let runners = self.views(now);
         let view = ScalingView {
@@ -230,11 +238,22 @@ impl Action {
         } = self.settings.scaling;
         self.parts.lane.add_runner(session, concurrency, run_once, now);
         self.recovery.succeeded();
-        self.report(ActionNews::Ready);
+        self.report(ActionNews::Ready, ctx);
         self.act(ctx);
     }
 
-    fn start_failed(&mut self, failure: StartFailure, ctx: &mut Context<Self>) {
+    /// A runner that was started with variables that are no longer wanted failed: that says nothing about the next one.
+    fn is_outdated(&self, runner: RunnerId) -> bool {
+        let environment = self.parts.intent.environment();
+        self.members
+            .get(&runner)
+            .is_some_and(|member| !Arc::ptr_eq(&member.environment, &environment))
+    }
+
+    fn start_failed(&mut self, runner: RunnerId, failure: StartFailure, ctx: &mut Context<Self>) {
+        if self.is_outdated(runner) {
+            return;
+        }
         let now = Instant::now();
         self.recovery.failed(failure.clone(), now);
         if !self.can_serve()
@@ -242,21 +261,17 @@ impl Action {
         {
             self.parts.lane.refuse_waiting(&refusal);
         }
-        self.report(match failure {
+        let news = match failure {
             StartFailure::Load(error) => ActionNews::LoadFailed(error),
             StartFailure::Engine(detail) => ActionNews::StartFailed(detail),
-        });
+        };
+        self.report(news, ctx);
         self.act(ctx);
     }
 
-    fn report(&self, news: ActionNews) {
-        tell(
-            &self.parts.job,
-            ActionReport {
-                version: self.parts.version.id,
-                news,
-            },
-        );
+    fn report(&self, news: ActionNews, ctx: &Context<Self>) {
+        let action = ctx.id();
+        tell(&self.parts.job, ActionReport { action, news });
     }
 
     /// Whether a runner serves now.
@@ -297,8 +312,10 @@ impl Action {
         };
         let lingered = retired_at + LINGER;
         let overdue = retired_at + self.around.settings.drain_time;
-        if (idle && now >= lingered) || now >= overdue {
+        if now >= overdue {
             self.parts.lane.close(&Refusal::ShuttingDown);
+            ctx.stop();
+        } else if now >= lingered && self.parts.lane.close_if_idle(&Refusal::ShuttingDown) {
             ctx.stop();
         } else {
             // Nobody is told when a permit that never reached the queue comes back.
@@ -333,10 +350,14 @@ impl Child for Action {
             .collect();
         for runner in gone {
             self.parts.lane.remove_runner(runner);
-            let member = self.members.remove(&runner);
-            if !exit.reason.is_clean() && member.is_some_and(|member| member.phase == RunnerPhase::Starting) {
-                self.start_failed(StartFailure::Engine(exit.reason.to_string()), ctx);
+            let starting = self
+                .members
+                .get(&runner)
+                .is_some_and(|member| member.phase == RunnerPhase::Starting);
+            if !exit.reason.is_clean() && starting {
+                self.start_failed(runner, StartFailure::Engine(exit.reason.to_string()), ctx);
             }
+            self.members.remove(&runner);
         }
         self.act(ctx);
     }
@@ -374,7 +395,13 @@ impl Handler<Invoke> for Action {
             return;
         }
         match self.parts.lane.place(invocation, now) {
-            Placed::Dispatched => self.arm(Some(now + self.settings.invocation_limits.timeout), ctx),
+            Placed::Dispatched => {
+                self.arm(Some(now + self.settings.invocation_limits.timeout), ctx);
+                if self.settings.scaling.run_once {
+                    // A runner was used up: the next one is made ready.
+                    self.scale(now, ctx);
+                }
+            }
             Placed::Queued => self.act(ctx),
             Placed::Refused => {}
         }
@@ -400,8 +427,8 @@ impl Handler<RunnerReport> for Action {
     fn handle(&mut self, RunnerReport { runner, news }: RunnerReport, ctx: &mut Context<Self>) {
         match news {
             RunnerNews::Ready(session) => self.runner_ready(runner, session, ctx),
-            RunnerNews::Rejected(_, error) => self.start_failed(StartFailure::Load(error), ctx),
-            RunnerNews::Failed(detail) => self.start_failed(StartFailure::Engine(detail), ctx),
+            RunnerNews::Rejected(_, error) => self.start_failed(runner, StartFailure::Load(error), ctx),
+            RunnerNews::Failed(detail) => self.start_failed(runner, StartFailure::Engine(detail), ctx),
             RunnerNews::Ending => {
                 self.parts.lane.stop_accepting(runner);
                 if let Some(member) = self.members.get_mut(&runner) {

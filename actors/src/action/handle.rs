@@ -98,7 +98,8 @@ pub(crate) fn spawn_action(
     let settings = ActionSettings::of(&seed.version.manifest, &around.settings);
     let lane = Lane::new(settings.lane);
     let intent = Arc::new(ActionIntent::new(seed.environment, seed.hold));
-    let spec = ChildSpec::permanent(format!("action {}", seed.version.name))
+    // Transient: an action that retired ends, and one that crashed comes back.
+    let spec = ChildSpec::transient(format!("action {}", seed.version.name))
         .intensity(Intensity::UNLIMITED)
         .stop_grace(around.settings.drain_time + STOP_MARGIN);
     let parts = ActionParts {
@@ -109,7 +110,12 @@ pub(crate) fn spawn_action(
         job: seed.job,
     };
     let around = Arc::clone(around);
-    let child = scope.spawn(spec, move || Action::new(parts.clone(), Arc::clone(&around)));
+    let closing = CloseAtEnd(Arc::clone(&lane));
+    let child = scope.spawn(spec, move || {
+        // The factory lives as long as the actor does, over all of its lives.
+        let _lane = &closing;
+        Action::new(parts.clone(), Arc::clone(&around))
+    });
     let address = child.addr().clone();
     (
         child,
@@ -119,6 +125,17 @@ pub(crate) fn spawn_action(
             address,
         },
     )
+}
+
+/// Closes a lane when its action has ended in whichever way: killed, or stopped while it waited for a restart, it had no
+/// chance to do so itself, and what waits in the lane would wait for ever.
+struct CloseAtEnd(Arc<Lane>);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.close(&Refusal::ShuttingDown);
+        self.0.remove_all_runners();
+    }
 }
 
 /// What a new action needs to know.

@@ -376,12 +376,21 @@ impl Lane {
 
     /// A runner is gone. Its permits come back as its invocations are answered.
     pub fn remove_runner(&self, runner: RunnerId) {
-        self.lock().slots.retain(|slot| slot.session.runner() != runner);
+        let mut state = self.lock();
+        let place = state
+            .slots
+            .iter()
+            .position(|slot| slot.session.runner() == runner);
+        let removed = place.map(|place| state.slots.remove(place));
+        // The slot may hold the last reference to a session, whose permits come back to this lane when it is dropped.
+        drop(state);
+        drop(removed);
     }
 
     /// Forgets every runner: the actor that had started them is gone, and they with it.
     pub fn remove_all_runners(&self) {
-        self.lock().slots.clear();
+        let removed = std::mem::take(&mut self.lock().slots);
+        drop(removed);
     }
 
     /// How busy each runner is.
@@ -409,6 +418,16 @@ impl Lane {
     pub fn close(&self, refusal: &Refusal) {
         self.lock().closed.get_or_insert_with(|| refusal.clone());
         self.refuse_waiting(refusal);
+    }
+
+    /// Closes the lane if nothing was admitted that is not answered yet. `false` if something was.
+    pub fn close_if_idle(&self, refusal: &Refusal) -> bool {
+        let mut state = self.lock();
+        let idle = state.waiting == 0 && state.slots.iter().all(|slot| slot.running == 0);
+        if idle {
+            state.closed.get_or_insert_with(|| refusal.clone());
+        }
+        idle
     }
 
     /// How full the lane is.

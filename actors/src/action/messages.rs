@@ -1,8 +1,9 @@
 //! What an action hears and tells.
 
 use actix::Message;
+use jobber_kernel::ActorId;
 
-use crate::domain::{RunnerId, VersionId};
+use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, Invocation};
 
 /// Run this. The same message for every kind of trigger.
@@ -34,8 +35,8 @@ pub struct StopRunner {
 #[derive(Message, Clone, Debug)]
 #[rtype(result = "()")]
 pub struct ActionReport {
-    /// Whose action.
-    pub version: VersionId,
+    /// Which action: a version that is wanted again while it retires has two.
+    pub action: ActorId,
     /// What is new.
     pub news: ActionNews,
 }

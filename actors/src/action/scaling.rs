@@ -107,12 +107,18 @@ pub fn decide(policy: &ScalingPolicy, view: &ScalingView<'_>) -> ScalingDecision
         runner.phase == RunnerPhase::Starting && !runner.outdated
     });
     let demand = demand(policy, view, &fresh);
-    let target = bounded(policy, policy.min.max(view.hold).max(demand));
+    let target = bounded(
+        policy,
+        policy.min.max(view.hold).max(demand),
+        used_up(policy, view),
+    );
     let present = number(fresh.len()) + starting;
 
     start_missing(policy, view, &mut decision, target, present, starting);
     retire_stale(policy, &mut decision, &stale, &fresh, target);
     retire_idle(policy, view, &mut decision, &fresh, target);
+    // What is retired while it works ends when it falls idle.
+    decision.watch_idle |= !decision.retire.is_empty();
     for runner in &fresh {
         if let RunnerPhase::Ready { since } = runner.phase {
             decision.look_at(policy.max_age.map(|age| since + age));
@@ -139,8 +145,26 @@ fn count(view: &ScalingView<'_>, matches: impl Fn(&RunnerView) -> bool) -> u32 {
     number(view.runners.iter().filter(|runner| matches(runner)).count())
 }
 
-fn bounded(policy: &ScalingPolicy, wanted: u32) -> u32 {
-    policy.max.map_or(wanted, |max| wanted.min(max))
+fn bounded(policy: &ScalingPolicy, wanted: u32, used_up: u32) -> u32 {
+    policy
+        .max
+        .map_or(wanted, |max| wanted.min(max.saturating_sub(used_up)))
+}
+
+/// Runners that work on their only invocation. They serve nobody else, and yet they are there: in this mode the maximum
+/// limits what runs at the same time. A stale runner of the other mode is replaced before it ends, above the maximum if
+/// need be.
+fn used_up(policy: &ScalingPolicy, view: &ScalingView<'_>) -> u32 {
+    if !policy.run_once {
+        return 0;
+    }
+    count(view, |runner| {
+        matches!(
+            runner.phase,
+            RunnerPhase::Ready { .. } | RunnerPhase::Retiring { .. }
+        ) && runner.served > 0
+            && runner.running > 0
+    })
 }
 
 /// Whether a ready runner should be replaced.

@@ -1,7 +1,7 @@
 //! What the triggers have published, and the table compiled from it. Lives outside of the actors: a trigger or a
 //! gateway that restarts takes no route away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -85,6 +85,20 @@ impl RouteBoard {
         self.change(|published| {
             published.routes.remove(&trigger);
         });
+    }
+
+    /// Takes away the routes of a job that are not of these triggers, whoever published them: a former life of the job may
+    /// have.
+    pub(crate) fn keep_only(&self, job: JobId, triggers: &HashSet<TriggerId>) {
+        self.retain(|target| target.job != job || triggers.contains(&target.trigger.id));
+    }
+
+    /// Takes away the routes that do not lead where `stays` says. Without any nothing changes.
+    pub(crate) fn retain(&self, stays: impl Fn(&RouteTarget) -> bool) {
+        let goes = |published: &Published| published.routes.values().any(|(_, target)| !stays(target));
+        if goes(&self.lock()) {
+            self.change(|published| published.routes.retain(|_, (_, target)| stays(target)));
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Published)) {

@@ -1,12 +1,13 @@
 //! The Job actor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext, AsyncContext, Handler};
-use jobber_kernel::{Child, ChildExit, ChildRef, Context, StopOrder, StopReason};
+use jobber_kernel::{ActorId, Child, ChildExit, ChildRef, Context, StopOrder, StopReason};
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::messages::{Abandon, JobChanged, PrepareError, PrepareVersion, StopJobRunner};
 use super::plan::{ActionPhase, Plan, PlanView, PlannedAction, plan};
@@ -45,7 +46,7 @@ struct Running {
     handle: ActionHandle,
     phase: ActionPhase,
     /// Until when the version stays although it is not wanted: somebody made it ready.
-    prepared: bool,
+    prepared_until: Option<Instant>,
     waiting: Vec<oneshot::Sender<Result<(), PrepareError>>>,
 }
 
@@ -63,10 +64,11 @@ pub struct Job {
     brief: Arc<JobBrief>,
     around: Arc<Surroundings>,
     /// By action, not by version: a version that is wanted again while it retires has two for a while.
-    actions: HashMap<jobber_kernel::ActorId, Running>,
+    actions: HashMap<ActorId, Running>,
     serving: Option<VersionId>,
     triggers: Triggers,
     waiting: Vec<oneshot::Sender<()>>,
+    stopping: bool,
 }
 
 impl Job {
@@ -80,13 +82,22 @@ impl Job {
             serving: None,
             triggers: Triggers::default(),
             waiting: Vec::new(),
+            stopping: false,
         }
     }
 
     /// Makes what is be what should be, as far as it can be now.
     fn reconcile(&mut self, ctx: &mut Context<Self>) {
+        if self.stopping {
+            // The ends of its own children must not bring anything back.
+            return;
+        }
         let desired = self.brief.get();
         let wanted = desired.active.clone().filter(|_| desired.enabled);
+        if wanted.is_none() {
+            // Also those that a former life of this actor has left.
+            self.around.routes.keep_only(desired.id, &HashSet::new());
+        }
         loop {
             let actions: Vec<_> = self.actions.values().map(planned).collect();
             let decision = plan(&PlanView {
@@ -104,12 +115,19 @@ impl Job {
         }
         for running in self.actions.values() {
             running.handle.set_environment(Arc::clone(&desired.environment));
+            running.handle.hold(self.runners_held(running, wanted.as_deref()));
         }
         if self.serving == wanted.as_ref().map(|version| version.id) {
             self.answer_waiting(ctx);
-        } else if let Some(running) = wanted.and_then(|version| self.live(version.id)) {
-            running.handle.hold(1);
         }
+    }
+
+    /// One runner is kept whatever the package says while somebody waits for the version to be ready, or it is to serve next.
+    fn runners_held(&self, running: &Running, wanted: Option<&JobVersion>) -> u32 {
+        let is_next = self.serving != Some(running.version.id)
+            && (running.prepared_until.is_some()
+                || wanted.is_some_and(|version| version.id == running.version.id));
+        u32::from(running.phase != ActionPhase::Retired && (is_next || !running.waiting.is_empty()))
     }
 
     fn carry_out(&mut self, decision: &Plan, desired: &DesiredJob, ctx: &mut Context<Self>) {
@@ -148,7 +166,7 @@ impl Job {
             version,
             handle,
             phase: ActionPhase::Warming,
-            prepared: false,
+            prepared_until: None,
             waiting: Vec::new(),
             child: child.clone(),
         };
@@ -157,8 +175,7 @@ impl Job {
 
     fn serve(&mut self, version: VersionId, desired: &DesiredJob, ctx: &Context<Self>) {
         let Some(running) = self.live(version) else { return };
-        running.prepared = false;
-        running.handle.hold(0);
+        running.prepared_until = None;
         let (version, handle) = (Arc::clone(&running.version), running.handle.clone());
         self.triggers
             .lead_to(desired, &version, &handle, &ctx.scope(), &self.around.routes);
@@ -197,9 +214,13 @@ impl Job {
     }
 
     /// A version that was made ready and that nobody decided upon does not stay for ever.
-    fn expire_prepared(&mut self, action: jobber_kernel::ActorId, ctx: &mut Context<Self>) {
-        if let Some(running) = self.actions.get_mut(&action) {
-            running.prepared = false;
+    fn expire_prepared(&mut self, action: ActorId, ctx: &mut Context<Self>) {
+        if let Some(running) = self.actions.get_mut(&action)
+            && running
+                .prepared_until
+                .is_some_and(|until| until <= Instant::now())
+        {
+            running.prepared_until = None;
             self.reconcile(ctx);
         }
     }
@@ -209,7 +230,7 @@ fn planned(running: &Running) -> PlannedAction {
     PlannedAction {
         version: running.version.id,
         phase: running.phase,
-        prepared: running.prepared,
+        prepared: running.prepared_until.is_some(),
     }
 }
 
@@ -237,8 +258,13 @@ impl Child for Job {
         self.reconcile(ctx);
     }
 
-    fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
-        self.triggers.stop(&self.around.routes);
+    fn stop_requested(&mut self, reason: &StopReason, ctx: &mut Context<Self>) {
+        self.stopping = true;
+        // A job that only loses its parent comes back with it: until then its callers are told to try again, and not that
+        // there is no such function.
+        if *reason != StopReason::PARENT_CRASHED {
+            self.triggers.stop(&self.around.routes);
+        }
         ctx.stop();
     }
 
@@ -286,11 +312,11 @@ impl Handler<PrepareVersion> for Job {
                 running.handle.reconsider();
             }
             running.waiting.push(prepare.ready);
-            running.handle.hold(1);
         }
-        running.prepared = true;
+        running.prepared_until = Some(Instant::now() + keep);
         let action = running.child.id();
         ctx.run_later(keep, move |job, ctx| job.expire_prepared(action, ctx));
+        self.reconcile(ctx);
     }
 }
 
@@ -299,7 +325,7 @@ impl Handler<Abandon> for Job {
 
     fn handle(&mut self, Abandon(version): Abandon, ctx: &mut Context<Self>) {
         if let Some(running) = self.live(version) {
-            running.prepared = false;
+            running.prepared_until = None;
             self.reconcile(ctx);
         }
     }
@@ -309,7 +335,11 @@ impl Handler<ActionReport> for Job {
     type Result = ();
 
     fn handle(&mut self, report: ActionReport, ctx: &mut Context<Self>) {
-        let Some(running) = self.live(report.version) else {
+        let Some(running) = self
+            .actions
+            .get_mut(&report.action)
+            .filter(|running| running.phase != ActionPhase::Retired)
+        else {
             return;
         };
         let result = match report.news {

@@ -56,10 +56,10 @@ impl Triggers {
             // publication says the same.
             board.publish(seed.pattern.clone(), seed.target.clone());
         }
+        board.keep_only(job.id, &wanted.keys().copied().collect());
         self.running.retain(|id, running| {
             let stays = wanted.contains_key(id);
             if !stays {
-                board.withdraw(*id);
                 running.child.stop("the version does not have it");
             }
             stays

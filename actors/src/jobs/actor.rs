@@ -85,6 +85,8 @@ impl Jobs {
         for id in absent {
             self.job_absent(asked, id);
         }
+        // Routes of jobs that went while nobody was there to take them away.
+        self.around.routes.retain(|target| present.contains(&target.job));
         // What an older reading could still say was answered before this one.
         self.gone.retain(|_, read| *read >= asked);
         self.complete = true;
@@ -117,6 +119,8 @@ impl Jobs {
         {
             self.gone.insert(id, asked);
             running.child.stop("the job was deleted");
+            // The job does so itself, unless it waits for its restart.
+            self.around.routes.retain(|target| target.job != id);
         }
     }
 

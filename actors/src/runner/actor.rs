@@ -7,22 +7,28 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, SpawnHandle};
 use chrono::Utc;
 use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::messages::Done;
 use super::{EndRunner, EngineExit, RunnerNews, RunnerReport, SessionNews, SessionOpened};
 use crate::action::Action;
 use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, LostReason};
-use crate::ports::{LogLevel, LogLine, OutputStream, Resources, RunnerExit, RunnerSpec};
+use crate::ports::{EngineError, LogLevel, LogLine, OutputStream, Resources, RunnerExit, RunnerSpec};
 use crate::protocol::LoadPhase;
 use crate::runner_manager::{Registration, RunnerStage, RunnerStatus, RunnerToken};
-use crate::session::{AssignError, Assignment, Orphans, Session, SessionEvent};
+use crate::session::{AssignError, Assignment, Orphans, SessionEvent, SessionOwner};
 use crate::tree::Surroundings;
 
 /// A runner that is asked to exit has this long before it is killed.
 const EXIT_GRACE: Duration = Duration::from_secs(2);
 /// Session and process end together, and are heard of one after the other: this is how long the first waits for the other.
 const EXIT_NEWS_TIME: Duration = Duration::from_secs(1);
+
+/// A runner that is to end while the engine starts it waits this long to hear of it, so that it leaves nothing behind.
+const START_NEWS_TIME: Duration = Duration::from_secs(5);
+/// The engine has this long to remove a runner; after that it is the reaper's.
+const REMOVE_TIME: Duration = Duration::from_secs(30);
 
 /// What a runner is made of.
 #[derive(Clone, Debug)]
@@ -43,13 +49,15 @@ pub struct Runner {
     around: Arc<Surroundings>,
     stage: RunnerStage,
     registration: Option<Registration>,
-    session: Option<Arc<Session>>,
+    session: Option<SessionOwner>,
     /// The timer of the present stage, if it may not take for ever.
     timer: Option<SpawnHandle>,
     exit: Option<RunnerExit>,
     lost: LostReason,
     /// What was under way when the session ended; waits to hear how the process ended.
     orphans: Orphans,
+    /// Whether the engine has been asked to start it and has not answered yet.
+    starting: bool,
     removed: bool,
 }
 
@@ -67,6 +75,7 @@ impl Runner {
             exit: None,
             lost: LostReason::RunnerStopped,
             orphans: Orphans::default(),
+            starting: false,
             removed: false,
         }
     }
@@ -121,6 +130,7 @@ impl Runner {
             token: token.expose(),
         };
         let (engine, me) = (Arc::clone(&self.around.engine), ctx.address());
+        self.starting = true;
         ctx.tasks().spawn_on(&self.around.io, "start", async move {
             tell(&me, Done::Started(engine.start(spec).await));
         });
@@ -143,8 +153,9 @@ impl Runner {
         self.end(true, ctx);
     }
 
-    fn load(&mut self, session: Arc<Session>, ctx: &mut Context<Self>) {
-        self.session = Some(Arc::clone(&session));
+    fn load(&mut self, owner: SessionOwner, ctx: &mut Context<Self>) {
+        let session = Arc::clone(&owner);
+        self.session = Some(owner);
         self.set_stage(RunnerStage::Loading);
         let (around, assignment, me) = (
             Arc::clone(&self.around),
@@ -210,7 +221,10 @@ impl Runner {
     fn remove(&self, grace: Duration, ctx: &Context<Self>) {
         let (engine, me, runner) = (Arc::clone(&self.around.engine), ctx.address(), self.parts.id);
         ctx.tasks().spawn_on(&self.around.io, "remove", async move {
-            tell(&me, Done::Removed(engine.stop(runner, grace).await));
+            let removed = timeout(grace + REMOVE_TIME, engine.stop(runner, grace))
+                .await
+                .unwrap_or_else(|_| Err(EngineError::Unreachable("it did not answer in time".into())));
+            tell(&me, Done::Removed(removed));
         });
     }
 
@@ -221,6 +235,9 @@ impl Runner {
             // It was asked to end; what was under way hears of it when the process is gone.
             if self.exit.is_some() || self.removed {
                 self.conclude(ctx);
+            } else {
+                // An engine that does not answer keeps nobody waiting.
+                self.set_timer(EXIT_NEWS_TIME, ctx, |runner, _| runner.answer_orphans());
             }
             return;
         }
@@ -228,6 +245,10 @@ impl Runner {
             self.note(LogLevel::Error, detail.clone());
         }
         self.lost = LostReason::SessionEnded { detail };
+        if self.stage == RunnerStage::Ready {
+            // Before it is known how it ended: it can take nothing more, and another one is needed now.
+            self.report(RunnerNews::Ending);
+        }
         if self.exit.is_some() || broken {
             self.conclude(ctx);
         } else {
@@ -270,6 +291,28 @@ impl Runner {
         self.answer_orphans();
         if self.removed {
             ctx.stop();
+        }
+    }
+
+    /// The engine has removed the runner: the session ends with it, and the actor once it has.
+    fn leave(&mut self, ctx: &mut Context<Self>) {
+        match &self.session {
+            Some(session) => session.close(),
+            None => {
+                self.answer_orphans();
+                ctx.stop();
+            }
+        }
+    }
+
+    fn on_started(&mut self, started: Result<(), EngineError>, ctx: &mut Context<Self>) {
+        self.starting = false;
+        match started {
+            // It was to end before it was there; there may have been nothing to remove then.
+            Ok(()) if self.stage == RunnerStage::Ending => self.remove(Duration::ZERO, ctx),
+            Ok(()) => {}
+            Err(_) if self.removed => self.leave(ctx),
+            Err(error) => self.fail_to_start(error.to_string(), ctx),
         }
     }
 
@@ -334,8 +377,8 @@ impl Handler<Done> for Runner {
 
     fn handle(&mut self, done: Done, ctx: &mut Context<Self>) {
         match done {
-            Done::Started(Ok(())) | Done::Assigned(Ok(())) => {}
-            Done::Started(Err(error)) => self.fail_to_start(error.to_string(), ctx),
+            Done::Started(started) => self.on_started(started, ctx),
+            Done::Assigned(Ok(())) => {}
             // A session that ended says so itself, and says why.
             Done::Assigned(Err(AssignError::Closed(_))) => {}
             Done::Assigned(Err(error)) => self.fail_to_start(error.to_string(), ctx),
@@ -344,12 +387,11 @@ impl Handler<Done> for Runner {
                     tracing::warn!(runner = %self.parts.id, %error, "a runner was not removed; the reaper will try again");
                 }
                 self.removed = true;
-                match &self.session {
-                    Some(session) => session.close(),
-                    None => {
-                        self.answer_orphans();
-                        ctx.stop();
-                    }
+                if self.starting {
+                    // What the engine is about to start is not there yet, and would stay.
+                    self.set_timer(START_NEWS_TIME, ctx, Self::leave);
+                } else {
+                    self.leave(ctx);
                 }
             }
         }
@@ -363,7 +405,7 @@ impl Handler<SessionOpened> for Runner {
         match self.stage {
             RunnerStage::Starting => self.load(session, ctx),
             // Too late: it is being ended.
-            _ => session.close(),
+            _ => drop(session),
         }
     }
 }

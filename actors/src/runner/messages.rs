@@ -8,12 +8,12 @@ use crate::domain::RunnerId;
 use crate::invocation::FunctionError;
 use crate::ports::{EngineError, RunnerExit};
 use crate::protocol::LoadPhase;
-use crate::session::{AssignError, Session, SessionEvent};
+use crate::session::{AssignError, Session, SessionEvent, SessionOwner};
 
 /// The RunnerManager: the runner dialled in and proved itself.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct SessionOpened(pub Arc<Session>);
+pub struct SessionOpened(pub SessionOwner);
 
 /// The session: something happened.
 #[derive(Message)]

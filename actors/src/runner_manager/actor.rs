@@ -5,14 +5,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Actor;
+use actix::{Actor, Addr};
 use jobber_kernel::{Child, Context, tell};
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::runner::{SessionNews, SessionOpened};
-use crate::session::{HandshakeError, Session, read_hello};
+use crate::runner::{Runner, SessionNews, SessionOpened};
+use crate::session::{HandshakeError, Session, SessionOwner, read_hello};
 use crate::tree::Surroundings;
 
 /// Most connections that have not proved themselves yet; further ones wait in the kernel's backlog.
@@ -87,6 +88,9 @@ async fn accept(listener: TcpListener, around: Arc<Surroundings>) {
         };
         match listener.accept().await {
             Ok((socket, peer)) => {
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "TCP_NODELAY was not set");
+                }
                 let session_around = Arc::clone(&around);
                 around.sessions.tasks.spawn_on(&around.io, "session", async move {
                     if let Err(error) = serve(socket, place, &session_around).await {
@@ -103,26 +107,48 @@ async fn accept(listener: TcpListener, around: Arc<Surroundings>) {
 }
 
 async fn serve(
-    mut socket: TcpStream,
+    socket: TcpStream,
     place: OwnedSemaphorePermit,
     around: &Arc<Surroundings>,
 ) -> Result<(), HandshakeError> {
-    let hello = read_hello(&mut socket).await?;
-    let (runner, address) = around.registry.claim(&hello.token).ok_or(HandshakeError::Token)?;
+    let (mut reader, writer) = socket.into_split();
+    let guest = let_in(&mut reader, around).await?;
     drop(place);
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%runner, %error, "TCP_NODELAY was not set");
-    }
+    guest.speak(reader, writer).await;
+    Ok(())
+}
+
+/// A runner that proved itself.
+pub(crate) struct Guest {
+    session: Arc<Session>,
+    actor: Addr<Runner>,
+}
+
+/// Lets a runner in that proves itself, and tells its actor so.
+///
+/// # Errors
+/// [`HandshakeError`] when it did not.
+pub(crate) async fn let_in(
+    reader: &mut (impl AsyncRead + Unpin),
+    around: &Surroundings,
+) -> Result<Guest, HandshakeError> {
+    let hello = read_hello(reader).await?;
+    let (runner, actor) = around.registry.claim(&hello.token).ok_or(HandshakeError::Token)?;
     tracing::debug!(%runner, runtime = hello.runtime, version = hello.runtime_version, "a runner dialled in");
     let session = Session::new(runner, around.sessions.clone());
-    tell(&address, SessionOpened(Arc::clone(&session)));
-    let (reader, writer) = socket.into_split();
-    session
-        .run(
-            reader,
-            writer,
-            Box::new(move |event| tell(&address, SessionNews(event))),
-        )
-        .await;
-    Ok(())
+    tell(&actor, SessionOpened(SessionOwner::of(Arc::clone(&session))));
+    Ok(Guest { session, actor })
+}
+
+impl Guest {
+    /// Speaks with the runner until its connection ends.
+    pub(crate) async fn speak(
+        self,
+        reader: impl AsyncRead + Unpin + Send,
+        writer: impl AsyncWrite + Unpin + Send,
+    ) {
+        let Self { session, actor } = self;
+        let listener = move |event| tell(&actor, SessionNews(event));
+        session.run(reader, writer, Box::new(listener)).await;
+    }
 }

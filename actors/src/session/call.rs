@@ -45,9 +45,10 @@ pub(super) fn start(session: &Session, frame: Frame) -> Result<(), Violation> {
     tasks.spawn_on(&io, "runner call", async move {
         let answer = answer(&*session.context.functions, assigned.job, head, body).await;
         if session.outbound.room().await.is_ok() {
+            // Before the answer: the runner may take it as leave to make the next call.
+            drop(permit);
             session.send_result(frame.stream, answer);
         }
-        drop(permit);
     });
     Ok(())
 }

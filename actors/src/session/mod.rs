@@ -40,6 +40,10 @@ use crate::protocol::{
 pub const INITIAL_CREDIT_BYTES: u32 = 262_144;
 /// Credit is granted again when this much was taken, so that a grant costs one frame for many chunks.
 const GRANT_STEP_BYTES: u32 = INITIAL_CREDIT_BYTES / 4;
+/// A runner that does not take what was written before the close has this long before the connection is cut.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+/// What a runner had said before its connection failed is read for this long.
+const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 /// A runner whose handler was told to stop has this long before it is killed, unless the action says otherwise.
 const DEFAULT_LIMITS: InvocationLimits = InvocationLimits {
     queue_wait: Duration::from_secs(30),
@@ -79,6 +83,33 @@ pub struct SessionContext {
     pub logs: Arc<LogRing>,
     /// What the runner's calls are about.
     pub functions: Arc<dyn FunctionStore>,
+}
+
+/// Who answers for a session. When it goes, in whichever way (an actor crashed, a message was never handled), the
+/// connection ends: no session lives on without anybody who hears how it ends.
+#[derive(Debug)]
+pub struct SessionOwner(Arc<Session>);
+
+impl SessionOwner {
+    /// Takes the responsibility for a session.
+    #[must_use]
+    pub fn of(session: Arc<Session>) -> Self {
+        Self(session)
+    }
+}
+
+impl std::ops::Deref for SessionOwner {
+    type Target = Arc<Session>;
+
+    fn deref(&self) -> &Arc<Session> {
+        &self.0
+    }
+}
+
+impl Drop for SessionOwner {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// The handle of a session.
@@ -133,27 +164,43 @@ impl Session {
             runner_id: self.runner,
             credit: INITIAL_CREDIT_BYTES,
         };
-        let (detail, protocol_broken) =
+        let mut end = EndOfSession {
+            session: &self,
+            listener: &listener,
+            detail: "Jobber ended the session".into(),
+            protocol_broken: false,
+        };
+        (end.detail, end.protocol_broken) =
             match self
                 .outbound
                 .frame(FrameKind::Welcome, Flags::NONE, 0, &welcome, &[])
             {
                 Err(error) => (error.to_string(), false),
-                Ok(()) => tokio::select! {
-                    ended = reader::read(&self, reader, &listener) => ended,
-                    written = self.outbound.write_to(writer) => match written {
-                        Ok(()) => ("Jobber closed the connection".into(), false),
-                        Err(error) => (format!("the connection failed: {error}"), false),
-                    },
-                },
+                Ok(()) => self.speak(reader, writer, &listener).await,
             };
-        self.outbound.close();
-        let orphans = self.streams().close();
-        listener(SessionEvent::Ended {
-            detail,
-            protocol_broken,
-            orphans,
-        });
+    }
+
+    /// Reads and writes until one of both is over. Gives what was seen, and whether the runner broke the protocol.
+    async fn speak(
+        &self,
+        reader: impl AsyncRead + Unpin + Send,
+        writer: impl AsyncWrite + Unpin + Send,
+        listener: &SessionListener,
+    ) -> (String, bool) {
+        let read = reader::read(self, reader, listener);
+        tokio::pin!(read);
+        let written = tokio::select! {
+            ended = &mut read => return ended,
+            written = self.outbound.write_to(writer) => written,
+            () = self.outbound.closed_for(CLOSE_TIME) => Ok(()),
+        };
+        match written {
+            Ok(()) => ("Jobber closed the connection".into(), false),
+            // The runner is gone. What it had said before, an error say, is still there to be read.
+            Err(error) => tokio::time::timeout(LAST_WORDS_TIME, read)
+                .await
+                .unwrap_or_else(|_| (format!("the connection failed: {error}"), false)),
+        }
     }
 
     /// Gives an invocation to the runner.
@@ -246,7 +293,7 @@ impl Session {
             self.send_cancel(stream, CancelReason::Timeout);
         }
         Sweep {
-            next: self.streams().expire(now).next,
+            next: expired.next,
             stuck: expired.stuck,
         }
     }
@@ -373,6 +420,26 @@ impl Session {
                 .frame(FrameKind::Data, Flags::NONE, number, &Empty {}, &part)?;
         }
         Ok(())
+    }
+}
+
+/// Closes a session and tells its listener, once, also when the task that runs it is aborted or panics.
+struct EndOfSession<'a> {
+    session: &'a Session,
+    listener: &'a SessionListener,
+    detail: String,
+    protocol_broken: bool,
+}
+
+impl Drop for EndOfSession<'_> {
+    fn drop(&mut self) {
+        self.session.outbound.close();
+        let orphans = self.session.streams().close();
+        (self.listener)(SessionEvent::Ended {
+            detail: std::mem::take(&mut self.detail),
+            protocol_broken: self.protocol_broken,
+            orphans,
+        });
     }
 }
 

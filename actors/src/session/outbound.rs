@@ -1,6 +1,7 @@
 //! What waits to be written to a runner. Frames are appended to one buffer and leave it many at a time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use serde::Serialize;
@@ -96,6 +97,25 @@ impl Outbound {
         self.lock().closed = true;
         self.filled.notify_one();
         self.emptied.notify_waiters();
+    }
+
+    /// Resolves when the outbound has been closed for this long.
+    pub(super) async fn closed_for(&self, time: Duration) {
+        loop {
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.lock().closed {
+                break;
+            }
+            emptied.await;
+        }
+        tokio::time::sleep(time).await;
+    }
+
+    /// Whether so much waits to be written that nothing should be added that can be left out.
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().bytes.len() >= HIGH_WATER_BYTES
     }
 
     /// Writes until the outbound is closed and empty, or the peer is gone.

@@ -100,6 +100,8 @@ fn on_frame(
         FrameKind::Call if *state == State::Serving || session.is_loading() => {
             super::call::start(session, frame)
         }
+        // A runner that asks and does not read the answers must not fill the memory with them.
+        FrameKind::Ping if session.outbound.is_full() => Ok(()),
         FrameKind::Ping => {
             let body = frame.body.slice(..frame.body.len().min(8));
             on_written(

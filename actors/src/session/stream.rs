@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -52,6 +53,13 @@ impl Stream {
             Output::Streaming(body) => body.fail(BodyError::CutShort(cut_short(&outcome))),
             Output::Over => {}
         }
+        self.credit.close();
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Whoever still sends the input must not wait for credit that nobody will grant.
         self.credit.close();
     }
 }
@@ -179,7 +187,9 @@ impl Streams {
     /// Marks a stream as told to stop. `false` if it is not open or was told before. Its deadline stays: a handler may
     /// finish in peace what its client no longer waits for.
     pub(super) fn cancel(&mut self, number: u32) -> bool {
-        let Some(stream) = self.open.get_mut(&number) else { return false };
+        let Some(stream) = self.open.get_mut(&number) else {
+            return false;
+        };
         stream.credit.close();
         !std::mem::replace(&mut stream.told_to_stop, true)
     }
@@ -192,20 +202,28 @@ impl Streams {
                 expired.next = Some(at);
                 break;
             }
-            let InvocationLimits { timeout: after, cancel_grace, .. } = self.limits;
+            let InvocationLimits {
+                timeout: after,
+                cancel_grace,
+                ..
+            } = self.limits;
+            self.timers.pop_first();
             let Some(stream) = self.open.get_mut(&number) else {
-                self.timers.pop_first();
                 continue;
             };
             if stream.overdue {
+                // Told once: its runner is killed now. The deadlines of the others go on counting meanwhile.
                 expired.stuck = true;
-                break;
+                continue;
             }
-            stream.end(Outcome::TimedOut { phase: TimeoutPhase::Handler, after });
+            stream.end(Outcome::TimedOut {
+                phase: TimeoutPhase::Handler,
+                after,
+            });
             stream.overdue = true;
             stream.told_to_stop = true;
-            stream.timer = now + cancel_grace;
-            self.timers.pop_first();
+            // Later than now in any case, or this would not come to an end.
+            stream.timer = now + cancel_grace.max(Duration::from_millis(1));
             self.timers.insert((stream.timer, number));
             expired.told.push(number);
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, Handler, Message};
+use actix::{Actor, Handler, Message};
 use arc_swap::ArcSwap;
-use jobber_kernel::{Child, Context, StopReason};
+use jobber_kernel::{Child, Context};
 use serde_json::json;
 
 use crate::gateway::{RouteBoard, RouteTarget};
@@ -26,7 +26,8 @@ pub struct Retarget;
 
 /// Publishes the route of one trigger for as long as the trigger is there.
 ///
-/// The route stays published while the actor restarts; it goes when the trigger is stopped.
+/// The route stays published while the actor restarts. The job takes it away, and then stops the actor: it alone knows
+/// whether the route is to go, or only this actor.
 pub struct HttpTrigger {
     seed: Arc<ArcSwap<HttpTriggerSeed>>,
     board: Arc<RouteBoard>,
@@ -55,11 +56,6 @@ impl Actor for HttpTrigger {
 
 impl Child for HttpTrigger {
     const KIND: &'static str = "http-trigger";
-
-    fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
-        self.board.withdraw(self.seed.load().target.trigger.id);
-        ctx.stop();
-    }
 
     fn observe(&self) -> serde_json::Value {
         let seed = self.seed.load();

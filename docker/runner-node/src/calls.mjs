@@ -75,7 +75,7 @@ export class Calls {
    */
   result(stream, head, body) {
     const call = this.#open.get(stream);
-    if (call === undefined) throw new ProtocolError('state', `a RESULT on stream ${stream}, which is not open`);
+    if (call === undefined) throw new ProtocolError('state', `RESULT on stream ${stream}, which is not open`);
     this.#open.delete(stream);
     const next = this.#waiting.shift();
     if (next !== undefined) this.#send(next);

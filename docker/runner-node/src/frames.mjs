@@ -243,12 +243,12 @@ function check(type, stream, bodyBytes, from) {
   const known = RULES[type];
   if (known === undefined) throw new ProtocolError('unknown-type', `an unknown frame type ${typeName(type)}`);
   if (known.from !== from && known.from !== 'both') {
-    throw new ProtocolError('direction', `a ${known.name} from the ${from}`);
+    throw new ProtocolError('direction', `${known.name} from the ${from}`);
   }
   const fits =
     known.stream === 'session' ? stream === 0 : stream !== 0 && (stream & 1) === (known.stream === 'invocation' ? 1 : 0);
-  if (!fits) throw new ProtocolError('stream', `a ${known.name} on stream ${stream}`);
-  if (bodyBytes > known.maxBody) throw new ProtocolError('body-too-large', `a ${known.name} of ${bodyBytes} bytes`);
+  if (!fits) throw new ProtocolError('stream', `${known.name} on stream ${stream}`);
+  if (bodyBytes > known.maxBody) throw new ProtocolError('body-too-large', `${known.name} of ${bodyBytes} bytes`);
 }
 
 /**

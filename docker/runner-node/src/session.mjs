@@ -205,7 +205,7 @@ export class Session {
       case TYPE.SHUTDOWN:
         return this.shutdown(amount(head.graceMs));
       default:
-        throw new ProtocolError('state', `a ${typeName(type)} is not for a runner`);
+        throw new ProtocolError('state', `${typeName(type)} is not for a runner`);
     }
   }
 
@@ -215,13 +215,13 @@ export class Session {
    * @param {() => void} act
    */
   #expect(allowed, type, act) {
-    if (!allowed) throw new ProtocolError('state', `a ${typeName(type)} in the state ${this.#state}`);
+    if (!allowed) throw new ProtocolError('state', `${typeName(type)} in the state ${this.#state}`);
     act();
   }
 
   /** @param {any} head */
   #welcome(head) {
-    if (head.protocol !== PROTOCOL) throw new ProtocolError('head-field', `a WELCOME of protocol ${head.protocol}`);
+    if (head.protocol !== PROTOCOL) throw new ProtocolError('head-field', `WELCOME of protocol ${head.protocol}`);
     this.credit = amount(head.credit);
     this.#state = 'idle';
   }
@@ -238,7 +238,7 @@ export class Session {
       Number.isSafeInteger(bytes) &&
       limits?.concurrency > 0 &&
       Number.isSafeInteger(limits.bufferedBodyBytes);
-    if (!good) throw new ProtocolError('head-field', 'an ASSIGN without main, files, bytes or limits');
+    if (!good) throw new ProtocolError('head-field', 'ASSIGN without main, files, bytes or limits');
     this.#assignment = head;
     this.environment = Object.freeze(parseEnvironment(body));
     this.#package = new PackageWriter(this.#directory);
@@ -310,15 +310,15 @@ export class Session {
   #invoke(flags, stream, head, body) {
     const dialect = this.#dialect;
     if (dialect === null || this.#state !== 'serving') {
-      throw new ProtocolError('state', `an INVOKE in the state ${this.#state}`);
+      throw new ProtocolError('state', `INVOKE in the state ${this.#state}`);
     }
-    if (stream <= this.#lastStream) throw new ProtocolError('stream', `an INVOKE on stream ${stream} again`);
+    if (stream <= this.#lastStream) throw new ProtocolError('stream', `INVOKE on stream ${stream} again`);
     if (this.#open.size >= this.#assignment.limits.concurrency) {
-      throw new ProtocolError('state', 'an INVOKE beyond the concurrency');
+      throw new ProtocolError('state', 'INVOKE beyond the concurrency');
     }
     const { kind } = head;
     if (typeof head.id !== 'string' || (kind !== 'http' && kind !== 'mqtt' && kind !== 'schedule') || !head[kind]) {
-      throw new ProtocolError('head-field', 'an INVOKE without id or kind');
+      throw new ProtocolError('head-field', 'INVOKE without id or kind');
     }
     this.#lastStream = stream;
     const invocation = new Invocation(this, stream, head, body, (flags & FLAG.END) !== 0);
@@ -402,10 +402,10 @@ function parseEnvironment(body) {
     environment = JSON.parse(body.toString());
   } catch {
     // The text has secrets in it: it must not be in a message.
-    throw new ProtocolError('head-field', 'an ASSIGN whose environment is not JSON');
+    throw new ProtocolError('head-field', 'ASSIGN whose environment is not JSON');
   }
   if (environment === null || typeof environment !== 'object' || Array.isArray(environment)) {
-    throw new ProtocolError('head-field', 'an ASSIGN whose environment is not an object');
+    throw new ProtocolError('head-field', 'ASSIGN whose environment is not an object');
   }
   for (const value of Object.values(environment)) {
     if (typeof value !== 'string') throw new ProtocolError('head-field', 'an environment with a value that is not a text');

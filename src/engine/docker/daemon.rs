@@ -165,7 +165,7 @@ impl Daemon {
                 match part {
                     Ok(LogOutput::StdErr { message }) => stderr.feed(&message),
                     Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
-                        stdout.feed(&message)
+                        stdout.feed(&message);
                     }
                     Ok(LogOutput::StdIn { .. }) => {}
                     Err(error) => {

@@ -34,7 +34,7 @@ pub async fn ensure_bridge(docker_host: &str, name: &str, instance: &str) -> Res
     match docker.create_network(request).await {
         Ok(_) => {}
         Err(error) if is_status(&error, 409) => {
-            tracing::debug!(name, "the network was made at the same moment")
+            tracing::debug!(name, "the network was made at the same moment");
         }
         Err(error) => return Err(unreachable(&error)),
     }

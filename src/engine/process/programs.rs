@@ -69,7 +69,7 @@ impl NodePrograms {
                     by_major.entry(major).or_insert(path);
                 }
                 Err(reason) => {
-                    tracing::warn!(path = %path.display(), reason, "the `node` of the PATH is not usable")
+                    tracing::warn!(path = %path.display(), reason, "the `node` of the PATH is not usable");
                 }
             }
         }

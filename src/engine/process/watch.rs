@@ -100,7 +100,7 @@ impl RunnerProcess {
         match tokio::task::spawn_blocking(move || folder.remove()).await {
             Ok(Ok(())) => {}
             failed => {
-                tracing::warn!(runner = %self.runner, ?failed, "a runner's folder could not be removed")
+                tracing::warn!(runner = %self.runner, ?failed, "a runner's folder could not be removed");
             }
         }
         (self.exit(status), self.over)

@@ -7,15 +7,26 @@ use tokio::time::timeout;
 
 async fn docker(arguments: &[&str]) -> String {
     let run = Command::new("docker").args(arguments).kill_on_drop(true).output();
-    let output = timeout(Duration::from_secs(30), run).await.expect("docker does not answer").unwrap();
-    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = timeout(Duration::from_secs(30), run)
+        .await
+        .expect("docker does not answer")
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "docker {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The ids of the running containers of a runner, or with `jobber.instance` of a whole server.
 pub async fn containers_of(label: &str, value: &str) -> Vec<String> {
     let filter = format!("label={label}={value}");
-    docker(&["ps", "--quiet", "--no-trunc", "--filter", &filter]).await.lines().map(str::to_owned).collect()
+    docker(&["ps", "--quiet", "--no-trunc", "--filter", &filter])
+        .await
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `docker kill`.

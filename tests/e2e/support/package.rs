@@ -19,7 +19,10 @@ impl Package {
             "action": { "runnerMinCount": 1, "runnerMaxCount": 1 },
             "triggers": [{ "type": "http", "path": format!("/{name}") }],
         });
-        Self { manifest, files: vec![("index.js".into(), module.as_bytes().to_vec())] }
+        Self {
+            manifest,
+            files: vec![("index.js".into(), module.as_bytes().to_vec())],
+        }
     }
 
     /// Another version of it.

@@ -25,7 +25,10 @@ impl ServerProcess {
         // test, so the server gets one of its own.
         let keeper = std::thread::spawn(move || keep(command, &started, seen));
         let pid = pid.recv().expect("the keeper starts the process");
-        let process = Self { pid, keeper: Some(keeper) };
+        let process = Self {
+            pid,
+            keeper: Some(keeper),
+        };
         ready.recv_timeout(bound).ok().map(|()| process)
     }
 
@@ -34,13 +37,23 @@ impl ServerProcess {
     }
 
     /// Sends a signal and waits for the end.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a bounded wait for a level, on a thread that has nothing else to do"
+    )]
     pub fn end(&mut self, signal: &str) -> Option<ExitStatus> {
         let keeper = self.keeper.take()?;
-        let sent = Command::new("kill").args([signal, &self.pid.to_string()]).status().unwrap();
+        let sent = Command::new("kill")
+            .args([signal, &self.pid.to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success(), "kill {signal} {}", self.pid);
         let until = Instant::now() + STOP_TIME;
         while !keeper.is_finished() {
-            assert!(Instant::now() < until, "the server did not end within {STOP_TIME:?}");
+            assert!(
+                Instant::now() < until,
+                "the server did not end within {STOP_TIME:?}"
+            );
             std::thread::sleep(PAUSE);
         }
         Some(keeper.join().unwrap())
@@ -59,16 +72,23 @@ impl Drop for ServerProcess {
 }
 
 fn keep(mut command: Command, started: &SyncSender<u32>, seen: SyncSender<()>) -> ExitStatus {
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("the server's binary can be started");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server's binary can be started");
     started.send(child.id()).expect("someone waits for it");
     read_on(&mut child, seen);
     child.wait().expect("it is our child")
 }
 
 /// Reads the output to its end: a server whose output nobody reads would stop.
+#[expect(clippy::disallowed_methods, reason = "the lines come from our own server")]
 fn read_on(child: &mut Child, seen: SyncSender<()>) {
     let mut seen = Some(seen);
-    for line in BufReader::new(child.stdout.take().expect("it is a pipe")).lines().map_while(Result::ok) {
+    for line in BufReader::new(child.stdout.take().expect("it is a pipe"))
+        .lines()
+        .map_while(Result::ok)
+    {
         if line.starts_with("ready")
             && let Some(seen) = seen.take()
         {
@@ -77,4 +97,3 @@ fn read_on(child: &mut Child, seen: SyncSender<()>) {
         }
     }
 }
-

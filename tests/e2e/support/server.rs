@@ -29,7 +29,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { engine: "docker", folders: Vec::new(), environment: Vec::new() }
+        Self {
+            engine: "docker",
+            folders: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -86,19 +90,30 @@ impl Server {
             .args(["--engine", options.engine, "--data"])
             .arg(data.path())
             .args(["--admin-port", "0", "--gateway-port", "0", "--manager-port", "0"])
-            .envs(options.environment.iter().map(|(name, value)| (*name, value.as_str())))
+            .envs(
+                options
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_str())),
+            )
             .stdin(Stdio::null())
             .stderr(Stdio::from(log_file(data.path())));
         let log = kept_log(data.path());
-        let started = tokio::task::spawn_blocking(move || ServerProcess::start(command, START_TIME)).await.unwrap();
+        let started = tokio::task::spawn_blocking(move || ServerProcess::start(command, START_TIME))
+            .await
+            .unwrap();
         let process = started.unwrap_or_else(|| panic!("the server did not get ready; its log is {log}"));
-        let about: Value = serde_json::from_slice(&std::fs::read(data.path().join("dev.json")).unwrap()).unwrap();
+        let about: Value =
+            serde_json::from_slice(&std::fs::read(data.path().join("dev.json")).unwrap()).unwrap();
         let text = |name: &str| about[name].as_str().unwrap().trim_end_matches('/').to_owned();
         Self {
             url: text("url"),
             gateway: text("gateway"),
             token: text("token"),
-            client: Client::builder().timeout(Duration::from_secs(120)).build().unwrap(),
+            client: Client::builder()
+                .timeout(Duration::from_secs(120))
+                .build()
+                .unwrap(),
             data,
             process,
         }
@@ -111,22 +126,42 @@ impl Server {
 
     /// Publishes a package with a query such as `?force=true`.
     pub async fn publish_with(&self, package: &Package, query: &str) -> Published {
-        let form = Form::new().part("archive", Part::bytes(package.zip().await).file_name("package.zip"));
-        let request = self.client.post(format!("{}/api/job/publish{query}", self.url)).bearer_auth(&self.token);
+        let form = Form::new().part(
+            "archive",
+            Part::bytes(package.zip().await).file_name("package.zip"),
+        );
+        let request = self
+            .client
+            .post(format!("{}/api/job/publish{query}", self.url))
+            .bearer_auth(&self.token);
         let response = request.multipart(form).send().await.unwrap();
-        Published { status: response.status(), body: response.json().await.unwrap() }
+        Published {
+            status: response.status(),
+            body: response.json().await.unwrap(),
+        }
     }
 
     /// GETs a function.
     pub async fn get(&self, path: &str) -> Response {
-        self.client.get(format!("{}{path}", self.gateway)).send().await.unwrap()
+        self.client
+            .get(format!("{}{path}", self.gateway))
+            .send()
+            .await
+            .unwrap()
     }
 
     /// GETs from the admin API.
     pub async fn api(&self, path: &str) -> Value {
-        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let request = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .bearer_auth(&self.token);
         let response = request.send().await.unwrap();
-        assert!(response.status().is_success(), "{path}: {}", response.text().await.unwrap());
+        assert!(
+            response.status().is_success(),
+            "{path}: {}",
+            response.text().await.unwrap()
+        );
         response.json().await.unwrap()
     }
 
@@ -135,16 +170,26 @@ impl Server {
         let runners = self.api(&format!("/api/job/{job}/runners")).await;
         let runners = runners["data"].as_array().unwrap().iter();
         let ready = runners.filter(|runner| runner["stage"] == "ready");
-        ready.map(|runner| runner["id"].as_str().unwrap().to_owned()).collect()
+        ready
+            .map(|runner| runner["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Waits until the job's log has a line with this text, and gives it.
     pub async fn log_line(&self, job: &str, text: &str) -> Value {
-        eventually(&format!("a log line with {text:?}"), Duration::from_secs(15), || async {
-            let logs = self.api(&format!("/api/job/{job}/logs?limit=1000")).await;
-            let mut lines = logs["data"].as_array().unwrap().clone().into_iter();
-            lines.find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
-        })
+        eventually(
+            &format!("a log line with {text:?}"),
+            Duration::from_secs(15),
+            || async {
+                let logs = self.api(&format!("/api/job/{job}/logs?limit=1000")).await;
+                let mut lines = logs["data"].as_array().unwrap().clone().into_iter();
+                lines.find(|line| {
+                    line["message"]
+                        .as_str()
+                        .is_some_and(|message| message.contains(text))
+                })
+            },
+        )
         .await
     }
 
@@ -156,7 +201,10 @@ impl Server {
     /// Resident memory in bytes.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
@@ -168,7 +216,11 @@ impl Server {
     /// Ctrl-C, and waits for it to have cleaned up.
     pub fn stop(&mut self) {
         let ended = self.process.end("-INT").expect("it runs");
-        assert!(ended.success(), "the server ended with {ended}; its log is {}", kept_log(self.data.path()));
+        assert!(
+            ended.success(),
+            "the server ended with {ended}; its log is {}",
+            kept_log(self.data.path())
+        );
     }
 }
 
@@ -179,11 +231,17 @@ fn log_directory() -> PathBuf {
 }
 
 fn log_path(data: &Path) -> PathBuf {
-    log_directory().join(data.file_name().unwrap()).with_extension("log")
+    log_directory()
+        .join(data.file_name().unwrap())
+        .with_extension("log")
 }
 
 fn log_file(data: &Path) -> std::fs::File {
-    std::fs::OpenOptions::new().create(true).append(true).open(log_path(data)).unwrap()
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log_path(data))
+        .unwrap()
 }
 
 fn kept_log(data: &Path) -> String {

@@ -107,7 +107,8 @@ export class Output {
   write(bytes) {
     if (this.#state === 'dead') return rejected(this.#error);
     if (this.closed || this.#state === 'unused') {
-      return rejected(new JobberError('already-ended', 'the answer has ended; nothing can be written to it any more'));
+      // This one is a mistake, and must not be silent.
+      return Promise.reject(new JobberError('already-answered', 'the answer has ended; nothing can be added to it'));
     }
     if (bytes.length === 0) return DONE;
     if (this.#queued > MAX_QUEUED_BYTES) {

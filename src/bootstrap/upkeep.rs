@@ -1,0 +1,140 @@
+//! The work beside the tree that goes on as long as the server: hints from Postgres, readiness, clearing up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobber_actors::gateway::RouteTarget;
+use jobber_actors::tree::TreeHandle;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::archive::DiskArchiveStore;
+use crate::gateway::Gateway;
+use crate::store::{
+    Database, DatabaseError, Hint, Listener, ListenerConfig, PostgresFunctionStore, PublishStore,
+};
+
+/// How often it is looked whether the catalogue has been read.
+const READINESS_POLL: Duration = Duration::from_millis(20);
+/// How often expired items of the functions' store are removed, and how many at once.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+const PURGE_BATCH: u32 = 1_000;
+/// How often archives that nothing refers to are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+pub(super) struct Parts {
+    pub(super) database: Database,
+    pub(super) archives: DiskArchiveStore,
+    pub(super) functions: Arc<PostgresFunctionStore>,
+    pub(super) tree: TreeHandle,
+    pub(super) gateway: Arc<Gateway<RouteTarget>>,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
+    let Parts {
+        database,
+        archives,
+        functions,
+        tree,
+        gateway,
+        stopped,
+    } = parts;
+
+    let listener = Listener::new(database.clone(), ListenerConfig::default());
+    let (hinted, until) = (tree.clone(), stopped.clone());
+    let listen = async move {
+        let hint = move |hint| match hint {
+            Hint::Job(job) => hinted.hint(Some(job)),
+            Hint::Everything => hinted.hint(None),
+        };
+        listener.run(hint, until).await;
+    };
+    tasks.spawn_on(listen, io);
+
+    tasks.spawn_on(
+        until_stopped(stopped.clone(), async move {
+            while !tree.is_ready() {
+                tokio::time::sleep(READINESS_POLL).await;
+            }
+            gateway.set_ready(true);
+        }),
+        io,
+    );
+
+    tasks.spawn_on(
+        until_stopped(stopped.clone(), async move {
+            let mut due = ticks(PURGE_EVERY);
+            loop {
+                due.tick().await;
+                if let Err(error) = purge(&functions).await {
+                    tracing::warn!(%error, "expired items of the functions' store could not be removed");
+                }
+            }
+        }),
+        io,
+    );
+
+    tasks.spawn_on(
+        until_stopped(stopped, async move {
+            let versions = PublishStore::new(database);
+            let mut due = ticks(SWEEP_EVERY);
+            loop {
+                due.tick().await;
+                match sweep(&archives, &versions).await {
+                    Ok(0) => {}
+                    Ok(removed) => tracing::info!(removed, "removed archives that nothing refers to"),
+                    Err(error) => {
+                        tracing::warn!(%error, "archives that nothing refers to could not be removed");
+                    }
+                }
+            }
+        }),
+        io,
+    );
+}
+
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn until_stopped(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+        () = work => {}
+    }
+}
+
+async fn purge(functions: &PostgresFunctionStore) -> Result<(), DatabaseError> {
+    while functions.purge_expired(PURGE_BATCH).await? == u64::from(PURGE_BATCH) {}
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SweepError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Disk(#[from] std::io::Error),
+}
+
+async fn sweep(archives: &DiskArchiveStore, versions: &PublishStore) -> Result<usize, SweepError> {
+    let candidates: Vec<_> = archives
+        .unreferenced_candidates()
+        .await?
+        .into_iter()
+        .map(|archive| archive.digest)
+        .collect();
+    if candidates.is_empty() {
+        return Ok(0);
+    }
+    archives
+        .remove_unreferenced(&candidates, async {
+            versions.referenced(&candidates).await.map_err(SweepError::from)
+        })
+        .await
+}

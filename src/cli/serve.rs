@@ -1,0 +1,67 @@
+//! `jobber serve`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::runtime::Handle;
+
+use super::runtime;
+use super::signals::Signals;
+use crate::bootstrap::{Server, Sockets};
+use crate::child::Spawner;
+use crate::config::{Config, Overrides};
+use crate::telemetry;
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// A configuration file; environment variables win over it.
+    #[arg(long, env = "JOBBER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref(), Overrides::default())?;
+    telemetry::init(&config.logging).context("JOBBER_LOG")?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    runtime::run(|io| serve(config, io))
+}
+
+async fn serve(config: Config, io: Handle) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let sockets = Sockets::bind(&config.server, None)?;
+    let spawner = Spawner::start()?;
+    let server = tokio::select! {
+        started = Server::start(&config, sockets, spawner, None, &io) => started?,
+        () = signals.received() => return Ok(()),
+    };
+    tracing::info!(admin = %server.admin, gateway = %server.gateway, "serving");
+    tell_token(&server);
+    signals.received().await;
+    tracing::info!("shutting down");
+    signals.or_again(server.stop()).await;
+    Ok(())
+}
+
+/// The token is shown where it was made, once; its file keeps it.
+fn tell_token(server: &Server) {
+    use secrecy::ExposeSecret;
+    if !server.token.created {
+        return;
+    }
+    if let Some(token) = &server.token.token {
+        #[expect(
+            clippy::print_stderr,
+            reason = "for the operator's eyes, once; a log collector should not keep it"
+        )]
+        {
+            eprintln!(
+                "The token of the API is {} (also in {})",
+                token.expose_secret(),
+                server.token.file.display()
+            );
+        }
+    }
+}

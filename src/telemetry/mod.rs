@@ -1,0 +1,41 @@
+//! The server's own log, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogFormat, LoggingSection};
+
+/// What is always too talkative unless it is asked for by name.
+const QUIET: [&str; 4] = [
+    "actix_server=warn",
+    "bollard=warn",
+    "hyper=warn",
+    "tokio_postgres=warn",
+];
+
+/// Begins to log. The first call counts; later ones (in tests) change nothing.
+///
+/// # Errors
+/// When the filter is wrong, which the configuration has checked.
+pub fn init(logging: &LoggingSection) -> Result<(), ParseError> {
+    // Later directives win: the operator's own come last.
+    let directives = format!("{},{}", QUIET.join(","), logging.filter);
+    let filter = EnvFilter::builder().parse(directives)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let installed = match logging.format {
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            builder.with_ansi(colours).with_target(false).finish().try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    };
+    if let Err(error) = installed {
+        tracing::debug!(%error, "logging was set up before");
+    }
+    Ok(())
+}

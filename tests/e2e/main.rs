@@ -8,7 +8,9 @@
 
 mod support;
 
+mod command_line;
 mod deploys;
+mod development;
 mod docker_engine;
 mod failures;
 mod recovery;

@@ -156,3 +156,40 @@ async fn a_gateway_that_ended_serves_again_on_the_same_socket() {
     assert!(served.is_ok());
     assert_eq!(status, 200);
 }
+
+#[tokio::test]
+async fn requests_may_come_in_any_pieces() {
+    let mut gateway = TestGateway::start();
+    let conversation = "GET /f/1 HTTP/1.1\r\nhost: a\r\n\r\n\
+                        POST /f/2 HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello\
+                        \r\nPOST /f/3 HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    for cut in (1..conversation.len()).step_by(7) {
+        let mut client = gateway.connect().await;
+        let (first, second) = conversation.split_at(cut);
+        client.send(first).await;
+        let mut rest = Some(second);
+        for number in 1..=3 {
+            // The second piece comes while an invocation runs, or when the first was not enough for one.
+            if let Ok(early) = tokio::time::timeout(Duration::from_millis(5), gateway.calls.recv()).await {
+                let call = early.expect("the gateway lives");
+                client.send(rest.take().unwrap_or_default()).await;
+                finish(call, number).await;
+            } else {
+                client.send(rest.take().unwrap_or_default()).await;
+                finish(gateway.call().await, number).await;
+            }
+            assert_eq!(
+                client.answer().await.text(),
+                "ok",
+                "cut at {cut}, request {number}"
+            );
+        }
+    }
+}
+
+async fn finish(mut call: jobber_actors::invocation::Invocation, number: usize) {
+    assert_eq!(http(&call).target, format!("/f/{number}"));
+    let body = super::read_all(&mut call.body).await;
+    assert_eq!(body, if number == 1 { "" } else { "hello" });
+    call.reply.answer(text("ok"));
+}

@@ -22,7 +22,11 @@ fn folder(name: &str, answer: &str) -> TempDir {
         "name": name, "version": "1.0.0", "type": "module", "main": "./index.js",
         "triggers": [{ "type": "http", "path": format!("/{name}") }],
     });
-    std::fs::write(folder.path().join("package.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    std::fs::write(
+        folder.path().join("package.json"),
+        serde_json::to_vec(&manifest).unwrap(),
+    )
+    .unwrap();
     answers(folder.path(), answer);
     folder
 }
@@ -35,7 +39,11 @@ fn answers(folder: &Path, answer: &str) {
 
 fn serving(folders: &[&TempDir]) -> Options {
     let folders = folders.iter().map(|folder| folder.path().to_owned()).collect();
-    Options { engine: "process", folders, ..Options::default() }
+    Options {
+        engine: "process",
+        folders,
+        ..Options::default()
+    }
 }
 
 async fn answer(server: &Server, path: &str) -> String {
@@ -50,7 +58,10 @@ async fn until_it_answers(server: &Server, path: &str, expected: &str) {
 }
 
 async fn version(server: &Server, job: &str) -> String {
-    server.api(&format!("/api/job/{job}")).await["data"]["version"].as_str().unwrap().to_owned()
+    server.api(&format!("/api/job/{job}")).await["data"]["version"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// The processes whose command line names a path.
@@ -61,7 +72,10 @@ fn processes_of(path: &Path) -> HashSet<u32> {
             .is_ok_and(|line| String::from_utf8_lossy(&line).contains(path) && *pid != std::process::id())
     };
     let entries = std::fs::read_dir("/proc").unwrap();
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(names_it).collect()
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(names_it)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +124,10 @@ async fn a_stopped_server_leaves_no_process_and_no_false_word() {
     let package = folder("stops", "here");
     let mut server = Server::start(serving(&[&package])).await;
     let data = server.data().to_owned();
-    assert!(processes_of(&data).len() >= 3, "the server, its Postgres and a runner");
+    assert!(
+        processes_of(&data).len() >= 3,
+        "the server, its Postgres and a runner"
+    );
 
     server.stop();
 
@@ -150,7 +167,10 @@ async fn nothing_listens_beyond_this_machine() {
 async fn with_docker_only_the_manager_listens_on_the_runners_bridge() {
     let mut server = Server::start(Options::default()).await;
     let addresses = listening(server.pid());
-    let elsewhere: Vec<_> = addresses.iter().filter(|address| !address.is_loopback()).collect();
+    let elsewhere: Vec<_> = addresses
+        .iter()
+        .filter(|address| !address.is_loopback())
+        .collect();
     assert_eq!(elsewhere.len(), 1, "{addresses:?}");
     assert!(elsewhere[0].is_private(), "{addresses:?}");
     server.stop();
@@ -160,11 +180,19 @@ async fn with_docker_only_the_manager_listens_on_the_runners_bridge() {
 fn listening(pid: u32) -> Vec<Ipv4Addr> {
     let sockets: HashSet<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
-        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.to_str().map(str::to_owned))
+        .filter_map(|entry| {
+            std::fs::read_link(entry.ok()?.path())
+                .ok()?
+                .to_str()
+                .map(str::to_owned)
+        })
         .filter_map(|link| Some(link.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
         .collect();
     let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
-    let rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+    let rows = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
     let own = rows.filter(|row| row[3] == LISTENING && sockets.contains(row[9]));
     let address = |row: Vec<&str>| {
         let hexadecimal = row[1].split(':').next().unwrap().to_owned();

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on fails where it stands"
 )]
+#![allow(unreachable_pub, reason = "nothing is reachable in a test binary")]
 
 mod support;
 

@@ -553,14 +553,20 @@ fn no_change_of_bytes_makes_the_reader_panic() {
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
-    let whole = package(&[entry("dist/index.js", &[b'x'; 3_000]), entry("bin/", b""), entry("é", b"1")]);
+    let whole = package(&[
+        entry("dist/index.js", &[b'x'; 3_000]),
+        entry("bin/", b""),
+        entry("é", b"1"),
+    ]);
     let file = tempfile::NamedTempFile::new().unwrap();
     for seed in 0..400 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut changed = whole.clone();
         for _ in 0..random.random_range(1..6) {
             let at = random.random_range(0..changed.len());
-            changed[at] = *[0, 0xff, changed[at] ^ 1, random.random()].get(random.random_range(0..4)).unwrap();
+            changed[at] = *[0, 0xff, changed[at] ^ 1, random.random()]
+                .get(random.random_range(0..4))
+                .unwrap();
         }
         if random.random_ratio(1, 8) {
             changed.truncate(random.random_range(0..whole.len()));

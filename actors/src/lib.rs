@@ -23,6 +23,15 @@ pub mod runner;
 pub mod runner_manager;
 pub mod schedule;
 pub mod session;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod topic;
 pub mod tree;
 pub mod trigger;
+
+#[cfg(any(test, feature = "testing"))]
+use testing::crash::register as crashable;
+
+/// Every actor calls this when it starts, so that a test can crash it. Elsewhere it is nothing.
+#[cfg(not(any(test, feature = "testing")))]
+fn crashable<A: jobber_kernel::Child>(_: &jobber_kernel::Context<A>) {}

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
-use crate::store::VariableKind;
+use crate::store::{MAX_ENVIRONMENT_BYTES, VariableKind, VariableSet};
 
 /// Most bytes of one value. A process's whole environment has to fit into what the kernel takes.
 const MAX_VALUE_BYTES: usize = 64 << 10;
@@ -62,12 +62,20 @@ pub(super) async fn set(
         let detail = format!("a value has at most {MAX_VALUE_BYTES} bytes and no NUL");
         return Err(ApiError::bad_request(detail));
     }
-    if !state
+    let set = state
         .environment
-        .set(job.id, name.as_str(), variable.kind, &variable.value)
-        .await?
-    {
-        return Err(ApiError::no_job(&job.name));
+        .set(job.id, name.as_str(), variable.kind, &variable.value);
+    match set.await? {
+        VariableSet::Done => {}
+        VariableSet::NoJob => return Err(ApiError::no_job(&job.name)),
+        VariableSet::Full => {
+            let detail = format!("the variables of a job have at most {MAX_ENVIRONMENT_BYTES} bytes in all");
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "environment-full",
+                detail,
+            ));
+        }
     }
     state.tree.hint(Some(job.id));
     Ok(reply::done("the variable is set"))

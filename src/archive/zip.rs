@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, BufReader, SeekFrom};
+use std::io::{self, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -342,11 +342,18 @@ impl AsyncBufRead for Budgeted {
 }
 
 impl AsyncSeek for Budgeted {
-    fn poll_seek(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        position: SeekFrom,
-    ) -> Poll<io::Result<u64>> {
-        Pin::new(&mut self.file).poll_seek(context, position)
+    /// Stays within what is buffered where it can: `async_zip` seeks to where it is after each record of the directory.
+    fn poll_seek(mut self: Pin<&mut Self>, _: &mut Context<'_>, position: SeekFrom) -> Poll<io::Result<u64>> {
+        let file = self.file.get_mut();
+        let target = match position {
+            SeekFrom::Start(target) => target,
+            SeekFrom::Current(0) => return Poll::Ready(file.stream_position()),
+            other => return Poll::Ready(file.seek(other)),
+        };
+        let here = file.stream_position()?;
+        match i64::try_from(i128::from(target) - i128::from(here)) {
+            Ok(distance) => Poll::Ready(file.seek_relative(distance).map(|()| target)),
+            Err(_) => Poll::Ready(file.seek(position)),
+        }
     }
 }

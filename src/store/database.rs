@@ -167,9 +167,12 @@ impl Connect for ConnectOn {
                 });
                 Ok((client, driver))
             });
-            connecting
-                .await
-                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+            match connecting.await {
+                Ok(connected) => connected,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is shutting down. The pool's own time limit ends the waiting.
+                Err(_) => std::future::pending().await,
+            }
         }
         .boxed()
     }

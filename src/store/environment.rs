@@ -12,9 +12,27 @@ use super::error::DatabaseError;
 const LIST: &str =
     "select name, kind, value, updated_at from environment_variables where job_id = $1 order by name";
 const SET: &str = "
-    insert into environment_variables (job_id, name, kind, value) values ($1, $2, $3, $4)
+    insert into environment_variables (job_id, name, kind, value)
+    select $1, $2, $3, $4
+    where (select coalesce(sum(octet_length(name) + octet_length(value)), 0)
+           from environment_variables where job_id = $1 and name <> $2)
+          + octet_length($2::text) + octet_length($4::text) <= $5
     on conflict (job_id, name) do update set kind = excluded.kind, value = excluded.value, updated_at = now()";
 const REMOVE: &str = "delete from environment_variables where job_id = $1 and name = $2";
+
+/// Most bytes of all names and values of a job. What a runner gets of them fits into one frame, however they are escaped.
+pub const MAX_ENVIRONMENT_BYTES: usize = 128 << 10;
+
+/// What setting a variable came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariableSet {
+    /// It is set.
+    Done,
+    /// There is no such job.
+    NoJob,
+    /// The job's variables would have more than [`MAX_ENVIRONMENT_BYTES`].
+    Full,
+}
 
 /// Whether a variable's value may be shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +96,7 @@ impl EnvironmentStore {
         Ok(rows.into_iter().map(variable).collect())
     }
 
-    /// Sets a variable. `false` if there is no such job.
+    /// Sets a variable.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -88,19 +106,22 @@ impl EnvironmentStore {
         name: &str,
         kind: VariableKind,
         value: &SecretString,
-    ) -> Result<bool, DatabaseError> {
+    ) -> Result<VariableSet, DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(SET).await?;
         let kind = match kind {
             VariableKind::Text => "text",
             VariableKind::Secret => "secret",
         };
-        let set = client
-            .execute(&statement, &[job.as_uuid(), &name, &kind, &value.expose_secret()])
-            .await;
-        match set {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) => Ok(false),
+        let most = i64::try_from(MAX_ENVIRONMENT_BYTES).unwrap_or(i64::MAX);
+        let value = value.expose_secret();
+        match client
+            .execute(&statement, &[job.as_uuid(), &name, &kind, &value, &most])
+            .await
+        {
+            Ok(0) => Ok(VariableSet::Full),
+            Ok(_) => Ok(VariableSet::Done),
+            Err(error) if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) => Ok(VariableSet::NoJob),
             Err(error) => Err(error.into()),
         }
     }

@@ -20,7 +20,7 @@ mod versions;
 pub use admin_token::{AdminToken, AdminTokenError, EnsuredToken};
 pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig};
-pub use environment::{EnvironmentStore, StoredVariable, VariableKind};
+pub use environment::{EnvironmentStore, MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
 pub use error::DatabaseError;
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
 pub use jobs::{JobPatch, JobStatus, JobStore, JobSummary, VersionSummary, Versions};

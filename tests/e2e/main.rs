@@ -5,10 +5,13 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on fails where it stands"
 )]
+#![allow(unreachable_pub, reason = "nothing is reachable in a test binary")]
 
 mod support;
 
+mod command_line;
 mod deploys;
+mod development;
 mod docker_engine;
 mod failures;
 mod recovery;

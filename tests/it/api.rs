@@ -97,6 +97,18 @@ fn a_module_that_throws_is_told_with_its_stack_and_the_old_version_serves() {
         assert_eq!(app.call("/a").await, (StatusCode::OK, "hello".to_owned()));
         let versions = app.get("/api/job/a/versions").await;
         assert_eq!(versions[0]["importState"], "failed");
+
+        let forced = app
+            .request(Method::POST, "/api/job/publish?force=true")
+            .multipart(form(broken.zip()));
+        let (status, body) = answer(forced).await;
+        assert_eq!(
+            (status, &body["data"]["active"]),
+            (StatusCode::OK, &json!(true)),
+            "{body}"
+        );
+        assert_eq!(body["data"]["warnings"][0]["code"], "import-failed");
+        assert!(app.call("/a").await.0.is_server_error());
     });
 }
 
@@ -271,7 +283,7 @@ fn an_upload_over_the_limit_is_refused_and_leaves_nothing() {
             (StatusCode::PAYLOAD_TOO_LARGE, &json!("archive-too-large"))
         );
         // One that does not say how long it is.
-        let chunks = (0..30).map(|_| Ok::<_, std::io::Error>(vec![1; 10_000]));
+        let chunks = (0..6_400).map(|_| Ok::<_, std::io::Error>(vec![1; 10_000]));
         let endless = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
         let request = app
             .request(Method::POST, "/api/job/publish")

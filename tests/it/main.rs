@@ -1,7 +1,14 @@
 //! What Jobber does with a real Postgres: the stores, publishing, and the admin API with the whole tree behind it.
 //!
 //! One private Postgres serves all tests of a run; each test has a migrated database of its own.
-#![allow(unreachable_pub, reason = "what the support offers is said by `pub`, as in a library")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "what the support offers is said by `pub`, as in a library"
+)]
 
 mod support;
 

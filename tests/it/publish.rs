@@ -123,7 +123,7 @@ async fn the_same_content_again_changes_nothing() {
     let asked = publishing.rollout.asked().len();
     // Packed in another order, the content is the same.
     let again = publishing
-        .publish(&package.clone().file("index.js", package_module(&package)))
+        .publish(&package.clone().file("index.js", Package::MODULE))
         .await
         .unwrap();
     assert_eq!(again.change, Change::Unchanged);
@@ -135,10 +135,6 @@ async fn the_same_content_again_changes_nothing() {
         "nobody was asked anything"
     );
     assert_eq!(publishing.leftovers().await, (1, 1, 1));
-}
-
-fn package_module(_: &Package) -> &'static str {
-    "export function handler(request, response) { response.text('hello'); }"
 }
 
 #[tokio::test]
@@ -312,4 +308,18 @@ async fn limits_of_size_are_refusals() {
         "{refusal}"
     );
     assert_eq!(publishing.leftovers().await, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_publish_that_breaks_off_in_the_middle_leaves_the_old_version_serving() {
+    let publishing = Publishing::new().await;
+    publishing.publish(&Package::new("hello", "1.0.0")).await.unwrap();
+    let second = Package::new("hello", "2.0.0");
+    publishing.rollout.panic_at_next_import();
+    let error = publishing.publish(&second).await.unwrap_err();
+    assert!(matches!(error, PublishError::Unavailable(_)), "{error}");
+    assert_eq!(publishing.active("hello").await.unwrap(), "1.0.0");
+    // What was held is free again, and the same archive goes on where it broke off.
+    let published = publishing.publish(&second).await.unwrap();
+    assert_eq!((published.change, published.active), (Change::Activated, true));
 }

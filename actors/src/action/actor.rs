@@ -329,6 +329,7 @@ impl Actor for Action {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         // After a crash: the runners of the former life are gone, what waits in the lane is still there.
         self.parts.lane.remove_all_runners();
         let me = ctx.address();

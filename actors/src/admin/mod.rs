@@ -31,6 +31,7 @@ impl Actor for Admin {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         self.server
             .start(ctx.tasks(), &self.around.io, ctx.address().recipient());
     }

@@ -58,6 +58,7 @@ impl Actor for EngineWatch {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         self.reap(ctx);
         ctx.run_interval(REAP_EVERY, |watch, ctx| watch.reap(ctx));
         if let Some(events) = self.events.clone() {

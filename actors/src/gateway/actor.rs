@@ -34,6 +34,7 @@ impl Actor for Gateway {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         let board = Arc::clone(&self.board);
         ctx.tasks()
             .spawn_on(&self.around.io, "compile routes", async move {

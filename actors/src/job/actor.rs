@@ -238,6 +238,7 @@ impl Actor for Job {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         self.reconcile(ctx);
     }
 }

@@ -235,6 +235,7 @@ impl Actor for Jobs {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         self.read_everything(ctx);
         ctx.run_interval(self.around.settings.sweep_every, |jobs, ctx| {
             jobs.read_everything(ctx);

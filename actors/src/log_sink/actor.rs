@@ -54,6 +54,7 @@ impl Actor for LogSink {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         let (ring, store) = (Arc::clone(&self.around.logs), Arc::clone(&self.around.log_store));
         let (mut stop, me) = (self.stop.subscribe(), ctx.address());
         ctx.tasks().spawn_on(&self.around.io, "write", async move {

@@ -13,6 +13,10 @@ pub struct Pool;
 
 impl Actor for Pool {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
+    }
 }
 
 impl Child for Pool {

@@ -354,6 +354,7 @@ impl Actor for Runner {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         self.launch(ctx);
     }
 }

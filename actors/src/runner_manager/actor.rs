@@ -58,6 +58,7 @@ impl Actor for RunnerManager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         if let Err(error) = self.listen(ctx) {
             ctx.fail(format_args!("the runners' port can not be listened on: {error}"));
         }

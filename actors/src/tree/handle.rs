@@ -104,6 +104,12 @@ pub fn start(
 }
 
 impl TreeHandle {
+    /// What the fakes of a test connect to.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn surroundings(&self) -> &Arc<Surroundings> {
+        &self.around
+    }
+
     /// Makes a version ready without letting it serve: one runner has imported it.
     ///
     /// # Errors

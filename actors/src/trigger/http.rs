@@ -49,7 +49,8 @@ impl HttpTrigger {
 impl Actor for HttpTrigger {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, ctx: &mut Self::Context) {
+        crate::crashable(ctx);
         self.publish();
     }
 }

@@ -247,11 +247,8 @@ async fn what_a_process_writes_by_itself_becomes_lines() {
         .unwrap();
 
     let mut lines = Vec::new();
-    loop {
-        match stage.event().await {
-            EngineEvent::Output { line, .. } => lines.push(line),
-            EngineEvent::Exited { .. } => break,
-        }
+    while let EngineEvent::Output { line, .. } = stage.event().await {
+        lines.push(line);
     }
     assert!(!lines.is_empty(), "the runtime should have said something");
 }

@@ -93,7 +93,7 @@ fn read_on(child: &mut Child, seen: SyncSender<()>) {
             && let Some(seen) = seen.take()
         {
             // Who waited may have given up.
-            drop(seen.send(()));
+            let _gave_up = seen.send(());
         }
     }
 }

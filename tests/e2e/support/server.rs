@@ -193,6 +193,11 @@ impl Server {
         .await
     }
 
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// The server's process.
     pub fn pid(&self) -> u32 {
         self.process.pid()

@@ -27,7 +27,6 @@ use super::{Package, TestDatabase};
 
 /// A running server.
 pub struct App {
-    pub db: TestDatabase,
     pub data: TempDir,
     pub url: String,
     pub gateway_url: String,
@@ -111,7 +110,6 @@ impl App {
         )
         .unwrap();
         Self {
-            db,
             data,
             url: admin_url,
             gateway_url,

@@ -13,16 +13,18 @@ pub struct Package {
 }
 
 impl Package {
+    /// The module that a new package has.
+    pub const MODULE: &str = "export function handler(request, response) { response.text('hello'); }";
+
     /// A package that answers on `/<name>`.
     pub fn new(name: &str, version: &str) -> Self {
-        let module = "export function handler(request, response) { response.text('hello'); }";
         Self {
             manifest: json!({
                 "name": name, "version": version, "type": "module", "main": "./index.js",
                 "action": {"runnerMinCount": 0},
                 "triggers": [{"type": "http", "path": format!("/{name}")}],
             }),
-            files: vec![("index.js".to_owned(), module.as_bytes().to_vec())],
+            files: vec![("index.js".to_owned(), Self::MODULE.as_bytes().to_vec())],
         }
     }
 

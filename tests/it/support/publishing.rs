@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use super::{Package, TestDatabase};
 pub struct ScriptedRollout {
     answers: Mutex<VecDeque<Result<(), PrepareFailure>>>,
     asked: Mutex<Vec<String>>,
+    panics: AtomicBool,
     /// How long each import takes.
     pub import_time: Mutex<Duration>,
 }
@@ -30,6 +32,11 @@ impl ScriptedRollout {
     /// The next import ends like this; imports that nothing was said about succeed.
     pub fn next_import(&self, answer: Result<(), PrepareFailure>) {
         self.answers.lock().unwrap().push_back(answer);
+    }
+
+    /// The next import takes its task with it.
+    pub fn panic_at_next_import(&self) {
+        self.panics.store(true, Ordering::Relaxed);
     }
 
     /// What was asked, in order.
@@ -46,6 +53,7 @@ impl ScriptedRollout {
 impl Rollout for ScriptedRollout {
     async fn prepare(&self, _: JobId, _: VersionId, _: Duration) -> Result<(), PrepareFailure> {
         self.ask("prepare");
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "told to");
         let time = *self.import_time.lock().unwrap();
         tokio::time::sleep(time).await;
         self.ask("prepared");

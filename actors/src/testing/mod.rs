@@ -1,0 +1,37 @@
+//! A whole supervision tree for tests: in-memory ports, runners that follow a script and speak the real protocol over a
+//! pipe, and actors that crash when a test says so.
+//!
+//! Everything runs on one thread in paused time ([`jobber_kernel::testing::run_paused`]): minutes of timeouts cost
+//! milliseconds. [`TestTree`] is where a test begins.
+
+mod archives;
+mod catalogue;
+pub mod crash;
+mod engine;
+mod function_store;
+mod handler;
+mod http_server;
+mod log_store;
+mod package;
+mod runner;
+mod tree;
+mod wire;
+
+pub use archives::FakeArchives;
+pub use catalogue::FakeCatalogue;
+pub use engine::{FakeEngine, RunnerCounts};
+pub use function_store::FakeFunctionStore;
+pub use http_server::FakeHttpServer;
+pub use log_store::FakeLogStore;
+pub use package::FakePackage;
+pub use runner::{LoadScript, RunnerScript, StartScript};
+pub(crate) use tree::whole;
+pub use tree::{Refused, TestTree, test_settings};
+pub use wire::{Wire, WireReader, WireWriter};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks without regard to poisoning: a test that failed has said so already.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,196 @@
+//! What the program says when it is set up wrongly, and `jobber serve`.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use jobber::child::Spawner;
+use jobber::postgres::EmbeddedPostgres;
+use secrecy::ExposeSecret;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::support::eventually;
+
+const BOUND: Duration = Duration::from_secs(60);
+
+/// The program with nothing of this process's environment but what finds other programs.
+fn jobber(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jobber"));
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+struct Said {
+    success: bool,
+    out: String,
+    error: String,
+}
+
+async fn run(mut command: Command) -> Said {
+    let output = timeout(BOUND, command.output()).await.expect("it ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said {
+        success: output.status.success(),
+        out: text(output.stdout),
+        error: text(output.stderr),
+    }
+}
+
+#[tokio::test]
+async fn the_configuration_in_force_is_printed_without_secrets() {
+    let mut command = jobber(&["config"]);
+    command
+        .env("DATABASE_URL", "postgresql://ann:hunter2@db/jobber")
+        .env("MANAGER_PORT", "6000");
+    let said = run(command).await;
+    assert!(said.success, "{}", said.error);
+    assert!(said.out.contains("MANAGER_PORT=6000"), "{}", said.out);
+    assert!(said.out.contains("ann:********@db"), "{}", said.out);
+    assert!(!said.out.contains("hunter2") && !said.error.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_told_at_once() {
+    let mut command = jobber(&["serve"]);
+    command.env("MANAGER_PORT", "x").env("RUNNER_MEMORY", "y");
+    let said = run(command).await;
+    assert!(!said.success);
+    for name in ["DATABASE_URL", "MANAGER_PORT", "RUNNER_MEMORY"] {
+        assert!(said.error.contains(name), "{}", said.error);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_without_a_package_is_told_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = jobber(&["dev", "nothing-here", "--data", "data"]);
+    command.current_dir(folder.path());
+    let said = run(command).await;
+    assert!(
+        !said.success && said.error.contains("nothing-here"),
+        "{}",
+        said.error
+    );
+    assert!(!folder.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told_by_its_option() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let data = tempfile::tempdir().unwrap();
+    let mut command = jobber(&[
+        "dev",
+        "--admin-port",
+        "0",
+        "--manager-port",
+        "0",
+        "--gateway-port",
+        &port,
+    ]);
+    command.arg("--data").arg(data.path());
+    let said = run(command).await;
+    assert!(
+        !said.success && said.error.contains("GATEWAY_PORT"),
+        "{}",
+        said.error
+    );
+}
+
+/// `jobber serve` as an operator runs it, but with child processes for runners.
+fn serve(data: &Path, database: &str, ports: [u16; 3]) -> Child {
+    let mut command = jobber(&["serve"]);
+    command
+        .env("DATABASE_URL", database)
+        .env("JOBBER_DATA", data)
+        .env("RUNNER_ENGINE", "process")
+        .env("ADMIN_BIND", "127.0.0.1")
+        .env("GATEWAY_BIND", "127.0.0.1")
+        .env("MANAGER_BIND", "127.0.0.1")
+        .env("MANAGER_HOST", "127.0.0.1")
+        .env("ADMIN_PORT", ports[0].to_string())
+        .env("GATEWAY_PORT", ports[1].to_string())
+        .env("MANAGER_PORT", ports[2].to_string())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_makes_its_token_once_serves_and_stops_in_good_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let spawner = Spawner::start().unwrap();
+    let postgres = EmbeddedPostgres::start(&folder.path().join("postgres"), &spawner)
+        .await
+        .unwrap();
+    let data = folder.path().join("data");
+    let database = postgres.url();
+    let mut tokens = Vec::new();
+    for start in ["the first start", "the second start"] {
+        let (server, admin) = started(&data, database.expose_secret()).await;
+        let token = std::fs::read_to_string(data.join("admin-token"))
+            .unwrap()
+            .trim()
+            .to_owned();
+        let client = reqwest::Client::new();
+        let jobs = format!("{admin}/api/job/");
+        let without = client.get(&jobs).send().await.unwrap();
+        assert_eq!(without.status(), 401, "{start}");
+        let with = client.get(&jobs).bearer_auth(&token).send().await.unwrap();
+        assert_eq!(with.status(), 200, "{start}");
+
+        let pid = server.id().unwrap().to_string();
+        assert!(Command::new("kill").arg(&pid).status().await.unwrap().success());
+        let output = timeout(BOUND, server.wait_with_output())
+            .await
+            .expect("it stops")
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{start}: {said}");
+        assert_eq!(
+            said.contains(&token),
+            start == "the first start",
+            "a token is shown once: {said}"
+        );
+        tokens.push(token);
+    }
+    assert_eq!(tokens[0], tokens[1]);
+    postgres.stop().await.unwrap();
+}
+
+/// A server whose API answers. Ports that were free a moment ago may be taken by another test: then it is tried anew.
+async fn started(data: &Path, database: &str) -> (Child, String) {
+    for _ in 0..5 {
+        let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = sockets
+            .each_ref()
+            .map(|socket| socket.local_addr().unwrap().port());
+        drop(sockets);
+        let mut server = serve(data, database, ports);
+        let admin = format!("http://127.0.0.1:{}", ports[0]);
+        let client = reqwest::Client::new();
+        let url = format!("{admin}/readyz");
+        let ready = eventually("the server is ready, or has ended", BOUND, || {
+            let ended = server.try_wait().unwrap().is_some();
+            let request = client.get(&url).send();
+            async move {
+                if ended {
+                    Some(false)
+                } else {
+                    request.await.is_ok_and(|r| r.status() == 200).then_some(true)
+                }
+            }
+        })
+        .await;
+        if ready {
+            return (server, admin);
+        }
+    }
+    panic!("no server could be started on free ports");
+}

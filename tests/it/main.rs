@@ -14,6 +14,7 @@ mod support;
 
 mod admin_token;
 mod api;
+mod api_publish;
 mod catalogue;
 mod function_store;
 mod listener;

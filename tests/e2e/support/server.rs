@@ -112,6 +112,8 @@ impl Server {
             token: text("token"),
             client: Client::builder()
                 .timeout(Duration::from_secs(120))
+                // Each test has a runtime of its own, and a connection ends with the runtime that made it.
+                .pool_max_idle_per_host(0)
                 .build()
                 .unwrap(),
             data,

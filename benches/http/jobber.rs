@@ -1,7 +1,8 @@
 //! Jobber as its users run it: `jobber dev` with the Docker engine.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const PACKAGE: &str = r#"{
 }
 "#;
 
-const HANDLER: &str = r#"export default (request, response) => response.text("Hello, world!");
+const HANDLER: &str = r#"export const handler = (request, response) => response.text("Hello, world!");
 "#;
 
 /// A running `jobber dev`.
@@ -58,40 +59,22 @@ impl Jobber {
         fs::create_dir(&package)?;
         fs::write(package.join("package.json"), PACKAGE)?;
         fs::write(package.join("index.mjs"), HANDLER)?;
+        let log = folder.path().join("log");
+        let output = File::create(&log)?;
         let process = Command::new(env!("CARGO_BIN_EXE_jobber"))
-            .args([
-                "dev",
-                "--engine",
-                "docker",
-                "--admin-port",
-                "0",
-                "--gateway-port",
-                "0",
-                "--manager-port",
-                "0",
-            ])
+            .args(["dev", "--engine", "docker"])
+            .args(["--admin-port", "0", "--gateway-port", "0", "--manager-port", "0"])
             .arg("--data")
             .arg(&data)
             .arg(&package)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
             .spawn()
             .context("starting jobber dev")?;
-        let mut process = Ended(process);
-        let gateway = eventually(START, || {
-            if let Some(status) = process.0.try_wait()? {
-                // Nothing will change any more; the deadline only bounds what may still come right.
-                anyhow::bail!("jobber dev ended: {status}");
-            }
-            let file: DevFile = serde_json::from_slice(&fs::read(data.join("dev.json"))?)?;
-            let address = file
-                .gateway
-                .trim_start_matches("http://")
-                .trim_end_matches('/')
-                .parse()?;
-            answers(address)?;
-            Ok(address)
-        })?;
+        let process = Ended(process);
+        let gateway = eventually(START, || answering_gateway(&data))
+            .with_context(|| format!("jobber dev does not answer; it wrote:\n{}", text_of(&log)))?;
         Ok(Self {
             process,
             gateway,
@@ -134,6 +117,25 @@ impl Jobber {
             nano_cpus: next()?.parse()?,
         })
     }
+}
+
+/// The gateway's address, once the function answers there.
+fn answering_gateway(data: &Path) -> Result<SocketAddr> {
+    let file: DevFile = serde_json::from_slice(&fs::read(data.join("dev.json"))?)?;
+    let address = file
+        .gateway
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .parse()?;
+    answers(address)?;
+    Ok(address)
+}
+
+fn text_of(log: &Path) -> String {
+    fs::read(log).map_or_else(
+        |error| error.to_string(),
+        |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+    )
 }
 
 /// Whether something at this address answers `GET /hello` with 200.

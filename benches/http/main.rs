@@ -119,7 +119,6 @@ fn measure(options: &Options, jobber: &Jobber, node: &BareNode) -> Result<Report
     Ok(report)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / 1024.0 / 1024.0
 }

@@ -77,7 +77,7 @@ pub async fn inspect(path: &Path, limits: ArchiveLimits) -> Result<Inspection, I
     })
 }
 
-fn inspect_blocking(path: &Path, limits: &ArchiveLimits) -> Result<Inspection, InspectError> {
+pub(super) fn inspect_blocking(path: &Path, limits: &ArchiveLimits) -> Result<Inspection, InspectError> {
     let file = File::open(path)?;
     let packed_bytes = file.metadata()?.len();
     if packed_bytes > limits.packed_bytes {

@@ -546,3 +546,39 @@ async fn only_old_archives_without_reference_are_removed() {
     assert!(store.contains(digests[0]).await.unwrap());
     assert!(!store.contains(digests[1]).await.unwrap());
 }
+
+/// Whatever is changed in an archive, it is read or refused. Seeded, so that a failure can be had again.
+#[test]
+fn no_change_of_bytes_makes_the_reader_panic() {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    let whole = package(&[
+        entry("dist/index.js", &[b'x'; 3_000]),
+        entry("bin/", b""),
+        entry("é", b"1"),
+    ]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for seed in 0..400 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut changed = whole.clone();
+        for _ in 0..random.random_range(1..6) {
+            let at = random.random_range(0..changed.len());
+            changed[at] = *[0, 0xff, changed[at] ^ 1, random.random()]
+                .get(random.random_range(0..4))
+                .unwrap();
+        }
+        if random.random_ratio(1, 8) {
+            changed.truncate(random.random_range(0..whole.len()));
+        }
+        fs::write(file.path(), &changed).unwrap();
+        let read = std::panic::catch_unwind(|| {
+            super::inspect::inspect_blocking(file.path(), &ArchiveLimits::default())
+        });
+        match read {
+            Ok(Ok(_) | Err(InspectError::Refused(_))) => {}
+            Ok(Err(InspectError::Io(error))) => panic!("seed {seed} became an error of the disk: {error}"),
+            Err(_) => panic!("seed {seed} made the reader panic"),
+        }
+    }
+}

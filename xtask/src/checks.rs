@@ -117,7 +117,8 @@ fn no_machine_paths() -> Result<()> {
     forbidden.extend(env::var("HOME").ok().filter(|home| home.starts_with("/home/")));
     // CI may check out as another user than the one that runs this, which git otherwise refuses to look at.
     let mut list = Command::new("git");
-    list.args(["-c", "safe.directory=*", "ls-files", "-z"]).current_dir(root);
+    list.args(["-c", "safe.directory=*", "ls-files", "-z"])
+        .current_dir(root);
     let listed = command::output(&mut list)?;
     let mut found = Vec::new();
     for file in listed.split('\0').filter(|file| !file.is_empty()) {

@@ -119,3 +119,38 @@ pub(crate) fn text(command: &Command) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_command_is_ended_at_its_limit_with_the_processes_that_it_started() {
+        let log = crate::workspace::target()
+            .join("test-logs")
+            .join(format!("bounded-{}", std::process::id()));
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo begun; sleep 60 & wait"]);
+        let begun = Instant::now();
+        let status = logged(&command, Duration::from_secs(1), &log).unwrap();
+        let printed = fs::read_to_string(&log).unwrap();
+        fs::remove_file(&log).unwrap();
+        assert!(ran_out_of_time(status), "{status}");
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert_eq!(printed, "begun\n");
+    }
+
+    #[test]
+    fn an_error_shows_what_the_program_said_on_either_stream() {
+        let mut command = Command::new("sh");
+        let error = output(command.args(["-c", "echo on stdout; echo on stderr >&2; exit 3"]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("on stdout") && error.contains("on stderr") && error.contains("exit status: 3"),
+            "{error}"
+        );
+    }
+}

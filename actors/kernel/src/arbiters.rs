@@ -52,7 +52,8 @@ impl ArbiterPool {
         self.arbiters[place as usize].handle()
     }
 
-    /// Stops all arbiters and waits for their threads. Actors that still run on them are killed: shut the tree down first.
+    /// Stops all arbiters and waits for their threads. Actors that still run on them are killed: shut the
+    /// tree down first.
     ///
     /// # Errors
     /// If the thread of an arbiter had panicked.

@@ -23,11 +23,11 @@ pub(crate) type Item<A> = Pin<Box<dyn ActorFuture<A, Output = ()>>>;
 
 /// The execution context of a supervised actor: actix's, and beside it what supervision adds.
 ///
-/// One context serves one life: after a restart there is a new one, without the futures, timers, tasks and children of the
-/// old one, and with the same address.
+/// One context serves one life: after a restart there is a new one, without the futures, timers, tasks and
+/// children of the old one, and with the same address.
 ///
-/// As in actix, all futures given to `spawn` are polled at every wake of the actor. A handful of timers is fine; work in
-/// flight, one future for each request, belongs into [`tasks`](Self::tasks).
+/// As in actix, all futures given to `spawn` are polled at every wake of the actor. A handful of timers is
+/// fine; work in flight, one future for each request, belongs into [`tasks`](Self::tasks).
 pub struct Context<A: Actor<Context = Self>> {
     pub(crate) node: Arc<Node>,
     addr: Addr<A>,
@@ -107,7 +107,8 @@ impl<A: Child> Context<A> {
         self.scope().spawn(spec, factory)
     }
 
-    /// The tasks of this life of the actor. They are aborted when it ends; if one panics, the actor fails with it.
+    /// The tasks of this life of the actor. They are aborted when it ends; if one panics, the actor fails
+    /// with it.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
     }
@@ -117,7 +118,8 @@ impl<A: Child> Context<A> {
         self.running
     }
 
-    /// Fails, as a panic does, after the present handler has returned: the state is thrown away and the policy decides.
+    /// Fails, as a panic does, after the present handler has returned: the state is thrown away and the
+    /// policy decides.
     pub fn fail(&mut self, message: impl Display) {
         locked(&self.link).get_or_insert_with(|| Failure::new(message));
         self.node.tell_failed();
@@ -155,8 +157,8 @@ impl<A: Child> Context<A> {
         }
     }
 
-    /// Takes back everything that the actor has spawned and not yet got, so that it can be dropped one by one, and ends the
-    /// tasks of this life.
+    /// Takes back everything that the actor has spawned and not yet got, so that it can be dropped one by
+    /// one, and ends the tasks of this life.
     pub(crate) fn dismantle(&mut self, items: &mut Vec<(SpawnHandle, Item<A>)>, waits: &mut Vec<Item<A>>) {
         self.tasks.abort();
         items.append(&mut self.new_items);

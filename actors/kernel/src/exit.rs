@@ -17,7 +17,8 @@ const LONGEST_MESSAGE: usize = 4096;
 pub struct Failure {
     /// What went wrong, cut at 4 KiB.
     pub message: String,
-    /// `file:line:column` of the panic; `None` where it is unknown, as without [`install_panic_hook`](crate::install_panic_hook).
+    /// `file:line:column` of the panic; `None` where it is unknown, as without
+    /// [`install_panic_hook`](crate::install_panic_hook).
     pub location: Option<String>,
     /// When, in milliseconds since the Unix epoch.
     pub at_unix_ms: u64,

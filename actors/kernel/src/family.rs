@@ -28,11 +28,9 @@ struct Members {
 }
 
 impl Family {
-    /// Lets children be started; ends of an earlier life's children are forgotten.
+    /// Lets children be started. There are none and no ends to tell: an earlier life has seen to its own.
     pub(crate) fn open(&self) {
-        let mut members = locked(&self.0);
-        members.exits.clear();
-        members.open = true;
+        locked(&self.0).open = true;
     }
 
     pub(crate) fn close(&self) {

@@ -15,7 +15,8 @@ use crate::panics::{drop_guarded, guarded};
 use crate::path::ActorPath;
 use crate::tree::ActorState;
 
-/// How many messages, and rounds without rest, one poll handles before the arbiter's other actors have their turn.
+/// How many messages, and rounds without rest, one poll handles before the arbiter's other actors have their
+/// turn.
 const BUDGET: usize = 128;
 
 /// See the module.
@@ -81,7 +82,8 @@ impl<A: Child> Incarnation<A> {
         guarded(&self.path, || body.actor.stopped(&mut body.context))
     }
 
-    /// Drops everything, tasks and futures before the state. A panic in one `Drop` keeps no other from being dropped.
+    /// Drops everything, tasks and futures before the state. A panic in one `Drop` keeps no other from being
+    /// dropped.
     pub(crate) fn dispose(&mut self) {
         let Some(Body {
             mut context,
@@ -222,7 +224,8 @@ impl<A: Child> Body<A> {
                 continue;
             }
             self.context.running = *handle;
-            // The item stays where it is while it is polled: if it panics, it is dropped later and not while unwinding.
+            // The item stays where it is while it is polled: if it panics, it is dropped later and not while
+            // unwinding.
             if item
                 .as_mut()
                 .poll(&mut self.actor, &mut self.context, cx)

@@ -1,9 +1,9 @@
 //! Supervision on top of actix.
 //!
-//! actix gives addresses, messages, handlers and futures that run inside of an actor. It does not give supervision: an
-//! actor that panics takes its mailbox with it, and `actix::Supervisor` restarts only what stopped itself, at once,
-//! without limit and with the same half-changed state. This crate keeps all of actix's interface and replaces what is
-//! below it: the [`Context`] of an actor and the future that runs it.
+//! actix gives addresses, messages, handlers and futures that run inside of an actor. It does not give
+//! supervision: an actor that panics takes its mailbox with it, and `actix::Supervisor` restarts only what
+//! stopped itself, at once, without limit and with the same half-changed state. This crate keeps all of
+//! actix's interface and replaces what is below it: the [`Context`] of an actor and the future that runs it.
 //!
 //! A supervised actor is a plain actix actor whose context is [`Context`] and which implements [`Child`]:
 //!
@@ -37,8 +37,8 @@
 //! });
 //! ```
 //!
-//! Children of an actor are started with [`Context::spawn_child`]. What holds, claim by claim with the test that shows
-//! it, is in `docs/runtime-semantics.md`.
+//! Children of an actor are started with [`Context::spawn_child`]. What holds, claim by claim with the test
+//! that shows it, is in `docs/runtime-semantics.md`.
 #![forbid(unsafe_code)]
 
 mod arbiters;

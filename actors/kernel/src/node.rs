@@ -443,4 +443,20 @@ mod tests {
         assert_eq!(told, ["2", "0", "1"]);
         assert!(!parent.has_exits());
     }
+
+    #[test]
+    fn an_actor_that_hangs_collects_no_observers() {
+        let root = root();
+        let node = Node::child(&root, "hanging".into(), "test", root.arbiter.clone());
+        node.set_state(ActorState::Running, None);
+        for _ in 0..1000 {
+            // Each gives up waiting at once.
+            drop(node.ask_observation());
+        }
+        assert!(locked(&node.observers).len() <= 1);
+        let mut waiting = node.ask_observation().expect("it runs");
+        node.observe(Value::Bool(true));
+        assert_eq!(waiting.try_recv(), Ok(()));
+        assert_eq!(node.status().observed, Value::Bool(true));
+    }
 }

@@ -17,8 +17,9 @@ thread_local! {
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes panics of supervised actors and tasks events of `tracing`, with the actor's path and the place, instead of text on
-/// the standard error that looks as if the process had died. Panics of other code go to the hook that was there before.
+/// Makes panics of supervised actors and tasks events of `tracing`, with the actor's path and the place,
+/// instead of text on the standard error that looks as if the process had died. Panics of other code go to
+/// the hook that was there before.
 ///
 /// Acts once per process; calling it again does nothing.
 pub fn install_panic_hook() {
@@ -56,7 +57,8 @@ fn describe(payload: &(dyn Any + Send)) -> &str {
 
 /// Runs `f` in the name of `path`; a panic in it comes back as a failure.
 ///
-/// Asserting unwind safety is right because whoever calls this throws away what `f` could have left half-changed.
+/// Asserting unwind safety is right because whoever calls this throws away what `f` could have left
+/// half-changed.
 pub(crate) fn guarded<R>(path: &ActorPath, f: impl FnOnce() -> R) -> Result<R, Failure> {
     let _named = Named::enter(path);
     catch_unwind(AssertUnwindSafe(f))

@@ -32,8 +32,8 @@ impl Scope {
 
     /// Starts a child. `factory` makes its state now and after each restart, on the child's arbiter.
     ///
-    /// While the parent is stopping, backing off or over it takes no children: the child that comes back is already over, and the
-    /// parent is not told.
+    /// While the parent is stopping, backing off or over it takes no children: the child that comes back is
+    /// already over, and the parent is not told.
     pub fn spawn<A, F>(&self, spec: ChildSpec, factory: F) -> ChildRef<A>
     where
         A: Child,
@@ -68,8 +68,9 @@ impl Scope {
     }
 }
 
-/// A mailbox without a limit of its own. actix's limit bounds nothing, as each clone of an address may exceed it; it only
-/// makes `Addr::send` wait in a second queue. What bounds the messages are the permits of those who send them.
+/// A mailbox without a limit of its own. actix's limit bounds nothing, as each clone of an address may exceed
+/// it; it only makes `Addr::send` wait in a second queue. What bounds the messages are the permits of those
+/// who send them.
 fn mailbox<A: Child>() -> (AddressReceiver<A>, Addr<A>) {
     let (sender, receiver) = channel(0);
     (receiver, Addr::new(sender))
@@ -168,8 +169,8 @@ impl<A: Child> ChildRef<A> {
         ask(&self.addr, message, deadline).await
     }
 
-    /// Asks it to stop: [`Child::stop_requested`] is called, and after its grace it is killed. It is not started again. Only the
-    /// first reason counts.
+    /// Asks it to stop: [`Child::stop_requested`] is called, and after its grace it is killed. It is not
+    /// started again. Only the first reason counts.
     pub fn stop(&self, reason: impl Into<StopReason>) {
         self.node.request_stop(&reason.into());
     }

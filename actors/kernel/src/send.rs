@@ -71,8 +71,9 @@ where
 
 /// Sends a message without waiting for its result.
 ///
-/// It is handled in the order of sending, after a restart if need be. It is dropped if its own handler panics, or if the
-/// actor is over or ends before its turn. A message whose loss matters carries its reply slot, whose `Drop` answers.
+/// It is handled in the order of sending, after a restart if need be. It is dropped if its own handler
+/// panics, or if the actor is over or ends before its turn. A message whose loss matters carries its reply
+/// slot, whose `Drop` answers.
 ///
 /// The mailbox has no limit: a sender that does not hold a permit of some kind must be one that cannot flood.
 pub fn tell<M>(target: &impl Target<M>, message: M)

@@ -98,8 +98,8 @@ pub enum StopOrder {
     Together,
 }
 
-/// How one child is to be supervised. Begin with [`permanent`](Self::permanent), [`transient`](Self::transient) or
-/// [`temporary`](Self::temporary) and change what should differ.
+/// How one child is to be supervised. Begin with [`permanent`](Self::permanent),
+/// [`transient`](Self::transient) or [`temporary`](Self::temporary) and change what should differ.
 #[derive(Clone, Debug)]
 pub struct ChildSpec {
     /// The last part of the child's path: `"action 1.2.0"`. Need not be unique.
@@ -112,8 +112,8 @@ pub struct ChildSpec {
     pub backoff: Backoff,
     /// Where it runs.
     pub placement: Placement,
-    /// The time from the request to stop until the child has to have stopped; after it the child is killed. The time
-    /// that its own children take to stop comes on top.
+    /// The time from the request to stop until the child has to have stopped; after it the child is killed.
+    /// The time that its own children take to stop comes on top.
     pub stop_grace: Duration,
 }
 

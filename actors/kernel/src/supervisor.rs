@@ -79,7 +79,8 @@ where
         restarts: RestartLog::default(),
     };
     let reason = actor.run().await;
-    // Messages that were never handled are dropped before the end is told, so that nobody waits for an answer then.
+    // Messages that were never handled are dropped before the end is told, so that nobody waits for an answer
+    // then.
     let Supervised {
         node,
         mailbox,
@@ -94,8 +95,8 @@ where
     drop(end);
 }
 
-/// Drops what is left in a mailbox, one message after the other, so that one whose `Drop` panics keeps no other from being
-/// dropped; then the mailbox.
+/// Drops what is left in a mailbox, one message after the other, so that one whose `Drop` panics keeps no
+/// other from being dropped; then the mailbox.
 fn close<A: Child>(node: &Node, mut mailbox: AddressReceiver<A>) {
     let mut cx = TaskContext::from_waker(Waker::noop());
     while let Poll::Ready(Some(message)) = Pin::new(&mut mailbox).poll_next(&mut cx) {
@@ -264,7 +265,8 @@ where
         .await
     }
 
-    /// Stops the children of an actor that stops well, and tells it about each of them, then that it has stopped.
+    /// Stops the children of an actor that stops well, and tells it about each of them, then that it has
+    /// stopped.
     async fn leave(&mut self, life: &mut Incarnation<A>) -> Result<(), Failure> {
         while let Some(exit) = self
             .child_end(A::STOP_CHILDREN, &StopReason::PARENT_STOPPING)

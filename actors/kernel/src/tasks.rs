@@ -28,8 +28,8 @@ pub struct TaskPanic {
 
 type OnPanic = Box<dyn Fn(&TaskPanic) + Send + Sync>;
 
-/// A set of tasks that belong to something. They are aborted when the set is dropped. A panic in one is logged and told to
-/// [`on_panic`](Self::on_panic); the others go on.
+/// A set of tasks that belong to something. They are aborted when the set is dropped. A panic in one is
+/// logged and told to [`on_panic`](Self::on_panic); the others go on.
 pub struct Tasks {
     inner: Arc<Inner>,
     path: ActorPath,
@@ -170,7 +170,8 @@ impl Tasks {
         }
     }
 
-    /// Waits until all tasks have ended, `grace` long at most, then aborts the rest. Returns how many that were.
+    /// Waits until all tasks have ended, `grace` long at most, then aborts the rest. Returns how many that
+    /// were.
     pub async fn shutdown(self, grace: Duration) -> usize {
         if timeout(grace, self.idle()).await.is_ok() {
             return 0;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a test may take in its own, paused time. Longer than any wait that a test means, and reached at once by a test
-/// that would hang.
+/// How long a test may take in its own, paused time. Longer than any wait that a test means, and reached at
+/// once by a test that would hang.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs a test on an arbiter whose time stands still: when nothing is left to do it jumps to the next timer.
 ///
-/// Work on other threads (other arbiters, blocking calls, sockets) does not hold the time back. Tests of such things use
-/// [`run`].
+/// Work on other threads (other arbiters, blocking calls, sockets) does not hold the time back. Tests of such
+/// things use [`run`].
 ///
 /// # Panics
 /// If the test does, or if it has not ended after a day of paused time.

@@ -59,7 +59,8 @@ pub struct TreeNode {
     pub observed: Value,
     /// When it said so, in milliseconds since the Unix epoch. An actor that hangs shows an old one.
     pub observed_unix_ms: Option<u64>,
-    /// Whether it has shown itself when it was last asked to. `false` is an actor that hangs, or one that was asked just now.
+    /// Whether it has shown itself when it was last asked to. `false` is an actor that hangs, or one that was
+    /// asked just now.
     pub responsive: bool,
     /// Its children in the order in which they were started; after them the last few that did not end well.
     pub children: Vec<TreeNode>,
@@ -108,8 +109,8 @@ impl TreeNode {
 
 /// A tree of supervised actors. Cheap to clone; usable on any thread.
 ///
-/// Its root is no actor: it starts actors, stops them and shows them, and takes no notice of their ends. A program has one
-/// actor below it that is the parent of everything else.
+/// Its root is no actor: it starts actors, stops them and shows them, and takes no notice of their ends. A
+/// program has one actor below it that is the parent of everything else.
 #[derive(Clone)]
 pub struct Tree(Arc<Node>);
 
@@ -144,8 +145,8 @@ impl Tree {
         self.scope().spawn(spec, factory)
     }
 
-    /// Asks all actors to show themselves and returns what is known, after 100 ms at most. An actor that hangs is shown as it
-    /// was when it was last seen.
+    /// Asks all actors to show themselves and returns what is known, after 100 ms at most. An actor that
+    /// hangs is shown as it was when it was last seen.
     pub async fn snapshot(&self) -> TreeNode {
         self.snapshot_within(Duration::from_millis(100)).await
     }
@@ -164,7 +165,8 @@ impl Tree {
         TreeNode::of(&self.0)
     }
 
-    /// Stops all actors, the youngest first, and returns when all have ended. No actor can be started afterwards.
+    /// Stops all actors, the youngest first, and returns when all have ended. No actor can be started
+    /// afterwards.
     pub async fn shutdown(&self, reason: impl Into<StopReason>) {
         let reason = reason.into();
         self.0.family.close();
@@ -174,7 +176,8 @@ impl Tree {
         }
     }
 
-    /// As [`shutdown`](Self::shutdown), and kills whatever is left after `deadline`. Whether all have stopped in time.
+    /// As [`shutdown`](Self::shutdown), and kills whatever is left after `deadline`. Whether all have stopped
+    /// in time.
     pub async fn shutdown_within(&self, reason: impl Into<StopReason>, deadline: Duration) -> bool {
         let reason = reason.into();
         let in_time = timeout(deadline, self.shutdown(reason.clone())).await.is_ok();

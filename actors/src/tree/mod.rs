@@ -8,3 +8,6 @@ mod surroundings;
 pub use handle::{Ports, RunnerView, Servers, TreeError, TreeHandle, start};
 pub use settings::{ActionSettings, TreeSettings};
 pub use surroundings::Surroundings;
+
+#[cfg(test)]
+mod tests;

@@ -317,8 +317,9 @@ export class Session {
       throw new ProtocolError('state', 'INVOKE beyond the concurrency');
     }
     const { kind } = head;
-    if (typeof head.id !== 'string' || (kind !== 'http' && kind !== 'mqtt' && kind !== 'schedule') || !head[kind]) {
-      throw new ProtocolError('head-field', 'INVOKE without id or kind');
+    const known = kind === 'http' || kind === 'mqtt' || kind === 'schedule';
+    if (typeof head.id !== 'string' || !known || !head[kind] || !head.trigger) {
+      throw new ProtocolError('head-field', 'INVOKE without id, kind or trigger');
     }
     this.#lastStream = stream;
     const invocation = new Invocation(this, stream, head, body, (flags & FLAG.END) !== 0);

@@ -77,53 +77,49 @@ function sendWhole(invocation, head, response) {
  * @param {ReadableStreamDefaultReader<unknown>} reader
  */
 function sendBody(invocation, head, reader) {
+  const { output } = invocation;
   /** @type {Uint8Array | null} */
   let first = null;
-  let streaming = false;
+  let begun = false;
 
-  const stream = () => {
-    if (streaming || invocation.closed || invocation.aborted) return;
-    streaming = true;
-    invocation.output.begin(head);
-  };
   const fail = (/** @type {unknown} */ error) => {
     if (invocation.aborted) invocation.done();
     else invocation.fail(error);
   };
+  const begin = () => {
+    if (begun || invocation.closed || invocation.aborted) return;
+    begun = true;
+    output.begin(head);
+    if (first !== null) output.write(first);
+  };
   /** @param {{done: boolean, value?: unknown}} result */
-  const next = async ({ done, value }) => {
-    if (invocation.aborted) {
-      invocation.done();
-    } else if (streaming) {
-      if (!done) await invocation.output.write(toBytes(value));
-      await finish(done);
-    } else if (done) {
-      streaming = true;
-      invocation.complete(head, first);
-    } else if (first === null && toBytes(value).length <= CHUNK_BYTES) {
-      first = toBytes(value);
-      reader.read().then(next).catch(fail);
+  const rest = async ({ done, value }) => {
+    if (invocation.aborted) return;
+    if (done) {
+      output.end();
     } else {
-      stream();
-      if (first !== null) invocation.output.write(first);
-      await invocation.output.write(toBytes(value));
-      await finish(false);
+      await output.write(toBytes(value));
+      await sendReader(invocation, reader);
     }
   };
-  /** @param {boolean} done */
-  const finish = async (done) => {
-    if (done) invocation.output.end();
-    else await sendReader(invocation, reader);
-    invocation.done();
+  /** @param {{done: boolean, value?: unknown}} result */
+  const next = (result) => {
+    const { done, value } = result;
+    if (!begun && done && !invocation.aborted) {
+      begun = true;
+      invocation.complete(head, first);
+    } else if (!begun && first === null && value instanceof Uint8Array && value.length <= CHUNK_BYTES) {
+      first = value;
+      reader.read().then(next, fail);
+    } else {
+      begin();
+      rest(result).then(() => invocation.done(), fail);
+    }
   };
   invocation.onAbort((reason) => {
     reader.cancel(reason).catch(() => {});
   });
-  setImmediate(() => {
-    if (streaming || invocation.closed || invocation.aborted) return;
-    stream();
-    if (first !== null) invocation.output.write(first);
-    first = null;
-  });
-  reader.read().then(next).catch(fail);
+  reader.read().then(next, fail);
+  // A tick that is asked for by a microtask comes after all of them: a body that is there has been read by then.
+  queueMicrotask(() => process.nextTick(begin));
 }

@@ -1,6 +1,8 @@
 // What a function writes, on its way to the manager.
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parts } from '../src/logs.mjs';
 import { httpHead } from './support/manager.mjs';
@@ -110,16 +112,20 @@ describe('a log', { concurrency: true }, () => {
   });
 
   it('drops what is too much, says how much, and stays small', async (t) => {
-    const manager = await serving(
-      t,
-      handler(`
-        const line = 'x'.repeat(1_000);
-        for (let n = 0; n < 200_000; n += 1) console.log(line);
-        response.json({ rss: process.memoryUsage().rss });`),
-    );
+    const flood = handler(`
+      const line = 'x'.repeat(1_000);
+      for (let n = 0; n < 200_000; n += 1) console.log(line);
+      response.json({ rss: process.memoryUsage().rss });
+      writeFileSync('finished', '');`);
+    const manager = await serving(t, `import { writeFileSync } from 'node:fs'; ${flood}`);
+    // Nothing is read until the handler has written everything: more than the system takes for us.
     manager.read(false);
     const stream = manager.invoke();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const deadline = Date.now() + 20_000;
+    while (!existsSync(join(manager.directory, 'finished'))) {
+      assert.ok(Date.now() < deadline, 'the handler finishes although nobody reads');
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
     manager.read(true);
     const { json } = await manager.answer(stream);
     const { head } = await manager.until(() => manager.logs.find((log) => log.head.dropped > 0), 'the count');

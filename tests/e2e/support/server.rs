@@ -110,9 +110,9 @@ impl Server {
             url: text("url"),
             gateway: text("gateway"),
             token: text("token"),
+            // A connection's task lives in the runtime of the test that opened it: another test must not reuse it.
             client: Client::builder()
                 .timeout(Duration::from_secs(120))
-                // Each test has a runtime of its own, and a connection ends with the runtime that made it.
                 .pool_max_idle_per_host(0)
                 .build()
                 .unwrap(),

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
 
 const TEMPLATE: &str = "it_template";
+const FOLDER: &str = "it-postgres-";
 
 /// A migrated database of the test's own.
 pub struct TestDatabase {
@@ -75,8 +76,16 @@ fn shared() -> &'static Shared {
                 let spawner = Spawner::start().unwrap();
                 let postgres = EmbeddedPostgres::start(&folder(), &spawner).await.unwrap();
                 let url = postgres.url();
-                connect(&url)
-                    .await
+                // Nobody needs these databases after a crash.
+                let client = connect(&url).await;
+                for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
+                    client
+                        .batch_execute(&format!("alter system set {setting} = off"))
+                        .await
+                        .unwrap();
+                }
+                client.batch_execute("select pg_reload_conf()").await.unwrap();
+                client
                     .batch_execute(&format!("create database {TEMPLATE}"))
                     .await
                     .unwrap();
@@ -85,6 +94,7 @@ fn shared() -> &'static Shared {
                 // A template must have no sessions.
                 template.close();
                 started.send(url).unwrap();
+                remove_leftovers();
                 std::future::pending::<()>().await;
             });
         });
@@ -95,20 +105,27 @@ fn shared() -> &'static Shared {
     })
 }
 
-/// A folder that names this process, in place of those of processes that are gone.
+/// A folder that names this process.
 fn folder() -> PathBuf {
-    const PREFIX: &str = "it-postgres-";
-    let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{FOLDER}{}", std::process::id()))
+}
+
+/// Removes the folders of processes that are gone.
+fn remove_leftovers() {
+    for entry in fs::read_dir(env!("CARGO_TARGET_TMPDIR"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(FOLDER)) else {
             continue;
         };
         if !Path::new("/proc").join(pid).exists() {
+            // Whatever stays is for the next run.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    all.join(format!("{PREFIX}{}", std::process::id()))
 }
 
 async fn connect(url: &SecretString) -> Client {

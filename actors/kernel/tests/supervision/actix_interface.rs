@@ -165,6 +165,25 @@ fn a_future_can_be_cancelled_before_and_while_it_runs_and_by_itself() {
 }
 
 #[test]
+fn a_future_that_is_cancelled_by_its_neighbour_does_not_run_in_the_same_moment() {
+    run_paused(async {
+        let (tree, journal) = (Tree::new(), Journal::default());
+        worker(&tree, &journal).tell(Do::new(|_, ctx| {
+            let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+            ctx.run_later(Duration::from_secs(1), move |worker, ctx| {
+                worker.journal.note("first");
+                ctx.cancel_future(receiver.recv().expect("it was sent below"));
+            });
+            let second = ctx.run_later(Duration::from_secs(1), |worker, _| worker.journal.note("second"));
+            sender.send(second).expect("there is room for one");
+        }));
+        sleep(Duration::from_secs(60)).await;
+        assert!(journal.has("first") && !journal.has("second"));
+        tree.shutdown("over").await;
+    });
+}
+
+#[test]
 fn an_actor_may_send_to_itself_now_and_later() {
     run_paused(async {
         let (tree, journal) = (Tree::new(), Journal::default());

@@ -2,6 +2,7 @@
 
 mod actix_interface;
 mod crashes;
+mod documentation;
 mod families;
 mod mailboxes;
 mod placement;

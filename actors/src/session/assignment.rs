@@ -196,6 +196,9 @@ impl Session {
             self.context
                 .logs
                 .push(line(note, OutputStream::System, LogLevel::Warn));
+            if frame.body.is_empty() {
+                return Ok(());
+            }
         }
         let text = String::from_utf8_lossy(&frame.body).replace('\0', "\u{fffd}");
         // `stream` can only be what the runner's own streams are.

@@ -189,9 +189,9 @@ export class Logs {
     const dropped = this.#dropped;
     if (dropped === 0) return;
     this.#dropped = 0;
+    // No text of its own: the manager says it in the log.
     const head = { stream: 'stderr', level: 'warn', time: new Date().toISOString(), dropped };
-    const text = `${dropped} log messages were dropped: the function writes more than can be sent`;
-    this.#session.send(TYPE.LOG, 0, 0, JSON.stringify(head), text);
+    this.#session.send(TYPE.LOG, 0, 0, JSON.stringify(head));
   }
 }
 

@@ -114,6 +114,26 @@ describe('an input', { concurrency: true }, () => {
     assert.equal((await manager.answer(stream)).text, 'enough');
   });
 
+  it('that outlives its invocation is not spoken of any more', async (t) => {
+    const module = `let kept;
+      export const handler = async (request, response) => {
+        if (request.path() === '/later') {
+          await kept.cancel().catch(() => {});
+          response.text(await kept.read().then(() => 'read', (error) => error.name));
+          return;
+        }
+        kept = request.body.getReader();
+        await kept.read();
+        response.text('early');
+      };`;
+    const manager = await serving(t, module, { limits: { bufferedBodyBytes: 1 } });
+    const stream = manager.invoke(httpHead({ method: 'POST', size: 10 }), { body: 'half', end: false });
+    assert.equal((await manager.answer(stream)).text, 'early');
+    await manager.call({ target: '/later' });
+    assert.equal(manager.take('STOP_READING'), undefined);
+    assert.equal(manager.take('CREDIT'), undefined);
+  });
+
   it('that is cut short rejects where it is read', async (t) => {
     const module = `export const handler = async (request, response) => {
       try { for await (const chunk of request.body) console.log('read', chunk.length); }

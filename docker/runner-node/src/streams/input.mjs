@@ -84,7 +84,8 @@ export class Input {
 
   /** The handler does not want the rest. */
   stop() {
-    if (this.#stopped) return;
+    // What has failed has ended: its stream may be closed by now.
+    if (this.#stopped || this.#failed) return;
     this.#stopped = true;
     this.#chunks = [];
     if (!this.#complete) this.#session.send(TYPE.STOP_READING, 0, this.#stream);

@@ -15,6 +15,7 @@ use jobber::publish::{
 use jobber::store::{JobStore, PostgresCatalogue, PublishStore};
 use jobber_actors::domain::{JobId, VersionId};
 use tempfile::TempDir;
+use tokio::sync::Barrier;
 
 use super::{Package, TestDatabase};
 
@@ -24,8 +25,7 @@ pub struct ScriptedRollout {
     answers: Mutex<VecDeque<Result<(), PrepareFailure>>>,
     asked: Mutex<Vec<String>>,
     panics: AtomicBool,
-    /// How long each import takes.
-    pub import_time: Mutex<Duration>,
+    meeting: Mutex<Option<Arc<Barrier>>>,
 }
 
 impl ScriptedRollout {
@@ -37,6 +37,11 @@ impl ScriptedRollout {
     /// The next import takes its task with it.
     pub fn panic_at_next_import(&self) {
         self.panics.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on an import goes on only when as many as the barrier wants have come to it.
+    pub fn meet_at(&self, barrier: &Arc<Barrier>) {
+        *self.meeting.lock().unwrap() = Some(Arc::clone(barrier));
     }
 
     /// What was asked, in order.
@@ -54,8 +59,14 @@ impl Rollout for ScriptedRollout {
     async fn prepare(&self, _: JobId, _: VersionId, _: Duration) -> Result<(), PrepareFailure> {
         self.ask("prepare");
         assert!(!self.panics.swap(false, Ordering::Relaxed), "told to");
-        let time = *self.import_time.lock().unwrap();
-        tokio::time::sleep(time).await;
+        let meeting = self.meeting.lock().unwrap().clone();
+        match meeting {
+            Some(barrier) => {
+                barrier.wait().await;
+            }
+            // Long enough for one that does not wait for its turn to show.
+            None => tokio::time::sleep(Duration::from_millis(30)).await,
+        }
         self.ask("prepared");
         let answer = self.answers.lock().unwrap().pop_front();
         answer.unwrap_or(Ok(()))

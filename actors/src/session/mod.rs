@@ -132,28 +132,26 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session with a runner that proved itself. WELCOME is the first that it will say.
+    /// A session with a runner that proved itself.
     #[must_use]
     pub fn new(runner: RunnerId, context: SessionContext) -> Arc<Self> {
-        let outbound = Outbound::default();
+        let session = Arc::new_cyclic(|me| Self {
+            runner,
+            me: Weak::clone(me),
+            context,
+            outbound: Outbound::default(),
+            streams: Mutex::new(Streams::new(DEFAULT_LIMITS)),
+            calls: Arc::new(Semaphore::new(call::MAX_OPEN_CALLS)),
+            assigned: Mutex::new(None),
+        });
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
             runner_id: runner,
             credit: INITIAL_CREDIT_BYTES,
         };
-        // Before anyone else can hold the session: an ASSIGN must not overtake it.
-        outbound
-            .frame(FrameKind::Welcome, Flags::NONE, 0, &welcome, &[])
-            .expect("an empty, open queue takes one small frame");
-        Arc::new_cyclic(|me| Self {
-            runner,
-            me: Weak::clone(me),
-            context,
-            outbound,
-            streams: Mutex::new(Streams::new(DEFAULT_LIMITS)),
-            calls: Arc::new(Semaphore::new(call::MAX_OPEN_CALLS)),
-            assigned: Mutex::new(None),
-        })
+        // Said before anybody has the handle: nothing may be written ahead of it.
+        session.send_control(FrameKind::Welcome, &welcome);
+        session
     }
 
     /// Whose session it is.

@@ -13,11 +13,16 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jobber_actors::ports::{HttpServer, HttpServerError};
 use jobber_actors::routing::RouteTable;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::connection::ClientStream;
 use super::{Destination, GatewayConfig, Gauges, Shared, handler};
+
+/// Connections that may wait to be accepted: a burst must not be made to wait a second for its second SYN. The kernel's own
+/// limit (`net.core.somaxconn`) holds besides.
+const BACKLOG: i32 = 1024;
 
 /// The HTTP server that turns requests into invocations.
 ///
@@ -31,17 +36,18 @@ pub struct Gateway<T> {
 }
 
 impl<T: Destination> Gateway<T> {
-    /// A gateway on a socket that listens already. `routes` may be swapped at any time; each request is served by the
+    /// A gateway on a socket that listens already; connections that it cannot take yet wait in a longer queue from here on. `routes` may be swapped at any time; each request is served by the
     /// table that is current when its head has arrived.
     ///
     /// # Errors
-    /// When the socket has no address.
+    /// When the socket does not listen, or has no address.
     pub fn new(
         listener: TcpListener,
         config: GatewayConfig,
         routes: Arc<ArcSwap<RouteTable<T>>>,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
+        SockRef::from(&listener).listen(BACKLOG)?;
         Ok(Self {
             listener,
             address,

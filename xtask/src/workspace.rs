@@ -13,7 +13,8 @@ pub(crate) fn root() -> &'static Path {
 
 /// Cargo's target folder. It also keeps downloaded tools and the logs of failed steps.
 pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+    let folder = env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    root().join(folder.unwrap_or_else(|| "target".into()))
 }
 
 /// `cargo <subcommand>` at the root. In CI the lock file must already be right.

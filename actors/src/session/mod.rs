@@ -135,7 +135,7 @@ impl Session {
     /// A session with a runner that proved itself.
     #[must_use]
     pub fn new(runner: RunnerId, context: SessionContext) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self {
+        let session = Arc::new_cyclic(|me| Self {
             runner,
             me: Weak::clone(me),
             context,
@@ -143,7 +143,15 @@ impl Session {
             streams: Mutex::new(Streams::new(DEFAULT_LIMITS)),
             calls: Arc::new(Semaphore::new(call::MAX_OPEN_CALLS)),
             assigned: Mutex::new(None),
-        })
+        });
+        let welcome = Welcome {
+            protocol: PROTOCOL_VERSION,
+            runner_id: runner,
+            credit: INITIAL_CREDIT_BYTES,
+        };
+        // Said before anybody has the handle: nothing may be written ahead of it.
+        session.send_control(FrameKind::Welcome, &welcome);
+        session
     }
 
     /// Whose session it is.
@@ -152,32 +160,20 @@ impl Session {
         self.runner
     }
 
-    /// Speaks with the runner until the connection ends, then tells `listener` so. Says WELCOME first.
+    /// Speaks with the runner until the connection ends, then tells `listener` so.
     pub async fn run(
         self: Arc<Self>,
         reader: impl AsyncRead + Unpin + Send,
         writer: impl AsyncWrite + Unpin + Send,
         listener: SessionListener,
     ) {
-        let welcome = Welcome {
-            protocol: PROTOCOL_VERSION,
-            runner_id: self.runner,
-            credit: INITIAL_CREDIT_BYTES,
-        };
         let mut end = EndOfSession {
             session: &self,
             listener: &listener,
             detail: "Jobber ended the session".into(),
             protocol_broken: false,
         };
-        (end.detail, end.protocol_broken) =
-            match self
-                .outbound
-                .frame(FrameKind::Welcome, Flags::NONE, 0, &welcome, &[])
-            {
-                Err(error) => (error.to_string(), false),
-                Ok(()) => self.speak(reader, writer, &listener).await,
-            };
+        (end.detail, end.protocol_broken) = self.speak(reader, writer, &listener).await;
     }
 
     /// Reads and writes until one of both is over. Gives what was seen, and whether the runner broke the protocol.

@@ -21,6 +21,18 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Node `major`, if it has been downloaded before.
+    pub(crate) fn downloaded(major: u32) -> Option<Self> {
+        let node = Self::at(major);
+        node.program().is_file().then_some(node)
+    }
+
+    fn at(major: u32) -> Self {
+        Self {
+            folder: workspace::target().join("tools").join(format!("node-{major}")),
+        }
+    }
+
     /// Makes sure that Node `major` is there in the version that `xtask/node/<major>.txt` pins.
     ///
     /// # Errors

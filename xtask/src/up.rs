@@ -72,6 +72,13 @@ fn serve(options: &Options, path: Option<OsString>) -> Result<()> {
     if let Some(path) = path {
         server.env("PATH", path);
     }
+    // What the tests have downloaded serves here as well: each function then gets the version that it asks for.
+    for major in node::MAJORS {
+        let name = format!("RUNNER_NODE{major}_PATH");
+        if let (None, Some(node)) = (std::env::var_os(&name), Node::downloaded(major)) {
+            server.env(name, node.program());
+        }
+    }
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot handle signals")?;
     let mut server = server.spawn().context("cannot start jobber")?;
     let handle = signals.handle();

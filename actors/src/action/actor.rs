@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::intent::ActionIntent;
-use super::lane::{Lane, LaneSweep, Placed};
+use super::lane::{Advance, Lane, LaneSweep, Placed};
 use super::messages::{ActionNews, ActionReport, Invoke, Reconsider, StopRunner, Wake};
 use super::recovery::{Recovery, StartFailure};
 use super::scaling::{RunnerPhase, RunnerView, ScalingPolicy, ScalingView, decide};
@@ -115,7 +115,10 @@ impl Action {
         // Watched while the decision is made: a runner that falls idle between the look and the end of this would be
         // missed otherwise.
         self.parts.lane.watch_idle(true);
-        let queued = self.parts.lane.advance(now);
+        let Advance { dispatched, queued } = self.parts.lane.advance(now);
+        if dispatched > 0 {
+            self.arm(Some(now + self.settings.invocation_limits.timeout), ctx);
+        }
         let runners = self.views(now);
         let view = ScalingView {
             runners: &runners,

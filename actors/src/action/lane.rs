@@ -107,6 +107,15 @@ pub enum Placed {
     Refused,
 }
 
+/// What a lane's queue has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Advance {
+    /// Invocations that a runner has now.
+    pub dispatched: usize,
+    /// Invocations that still wait in the queue.
+    pub queued: usize,
+}
+
 /// How busy a runner is, for the scaling decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotLoad {
@@ -248,24 +257,27 @@ impl Lane {
         }
     }
 
-    /// Gives queued invocations to runners that have room, the oldest first. Returns how many still wait in the queue.
-    pub fn advance(self: &Arc<Self>, now: Instant) -> usize {
+    /// Gives queued invocations to runners that have room, the oldest first.
+    pub fn advance(self: &Arc<Self>, now: Instant) -> Advance {
+        let mut advance = Advance::default();
         loop {
             let (invocation, session) = {
                 let mut state = self.lock();
                 if state.queue.is_empty() {
-                    return 0;
+                    return advance;
                 }
                 let Some(session) = state.reserve() else {
-                    return state.queue.len();
+                    advance.queued = state.queue.len();
+                    return advance;
                 };
                 let Some(invocation) = state.queue.pop_front() else {
-                    return 0;
+                    return advance;
                 };
                 (invocation, session)
             };
-            if let Err(invocation) = self.dispatch(&session, invocation, now) {
-                self.lock().queue.push_front(*invocation);
+            match self.dispatch(&session, invocation, now) {
+                Ok(()) => advance.dispatched += 1,
+                Err(invocation) => self.lock().queue.push_front(*invocation),
             }
         }
     }

@@ -8,12 +8,14 @@ mod messages;
 mod permit;
 mod recovery;
 mod scaling;
+#[cfg(test)]
+mod tests;
 
 pub use actor::{Action, ActionParts};
 pub use handle::ActionHandle;
 pub(crate) use handle::{ActionSeed, spawn_action};
 pub use intent::ActionIntent;
-pub use lane::{Lane, LaneGauge, LaneLimits, LaneSweep, Placed, SlotLoad};
+pub use lane::{Advance, Lane, LaneGauge, LaneLimits, LaneSweep, Placed, SlotLoad};
 pub use messages::{ActionNews, ActionReport, StopRunner};
 pub use permit::Permit;
 pub use scaling::{RunnerPhase, RunnerView, ScalingDecision, ScalingPolicy, ScalingView, decide};

@@ -175,6 +175,27 @@ pub enum FrameError {
         /// What the parser says.
         reason: String,
     },
+    /// The other side is the one that sends such frames.
+    #[error("a {0} frame is not this side's to send")]
+    Direction(&'static str),
+    /// A frame of this kind is not on such a stream.
+    #[error("a {kind} frame on stream {stream}")]
+    Stream {
+        /// The frame's name.
+        kind: &'static str,
+        /// The stream it was on.
+        stream: u32,
+    },
+    /// The body is larger than one of this kind may be.
+    #[error("a {kind} frame with a body of {size} bytes; allowed are {limit}")]
+    Body {
+        /// The frame's name.
+        kind: &'static str,
+        /// Bytes.
+        size: usize,
+        /// Most bytes.
+        limit: usize,
+    },
     /// The connection failed or ended in the middle of a frame.
     #[error("the connection: {0}")]
     Connection(#[from] std::io::Error),

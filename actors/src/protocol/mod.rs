@@ -2,6 +2,9 @@
 
 mod frame;
 mod heads;
+mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use frame::{
     CHUNK_BYTES, FILE_CHUNK_BYTES, Flags, Frame, FrameCodec, FrameError, FrameKind, MAX_FRAME_BYTES,
@@ -11,6 +14,8 @@ pub use heads::{
     Assign, AssignedJob, AssignedVersion, CallHead, CancelHead, CancelReason, CreditHead, Empty, FailedHead,
     FileHead, Hello, Invoke, LoadPhase, LogHead, Ready, Rejected, RunnerLimits, Shutdown, Welcome,
 };
+
+pub use rules::{Side, WHOLE_BODY_BYTES};
 
 /// The protocol's version, said by both sides.
 pub const PROTOCOL_VERSION: u32 = 1;

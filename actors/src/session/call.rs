@@ -25,12 +25,6 @@ type Answer = Result<(Value, Bytes), StoreError>;
 /// Begins to answer a call, in a task of its own.
 pub(super) fn start(session: &Session, frame: Frame) -> Result<(), Violation> {
     let head: CallHead = frame.head()?;
-    if frame.stream == 0 || !frame.stream.is_multiple_of(2) {
-        return Err(Violation::NoStream {
-            kind: "CALL",
-            stream: frame.stream,
-        });
-    }
     let permit = Arc::clone(&session.calls)
         .try_acquire_owned()
         .map_err(|_| Violation::TooManyCalls)?;

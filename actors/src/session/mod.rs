@@ -10,6 +10,8 @@ mod handshake;
 mod outbound;
 mod reader;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -318,6 +320,12 @@ impl Session {
     #[must_use]
     pub fn open_streams(&self) -> usize {
         self.streams().len()
+    }
+
+    /// Ends all streams, as the end of the connection does.
+    #[cfg(test)]
+    pub(crate) fn close_streams_for_test(&self) {
+        drop(self.streams().close());
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {

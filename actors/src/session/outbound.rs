@@ -113,6 +113,12 @@ impl Outbound {
         tokio::time::sleep(time).await;
     }
 
+    /// Bytes that wait to be written.
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.lock().bytes.len()
+    }
+
     /// Whether so much waits to be written that nothing should be added that can be left out.
     pub(super) fn is_full(&self) -> bool {
         self.lock().bytes.len() >= HIGH_WATER_BYTES

@@ -8,8 +8,8 @@ use super::stream::Output;
 use super::{Session, SessionEvent, SessionListener};
 use crate::invocation::{FunctionError, Outcome, OutputBody, ResponseHead, body_channel};
 use crate::protocol::{
-    CHUNK_BYTES, CancelReason, CreditHead, Empty, FailedHead, Flags, Frame, FrameCodec, FrameError,
-    FrameKind, Ready, Rejected,
+    CancelReason, CreditHead, Empty, FailedHead, Flags, Frame, FrameCodec, FrameError, FrameKind, Ready,
+    Rejected, Side,
 };
 
 /// Read from the socket in pieces of this size when less is free.
@@ -26,8 +26,6 @@ pub(super) enum Violation {
     NoStream { kind: &'static str, stream: u32 },
     #[error("stream {stream} sent {size} bytes and had credit for {window}")]
     Overrun { stream: u32, size: usize, window: u32 },
-    #[error("a body part of {0} bytes; allowed are 65536")]
-    PartTooLarge(usize),
     #[error("a second answer for stream {0}")]
     SecondAnswer(u32),
     #[error("more than 64 open calls")]
@@ -83,6 +81,7 @@ fn on_frame(
     frame: Frame,
     listener: &SessionListener,
 ) -> Result<(), Violation> {
+    frame.check(Side::Runner)?;
     let not_allowed = |state| {
         Err(Violation::NotAllowed {
             kind: frame.kind.name(),
@@ -146,12 +145,9 @@ fn on_written(result: Result<(), super::WriteError>) {
     }
 }
 
-fn checked_part(frame: &Frame) -> Result<u32, Violation> {
-    if frame.body.len() > CHUNK_BYTES {
-        return Err(Violation::PartTooLarge(frame.body.len()));
-    }
-    // At most 65,536, as just checked.
-    Ok(u32::try_from(frame.body.len()).unwrap_or(u32::MAX))
+fn part_size(frame: &Frame) -> u32 {
+    // At most a chunk, as every frame is checked to be.
+    u32::try_from(frame.body.len()).unwrap_or(u32::MAX)
 }
 
 fn no_stream(frame: &Frame) -> Violation {
@@ -162,7 +158,7 @@ fn no_stream(frame: &Frame) -> Violation {
 }
 
 fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
-    let size = checked_part(&frame)?;
+    let size = part_size(&frame);
     let head: ResponseHead = frame.head()?;
     let mut streams = session.streams();
     let stream = streams.get_mut(frame.stream).ok_or_else(|| no_stream(&frame))?;
@@ -228,7 +224,7 @@ fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
 }
 
 fn on_data(session: &Session, frame: Frame) -> Result<(), Violation> {
-    let size = checked_part(&frame)?;
+    let size = part_size(&frame);
     let mut streams = session.streams();
     let stream = streams.get_mut(frame.stream).ok_or_else(|| no_stream(&frame))?;
     if size > stream.window {

@@ -1,0 +1,440 @@
+//! Invocations on a session: bodies, credit, deadlines, cancellation, and how they end with it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jobber_kernel::testing::{eventually, run_paused};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use super::Bench;
+use crate::invocation::{BodyError, InputBody, LostReason, Outcome, OutputBody, TimeoutPhase, body_channel};
+use crate::protocol::{CHUNK_BYTES, Flags, FrameKind};
+use crate::session::{INITIAL_CREDIT_BYTES, SessionEvent};
+
+const WINDOW: usize = INITIAL_CREDIT_BYTES as usize;
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Bytes of input that come until there is no more for a moment, and whether they were the last.
+async fn input(bench: &mut Bench) -> (usize, bool) {
+    let mut bytes = 0;
+    while let Ok(frame) = timeout(MOMENT, bench.wire.expect(FrameKind::Data)).await {
+        assert!(frame.body.len() <= CHUNK_BYTES);
+        bytes += frame.body.len();
+        if frame.flags.is_end() {
+            return (bytes, true);
+        }
+    }
+    (bytes, false)
+}
+
+#[test]
+fn an_answer_frees_its_place_before_its_caller_hears_it() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (stream, pending) = bench.call().await;
+        let head = json!({ "status": 201, "headers": [["set-cookie", "a=1"], ["set-cookie", "b=2"]] });
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::END.with(Flags::SETTLED),
+                stream,
+                head,
+                b"made",
+            )
+            .await;
+        let Outcome::Responded {
+            head,
+            body: OutputBody::Whole(body),
+        } = pending.outcome().await
+        else {
+            panic!("not answered");
+        };
+        assert_eq!((bench.permits(), bench.session.open_streams()), (0, 0));
+        assert_eq!(
+            (head.status, head.headers.len(), &body[..]),
+            (201, 2, &b"made"[..])
+        );
+    });
+}
+
+#[test]
+fn input_goes_as_far_as_its_credit() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (stream, _pending) = bench.invoke(InputBody::Whole(vec![1; 1_000_000].into())).await;
+        assert_eq!(input(&mut bench).await, (WINDOW, false));
+        bench
+            .say(
+                FrameKind::Credit,
+                Flags::NONE,
+                stream,
+                json!({ "bytes": 100_000 }),
+                b"",
+            )
+            .await;
+        assert_eq!(input(&mut bench).await, (100_000, false));
+        bench
+            .say(
+                FrameKind::Credit,
+                Flags::NONE,
+                stream,
+                json!({ "bytes": u32::MAX }),
+                b"",
+            )
+            .await;
+        assert_eq!(input(&mut bench).await, (1_000_000 - 100_000 - WINDOW, true));
+    });
+}
+
+#[test]
+fn a_small_body_goes_with_its_invoke_and_counts_as_input() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (invocation, _pending) = bench.invocation(InputBody::Whole(vec![1; CHUNK_BYTES].into()));
+        bench.session.invoke(invocation, Instant::now()).unwrap();
+        let invoke = bench.wire.expect(FrameKind::Invoke).await;
+        assert!(invoke.flags.is_end());
+        assert_eq!(invoke.body.len(), CHUNK_BYTES);
+    });
+}
+
+#[test]
+fn a_runner_that_stops_reading_gets_no_more_input() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (mut sender, receiver) = body_channel(1000);
+        let (stream, pending) = bench.invoke(InputBody::Stream(receiver)).await;
+        bench
+            .say(FrameKind::StopReading, Flags::NONE, stream, json!({}), b"")
+            .await;
+        // The writer hears that nobody reads, instead of waiting for room.
+        let refused = async {
+            while sender.send(Bytes::from_static(&[1; 500])).await {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(MOMENT, refused).await.expect("the writer is told");
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::END.with(Flags::SETTLED),
+                stream,
+                json!({ "status": 200 }),
+                b"",
+            )
+            .await;
+        assert!(matches!(pending.outcome().await, Outcome::Responded { .. }));
+    });
+}
+
+#[test]
+fn output_is_granted_again_as_it_is_read() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (stream, pending) = bench.call().await;
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::NONE,
+                stream,
+                json!({ "status": 200 }),
+                b"",
+            )
+            .await;
+        for _ in 0..WINDOW / CHUNK_BYTES {
+            bench
+                .say(FrameKind::Data, Flags::NONE, stream, json!({}), &[2; CHUNK_BYTES])
+                .await;
+        }
+        let Outcome::Responded {
+            body: OutputBody::Stream(mut body),
+            ..
+        } = pending.outcome().await
+        else {
+            panic!("not a stream");
+        };
+        assert!(
+            timeout(MOMENT, bench.wire.expect(FrameKind::Credit))
+                .await
+                .is_err(),
+            "nothing was read"
+        );
+        let mut read = 0;
+        while read < WINDOW {
+            read += body.next().await.unwrap().unwrap().len();
+        }
+        let mut granted = 0;
+        while let Ok(credit) = timeout(MOMENT, bench.wire.expect(FrameKind::Credit)).await {
+            granted += credit.head::<Value>().unwrap()["bytes"].as_u64().unwrap();
+        }
+        assert_eq!(granted, WINDOW as u64);
+        bench
+            .say(
+                FrameKind::Data,
+                Flags::END.with(Flags::SETTLED),
+                stream,
+                json!({}),
+                b"end",
+            )
+            .await;
+        assert_eq!(body.next().await, Some(Ok(Bytes::from_static(b"end"))));
+        assert_eq!(body.next().await, None);
+    });
+}
+
+#[test]
+fn a_caller_that_leaves_cancels_once_and_what_the_handler_still_says_goes_nowhere() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (stream, pending) = bench.call().await;
+        drop(pending);
+        let cancel = bench.wire.expect(FrameKind::Cancel).await;
+        assert_eq!(
+            (cancel.stream, cancel.head::<Value>().unwrap()),
+            (stream, json!({ "reason": "client" }))
+        );
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::NONE,
+                stream,
+                json!({ "status": 200 }),
+                b"late",
+            )
+            .await;
+        bench
+            .say(FrameKind::Data, Flags::NONE, stream, json!({}), b"later")
+            .await;
+        assert_eq!(bench.permits(), 1, "the handler has not let go");
+        bench
+            .say(
+                FrameKind::Data,
+                Flags::END.with(Flags::SETTLED),
+                stream,
+                json!({}),
+                b"",
+            )
+            .await;
+        eventually(Duration::from_secs(1), || bench.permits() == 0).await;
+        assert_eq!(bench.call().await.0, stream + 2, "the session goes on");
+    });
+}
+
+#[test]
+fn a_handler_that_is_over_its_time_is_told_and_one_that_does_not_let_go_is_reported() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (stubborn, first) = bench.call().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (obedient, second) = bench.call().await;
+        let mut now = Instant::now();
+        assert_eq!(bench.session.sweep(now).next, Some(now + Duration::from_secs(59)));
+
+        now += Duration::from_secs(59);
+        let sweep = bench.session.sweep(now);
+        assert_eq!(
+            (sweep.next, sweep.stuck),
+            (Some(now + Duration::from_secs(1)), false)
+        );
+        let outcome = first.outcome().await;
+        assert!(
+            matches!(outcome, Outcome::TimedOut { phase: TimeoutPhase::Handler, after } if after.as_secs() == 60)
+        );
+        let cancel = bench.wire.expect(FrameKind::Cancel).await;
+        assert_eq!(
+            (cancel.stream, cancel.head::<Value>().unwrap()),
+            (stubborn, json!({ "reason": "timeout" }))
+        );
+
+        // A handler that does not let go does not hold up the deadline of another.
+        now += Duration::from_secs(2);
+        assert!(bench.session.sweep(now).stuck);
+        assert!(matches!(second.outcome().await, Outcome::TimedOut { .. }));
+        assert_eq!(bench.wire.expect(FrameKind::Cancel).await.stream, obedient);
+        let error = json!({ "error": { "name": "AbortError", "message": "aborted" } });
+        bench
+            .say(FrameKind::Failed, Flags::SETTLED, obedient, error, b"")
+            .await;
+        eventually(Duration::from_secs(1), || bench.permits() == 1).await;
+        assert!(
+            !bench.session.sweep(now + Duration::from_secs(60)).stuck,
+            "said once"
+        );
+    });
+}
+
+#[test]
+fn a_failure_after_the_answer_leaves_the_answer_and_one_in_it_cuts_it_short() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let error = json!({ "error": { "name": "Error", "message": "no", "stack": "Error: no\n  at x" } });
+        let (stream, pending) = bench.call().await;
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::END,
+                stream,
+                json!({ "status": 200 }),
+                b"whole",
+            )
+            .await;
+        bench
+            .say(FrameKind::Failed, Flags::SETTLED, stream, error.clone(), b"")
+            .await;
+        assert!(matches!(
+            pending.outcome().await,
+            Outcome::Responded {
+                body: OutputBody::Whole(_),
+                ..
+            }
+        ));
+
+        let (stream, pending) = bench.call().await;
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::NONE,
+                stream,
+                json!({ "status": 200 }),
+                b"half",
+            )
+            .await;
+        bench
+            .say(FrameKind::Failed, Flags::SETTLED, stream, error, b"")
+            .await;
+        let Outcome::Responded {
+            body: OutputBody::Stream(mut body),
+            ..
+        } = pending.outcome().await
+        else {
+            panic!("not a stream");
+        };
+        assert_eq!(body.next().await, Some(Ok(Bytes::from_static(b"half"))));
+        assert!(matches!(body.next().await, Some(Err(BodyError::CutShort(_)))));
+        eventually(Duration::from_secs(1), || bench.permits() == 0).await;
+    });
+}
+
+#[test]
+fn settling_before_the_answer_is_complete_is_a_failure() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (stream, pending) = bench.call().await;
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::SETTLED,
+                stream,
+                json!({ "status": 200 }),
+                b"half",
+            )
+            .await;
+        let Outcome::Responded {
+            body: OutputBody::Stream(mut body),
+            ..
+        } = pending.outcome().await
+        else {
+            panic!("not a stream");
+        };
+        assert_eq!(body.next().await, Some(Ok(Bytes::from_static(b"half"))));
+        assert!(matches!(body.next().await, Some(Err(BodyError::CutShort(_)))));
+    });
+}
+
+#[test]
+fn what_was_open_when_the_connection_ended_waits_for_the_reason() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (_, first) = bench.call().await;
+        let (_sender, receiver) = body_channel(10);
+        let (_, second) = bench.invoke(InputBody::Stream(receiver)).await;
+        let (_, unused) = tokio::io::duplex(1);
+        bench.wire = crate::testing::Wire::new(unused);
+        let SessionEvent::Ended {
+            protocol_broken: false,
+            orphans,
+            ..
+        } = bench.event().await
+        else {
+            panic!("it has not ended");
+        };
+        assert_eq!(orphans.len(), 2);
+        assert_eq!(bench.permits(), 2);
+        orphans.answer(&LostReason::RunnerStopped);
+        for pending in [first, second] {
+            assert!(matches!(
+                pending.outcome().await,
+                Outcome::Lost(LostReason::RunnerStopped)
+            ));
+        }
+        assert_eq!(bench.permits(), 0);
+        eventually(Duration::from_secs(1), || bench.tasks.is_empty()).await;
+    });
+}
+
+#[test]
+fn orphans_that_nobody_answers_for_answer_by_themselves() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (_sender, receiver) = body_channel(10);
+        let (_, pending) = bench.invoke(InputBody::Stream(receiver)).await;
+        bench.session.close();
+        drop(bench.event().await);
+        assert!(matches!(
+            pending.outcome().await,
+            Outcome::Lost(LostReason::Dropped)
+        ));
+        assert_eq!(bench.permits(), 0);
+        eventually(Duration::from_secs(1), || bench.tasks.is_empty()).await;
+    });
+}
+
+#[test]
+fn a_session_whose_task_is_aborted_tells_its_end_and_gives_back_what_it_had() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (_, pending) = bench.call().await;
+        bench.tasks.abort();
+        let SessionEvent::Ended { orphans, .. } = bench.event().await else {
+            panic!("it has not ended")
+        };
+        drop(orphans);
+        assert!(matches!(
+            pending.outcome().await,
+            Outcome::Lost(LostReason::Dropped)
+        ));
+        assert_eq!(bench.permits(), 0);
+    });
+}
+
+#[test]
+fn an_invocation_for_a_session_that_is_over_comes_back_untouched() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        bench.session.close();
+        for body in ["small", &"large".repeat(100_000)] {
+            let (invocation, _pending) = bench.invocation(InputBody::Whole(Bytes::from(body.to_owned())));
+            let returned = bench.session.invoke(invocation, Instant::now()).unwrap_err();
+            assert!(matches!(&returned.body, InputBody::Whole(bytes) if *bytes == body));
+        }
+        assert!(!bench.end().await.1);
+    });
+}
+
+#[test]
+fn a_request_whose_head_is_too_large_fails_alone() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (mut invocation, pending) = bench.invocation(InputBody::Whole(Bytes::new()));
+        let crate::invocation::Input::Http { http } = &mut invocation.input;
+        http.headers.push(("x-large".into(), "x".repeat(70_000)));
+        bench.session.invoke(invocation, Instant::now()).unwrap();
+        let Outcome::Failed(error) = pending.outcome().await else {
+            panic!("not failed")
+        };
+        assert_eq!(error.code.as_deref(), Some("request-head-too-large"));
+        assert_eq!(bench.permits(), 0);
+        assert_eq!(bench.call().await.0, 1, "the session goes on");
+    });
+}

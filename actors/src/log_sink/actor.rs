@@ -18,6 +18,8 @@ const BATCH_LINES: usize = 5_000;
 const BATCH_TIME: Duration = Duration::from_millis(100);
 /// A batch is tried this often before it is dropped and counted: the ring fills meanwhile, and drops by itself.
 const TRIES: u32 = 8;
+/// The same, once the sink is to stop.
+const TRIES_WHEN_STOPPING: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -60,21 +62,18 @@ impl Actor for LogSink {
         ctx.tasks().spawn_on(&self.around.io, "write", async move {
             loop {
                 let stopping = tokio::select! {
-                    () = ring.filled() => false,
-                    // The sender lives as long as the actor, and this task no longer.
-                    _ = stop.wait_for(|stop| *stop) => true,
+                    () = ring.filled() => unless_stopped(&mut stop, BATCH_TIME).await,
+                    () = stopped(&mut stop) => true,
                 };
-                if !stopping {
-                    tokio::time::sleep(BATCH_TIME).await;
-                }
                 loop {
-                    let lines = ring.take(BATCH_LINES);
-                    if lines.is_empty() {
+                    let batch = ring.take(BATCH_LINES);
+                    if batch.lines().is_empty() {
                         break;
                     }
-                    if !keep(&ring, &*store, &lines, stopping).await {
+                    if !keep(&ring, &*store, batch.lines(), &mut stop).await {
                         tell(&me, BatchLost);
                     }
+                    batch.done();
                 }
                 if stopping {
                     tell(&me, Drained);
@@ -86,24 +85,45 @@ impl Actor for LogSink {
 }
 
 /// Keeps a batch, trying again for a while. `false` if it had to be dropped.
-async fn keep(ring: &LogRing, store: &dyn LogStore, lines: &[LogLine], stopping: bool) -> bool {
+async fn keep(
+    ring: &LogRing,
+    store: &dyn LogStore,
+    lines: &[LogLine],
+    stop: &mut watch::Receiver<bool>,
+) -> bool {
     let mut pause = FIRST_PAUSE;
-    for attempt in 1..=TRIES {
-        match store.append(lines).await {
-            Ok(()) => return true,
-            Err(error) if attempt == TRIES || (stopping && attempt > 2) => {
-                tracing::error!(%error, lines = lines.len(), "log lines were dropped");
-            }
-            Err(error) => {
-                tracing::warn!(%error, lines = lines.len(), waiting = ring.gauge().waiting, "log lines wait");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                continue;
-            }
+    let mut left = TRIES;
+    loop {
+        let Err(error) = store.append(lines).await else {
+            return true;
+        };
+        if *stop.borrow() {
+            left = left.min(TRIES_WHEN_STOPPING);
         }
-        break;
+        left -= 1;
+        if left == 0 {
+            tracing::error!(%error, lines = lines.len(), "log lines were dropped");
+            return false;
+        }
+        tracing::warn!(%error, lines = lines.len(), waiting = ring.gauge().waiting, "log lines wait");
+        if *stop.borrow() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        } else {
+            unless_stopped(stop, pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
-    false
+}
+
+/// Resolves when the sink is to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the actor, and its tasks no longer: an error can only mean the same.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// Waits this long; at once `true` when the sink is to stop.
+async fn unless_stopped(stop: &mut watch::Receiver<bool>, time: Duration) -> bool {
+    tokio::time::timeout(time, stopped(stop)).await.is_ok()
 }
 
 impl Child for LogSink {

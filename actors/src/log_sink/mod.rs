@@ -4,4 +4,4 @@ mod actor;
 mod ring;
 
 pub use actor::LogSink;
-pub use ring::{LogRing, LogRingGauge, LogRingLimits};
+pub use ring::{Batch, LogRing, LogRingGauge, LogRingLimits};

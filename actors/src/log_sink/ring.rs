@@ -85,9 +85,10 @@ impl LogRing {
         self.filled.notify_one();
     }
 
-    /// Takes up to `most` lines, and a note for each job that had to drop some. They are the caller's to keep.
+    /// Takes up to `most` lines, and a note for each job that had to drop some. They come back if they are not
+    /// [done](Batch::done) with.
     #[must_use]
-    pub fn take(&self, most: usize) -> Vec<LogLine> {
+    pub fn take(&self, most: usize) -> Batch<'_> {
         let mut lines = self.lock();
         let count = lines.waiting.len().min(most);
         let mut taken: Vec<LogLine> = lines.waiting.drain(..count).collect();
@@ -104,12 +105,31 @@ impl LogRing {
             }
             share.bytes > 0
         });
-        taken
+        Batch {
+            ring: self,
+            lines: taken,
+        }
     }
 
-    /// Resolves when there is, or just was, something to take.
+    /// Puts lines back to where they were taken from, whatever the limits are.
+    fn put_back(&self, taken: Vec<LogLine>) {
+        let mut lines = self.lock();
+        for line in taken.into_iter().rev() {
+            let cost = cost(&line);
+            lines.bytes += cost;
+            lines.jobs.entry(line.job).or_default().bytes += cost;
+            lines.waiting.push_front(line);
+        }
+        drop(lines);
+        self.filled.notify_one();
+    }
+
+    /// Resolves when there is something to take.
     pub async fn filled(&self) {
-        self.filled.notified().await;
+        // Looked at first: whoever waited before may have been told, and be gone.
+        while self.lock().waiting.is_empty() {
+            self.filled.notified().await;
+        }
     }
 
     /// Lines that wait, their bytes, and how many were dropped since the start.
@@ -120,6 +140,35 @@ impl LogRing {
             waiting: lines.waiting.len(),
             bytes: lines.bytes,
             dropped: lines.dropped_total,
+        }
+    }
+}
+
+/// Lines on their way to the store. If they do not arrive, because the actor that carries them crashes, they are in the
+/// ring again.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    ring: &'a LogRing,
+    lines: Vec<LogLine>,
+}
+
+impl Batch<'_> {
+    /// The lines.
+    #[must_use]
+    pub fn lines(&self) -> &[LogLine] {
+        &self.lines
+    }
+
+    /// They are kept, or given up.
+    pub fn done(mut self) {
+        self.lines.clear();
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if !self.lines.is_empty() {
+            self.ring.put_back(std::mem::take(&mut self.lines));
         }
     }
 }
@@ -178,7 +227,8 @@ mod tests {
             ring.push(line(loud, "noise"));
         }
         ring.push(line(quiet, "a word"));
-        let taken = ring.take(1_000);
+        let batch = ring.take(1_000);
+        let taken = batch.lines();
         assert!(
             taken
                 .iter()
@@ -196,6 +246,7 @@ mod tests {
                 .any(|line| line.job == loud && line.message.starts_with(&note))
         );
         assert_eq!(ring.gauge().bytes, 0);
+        batch.done();
     }
 
     #[test]
@@ -205,8 +256,17 @@ mod tests {
         for number in 0..5 {
             ring.push(line(job, &number.to_string()));
         }
-        let batch: Vec<_> = ring.take(3).into_iter().map(|line| line.message).collect();
-        assert_eq!(batch, ["0", "1", "2"]);
+        let messages = |batch: &Batch<'_>| -> Vec<String> {
+            batch.lines().iter().map(|line| line.message.clone()).collect()
+        };
+        let batch = ring.take(3);
+        assert_eq!(messages(&batch), ["0", "1", "2"]);
         assert_eq!(ring.gauge().waiting, 2);
+        // What was not done with comes again, before what came later.
+        drop(batch);
+        let batch = ring.take(4);
+        assert_eq!(messages(&batch), ["0", "1", "2", "3"]);
+        batch.done();
+        assert_eq!(ring.gauge().waiting, 1);
     }
 }

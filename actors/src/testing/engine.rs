@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jobber_kernel::Tasks;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -37,6 +37,7 @@ struct State {
     script: RunnerScript,
     counts: RunnerCounts,
     unreachable: bool,
+    last_token: Option<SecretString>,
 }
 
 /// How many runners there are and were.
@@ -147,6 +148,12 @@ impl FakeEngine {
         locked(&self.witness).environment.clone()
     }
 
+    /// What the last runner proved itself with.
+    #[must_use]
+    pub fn last_token(&self) -> Option<SecretString> {
+        locked(&self.state).last_token.clone()
+    }
+
     /// The reasons of the cancellations that runners were told of.
     #[must_use]
     pub fn cancelled(&self) -> Vec<String> {
@@ -213,6 +220,7 @@ impl Engine for FakeEngine {
         let script = {
             let mut state = locked(&self.state);
             state.counts.asked += 1;
+            state.last_token = Some(spec.token.clone());
             let next = state.scripts.pop_front();
             next.unwrap_or_else(|| state.script.clone())
         };

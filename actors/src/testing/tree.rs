@@ -123,6 +123,7 @@ impl TestTree {
     /// If it does not.
     pub async fn activate(&self, version: &Arc<JobVersion>) {
         self.catalogue.activate(version);
+        self.until(|| self.handle.is_ready()).await;
         let reconciled = self.handle.reconcile(version.job, BOUND).await;
         reconciled.expect("the version serves in the end");
     }

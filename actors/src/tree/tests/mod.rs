@@ -3,6 +3,7 @@
 mod calls;
 mod crashes;
 mod failures;
+mod logs;
 mod scaling;
 mod schedules;
 mod versions;

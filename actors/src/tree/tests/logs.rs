@@ -1,0 +1,138 @@
+//! Log lines, from a handler to the store.
+
+use std::time::Duration;
+
+use jobber_kernel::testing::run_paused;
+use tokio::time::{Instant, sleep};
+
+use super::{hello, seconds};
+use crate::domain::JobId;
+use crate::log_sink::LogRingLimits;
+use crate::ports::{LogLevel, LogLine, OutputStream};
+use crate::testing::{TestTree, test_settings};
+use crate::tree::TreeSettings;
+
+fn line(job: JobId, message: String) -> LogLine {
+    LogLine {
+        time: chrono::Utc::now(),
+        job,
+        version: None,
+        runner: None,
+        invocation: None,
+        stream: OutputStream::Stdout,
+        level: LogLevel::Info,
+        message,
+        fields: None,
+    }
+}
+
+fn push(tree: &TestTree, job: JobId, lines: std::ops::Range<u32>) {
+    for number in lines {
+        tree.handle.logs().push(line(job, number.to_string()));
+    }
+}
+
+fn numbers(lines: std::ops::Range<u32>) -> Vec<String> {
+    lines.map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn lines_that_come_together_are_kept_together_and_in_order() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let job = JobId::generate();
+        push(&tree, job, 0..1000);
+        tree.until(|| tree.logs.lines().len() == 1000).await;
+        assert_eq!(tree.logs.messages(), numbers(0..1000));
+        assert_eq!(tree.logs.batches(), 1);
+        push(&tree, job, 1000..12_000);
+        tree.until(|| tree.logs.lines().len() == 12_000).await;
+        assert_eq!(tree.logs.batches(), 4, "a batch has at most 5,000 lines");
+        tree.shut_down().await;
+    });
+}
+
+#[test]
+fn a_store_that_fails_for_a_while_loses_nothing_and_repeats_nothing() {
+    run_paused(async {
+        let tree = TestTree::start();
+        tree.logs.fail(5);
+        let job = JobId::generate();
+        push(&tree, job, 0..10);
+        sleep(seconds(2)).await;
+        push(&tree, job, 10..20);
+        tree.until(|| tree.logs.lines().len() == 20).await;
+        assert_eq!(tree.logs.messages(), numbers(0..20));
+        tree.shut_down().await;
+    });
+}
+
+#[test]
+fn a_store_that_goes_on_failing_costs_a_batch_and_is_counted() {
+    run_paused(async {
+        let tree = TestTree::start();
+        tree.logs.fail(8);
+        push(&tree, JobId::generate(), 0..10);
+        sleep(seconds(60)).await;
+        let job = JobId::generate();
+        push(&tree, job, 10..20);
+        tree.until(|| tree.logs.lines().len() == 10).await;
+        let snapshot = tree.handle.snapshot().await;
+        let sink = snapshot.find("/root/log-sink").expect("it is there");
+        assert_eq!(sink.observed["lostBatches"], 1);
+        tree.shut_down().await;
+    });
+}
+
+#[test]
+fn what_is_dropped_for_want_of_room_is_told_to_its_job() {
+    run_paused(async {
+        let tree = TestTree::start_with(TreeSettings {
+            log_ring: LogRingLimits {
+                total_bytes: 100_000,
+                job_bytes: 5_000,
+            },
+            ..test_settings()
+        });
+        tree.logs.hang(true);
+        push(&tree, JobId::generate(), 0..1);
+        sleep(seconds(1)).await;
+        let (loud, quiet) = (JobId::generate(), JobId::generate());
+        push(&tree, loud, 0..100);
+        push(&tree, quiet, 0..3);
+        assert!(tree.handle.log_gauge().dropped > 50);
+        assert_eq!(tree.crash("log-sink"), 1);
+        tree.logs.hang(false);
+        let kept = || tree.logs.lines().iter().filter(|line| line.job == quiet).count();
+        tree.until(|| kept() == 3).await;
+        let told = |line: &LogLine| line.job == loud && line.message.contains("log lines were dropped");
+        tree.until(|| tree.logs.lines().iter().any(told)).await;
+        tree.shut_down().await;
+    });
+}
+
+#[test]
+fn what_waits_when_the_server_stops_is_kept_first() {
+    run_paused(async {
+        let tree = TestTree::start();
+        tree.until(|| tree.handle.is_ready()).await;
+        tree.logs.fail(2);
+        push(&tree, JobId::generate(), 0..10);
+        tree.shut_down().await;
+        assert_eq!(tree.logs.messages(), numbers(0..10));
+    });
+}
+
+#[test]
+fn a_store_that_hangs_does_not_hold_up_the_end_for_long() {
+    run_paused(async {
+        let tree = TestTree::start();
+        tree.serve(&hello()).await;
+        tree.logs.hang(true);
+        push(&tree, JobId::generate(), 0..10);
+        sleep(Duration::from_millis(500)).await;
+        let began = Instant::now();
+        tree.shut_down().await;
+        assert!(began.elapsed() < seconds(10), "{:?}", began.elapsed());
+    });
+}

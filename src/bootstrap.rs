@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jobber_actors::manifest::ByteSize;
 use jobber_actors::ports::{Engine, EngineError, LogStore};
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
 use tokio::runtime::Handle;
@@ -377,7 +378,9 @@ async fn engine(
                 pull: runners.pull,
                 allowed: runners.allowed.clone(),
                 memory: runners.memory.bytes(),
+                max_memory: runners.max_memory.map(ByteSize::bytes),
                 milli_cpus: runners.milli_cpus,
+                max_milli_cpus: runners.max_milli_cpus,
                 pids: runners.pids,
                 tmp: runners.tmp.bytes(),
             })

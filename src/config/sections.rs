@@ -189,8 +189,12 @@ pub struct RunnerSection {
     pub allowed: BTreeSet<DockerArgumentKind>,
     /// Memory, unless the package says otherwise.
     pub memory: ByteSize,
+    /// The most memory that a package may ask for.
+    pub max_memory: Option<ByteSize>,
     /// Thousandths of a processor, unless the package says otherwise; `None` is all.
     pub milli_cpus: Option<u32>,
+    /// The most thousandths of a processor that a package may ask for.
+    pub max_milli_cpus: Option<u32>,
     /// Most processes and threads.
     pub pids: u32,
     /// Size of `/tmp`.
@@ -224,7 +228,9 @@ impl RunnerSection {
                 }
             })
         });
-        let milli_cpus = reader.take_optional("RUNNER_CPUS", milli_cpus);
+        let max_memory = reader.take_optional("RUNNER_MAX_MEMORY", bytes);
+        let cpus = reader.take_optional("RUNNER_CPUS", milli_cpus);
+        let max_cpus = reader.take_optional("RUNNER_MAX_CPUS", milli_cpus);
         let pids = reader.take("RUNNER_PIDS", positive);
         let tmp = reader.take("RUNNER_TMP", bytes);
         let node_programs = per_runtime(reader, program_option, |reader, name| {
@@ -238,7 +244,9 @@ impl RunnerSection {
             network: network?,
             allowed: allowed?,
             memory: memory?,
-            milli_cpus: milli_cpus?,
+            max_memory: max_memory?,
+            milli_cpus: cpus?,
+            max_milli_cpus: max_cpus?,
             pids: pids?,
             tmp: tmp?,
             node_programs: node_programs?

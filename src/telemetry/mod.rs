@@ -9,12 +9,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogFormat, LoggingSection};
 
 /// What is always too talkative unless it is asked for by name.
-const QUIET: [&str; 5] = [
+const QUIET: [&str; 6] = [
     // It calls every client that sends rubbish, or leaves, an error of the server's; the gateway counts them.
     "actix_http::h1::dispatcher=off",
     "actix_server=warn",
     "bollard=warn",
     "hyper=warn",
+    "refinery_core=warn",
     "tokio_postgres=warn",
 ];
 

@@ -76,8 +76,12 @@ pub struct DockerEngineConfig {
     pub allowed: BTreeSet<DockerArgumentKind>,
     /// Bytes of memory of a runner whose job asks for none.
     pub memory: u64,
+    /// Most bytes of memory that a job gets, whatever it asks for.
+    pub max_memory: Option<u64>,
     /// Thousandths of a processor of a runner whose job asks for none; `None` is all there are.
     pub milli_cpus: Option<u32>,
+    /// Most thousandths of a processor that a job gets, whatever it asks for.
+    pub max_milli_cpus: Option<u32>,
     /// Most processes and threads in a runner.
     pub pids: u32,
     /// Bytes of a runner's `/tmp`.

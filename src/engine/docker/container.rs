@@ -81,7 +81,10 @@ pub(super) fn further_networks<'a>(config: &DockerEngineConfig, spec: &'a Runner
 
 fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
     let memory = as_i64(memory(config, spec));
-    let milli_cpus = spec.resources.milli_cpus.or(config.milli_cpus);
+    let milli_cpus = at_most(
+        spec.resources.milli_cpus.or(config.milli_cpus),
+        config.max_milli_cpus,
+    );
     let passthrough = &spec.docker.direct_passthrough_arguments;
     if allowed(
         config,
@@ -122,7 +125,16 @@ fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
 fn memory(config: &DockerEngineConfig, spec: &RunnerSpec) -> u64 {
     let asked = spec.docker.memory_limit.map(ByteSize::bytes);
     let own = asked.filter(|_| allowed(config, spec, DockerArgumentKind::MemoryLimit, asked.is_none()));
-    own.or(spec.resources.memory).unwrap_or(config.memory)
+    let wanted = own.or(spec.resources.memory).unwrap_or(config.memory);
+    config.max_memory.map_or(wanted, |most| wanted.min(most))
+}
+
+/// What is wanted, within what the operator allows. Wanting nothing in particular is wanting all there is.
+fn at_most(wanted: Option<u32>, most: Option<u32>) -> Option<u32> {
+    match (wanted, most) {
+        (Some(wanted), Some(most)) => Some(wanted.min(most)),
+        (wanted, most) => wanted.or(most),
+    }
 }
 
 fn labels(config: &DockerEngineConfig, spec: &RunnerSpec) -> HashMap<String, String> {
@@ -184,4 +196,115 @@ fn allowed(config: &DockerEngineConfig, spec: &RunnerSpec, kind: DockerArgumentK
 
 fn as_i64(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use jobber_actors::manifest::{DockerArguments, Runtime};
+    use jobber_actors::ports::Resources;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::engine::ManagerAddress;
+
+    fn config() -> DockerEngineConfig {
+        DockerEngineConfig {
+            host: "unix:///var/run/docker.sock".into(),
+            instance: "test".into(),
+            manager: ManagerAddress {
+                host: "manager".into(),
+                port: 5211,
+            },
+            network: None,
+            images: BTreeMap::from([(24, "image:24".into())]),
+            pull: false,
+            allowed: BTreeSet::from(DockerArgumentKind::ALL),
+            memory: 512,
+            max_memory: None,
+            milli_cpus: None,
+            max_milli_cpus: None,
+            pids: 64,
+            tmp: 1024,
+        }
+    }
+
+    fn spec(resources: Resources, docker: DockerArguments) -> RunnerSpec {
+        RunnerSpec {
+            runner: RunnerId::generate(),
+            job: None,
+            runtime: Runtime::Node24,
+            resources,
+            docker,
+            token: SecretString::from("token"),
+        }
+    }
+
+    fn host(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
+        create_body(config, spec, "image:24").host_config.unwrap()
+    }
+
+    #[test]
+    fn a_job_gets_what_it_asks_for_within_the_operators_limits() {
+        let asks = |memory, milli_cpus| spec(Resources { memory, milli_cpus }, DockerArguments::default());
+        let limited = DockerEngineConfig {
+            max_memory: Some(1000),
+            max_milli_cpus: Some(500),
+            ..config()
+        };
+        let given = |config: &DockerEngineConfig, spec: &RunnerSpec| {
+            let host = host(config, spec);
+            assert_eq!(host.memory, host.memory_swap);
+            (host.memory.unwrap(), host.nano_cpus)
+        };
+        assert_eq!(given(&config(), &asks(None, None)), (512, None));
+        assert_eq!(
+            given(&config(), &asks(Some(9000), Some(2000))),
+            (9000, Some(2_000_000_000))
+        );
+        assert_eq!(
+            given(&limited, &asks(Some(9000), Some(2000))),
+            (1000, Some(500_000_000))
+        );
+        assert_eq!(given(&limited, &asks(Some(700), None)), (700, Some(500_000_000)));
+    }
+
+    #[test]
+    fn volumes_are_folders_of_the_host_by_path_and_volumes_by_name() {
+        let volume = |source: &str, mode| VolumeMount {
+            source: source.into(),
+            target: "/data".into(),
+            mode,
+        };
+        let docker = DockerArguments {
+            volumes: vec![volume("/srv", MountMode::Ro), volume("cache", MountMode::Rw)],
+            ..DockerArguments::default()
+        };
+        let spec = spec(Resources::default(), docker);
+
+        let mounts = host(&config(), &spec).mounts.unwrap();
+        assert_eq!(
+            (mounts[0].typ, mounts[0].read_only),
+            (Some(MountType::BIND), Some(true))
+        );
+        assert_eq!(
+            (mounts[1].typ, mounts[1].read_only),
+            (Some(MountType::VOLUME), Some(false))
+        );
+
+        let forbidding = DockerEngineConfig {
+            allowed: BTreeSet::new(),
+            ..config()
+        };
+        assert!(host(&forbidding, &spec).mounts.unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_runtime_without_an_image_is_named_with_its_option() {
+        let mut config = config();
+        config.images.clear();
+        let error = image(&config, &spec(Resources::default(), DockerArguments::default())).unwrap_err();
+        assert!(error.to_string().contains("RUNNER_IMAGE_NODE24_URL"), "{error}");
+    }
 }

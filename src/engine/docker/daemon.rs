@@ -15,6 +15,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use jobber_actors::domain::RunnerId;
 use jobber_actors::ports::{EngineError, OutputStream, RunnerExit};
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::config::DockerEngineConfig;
@@ -38,11 +39,18 @@ pub(super) struct Daemon {
     pub(super) outbox: Arc<Outbox>,
     pub(super) live: LiveContainers,
     pub(super) tasks: TaskTracker,
+    /// Where tasks run, also those that are begun while something is being dropped.
+    pub(super) runtime: Handle,
 }
 
 impl Daemon {
     pub(super) fn container_name(&self, runner: RunnerId) -> String {
         container::name(&self.config.instance, runner)
+    }
+
+    /// Begins a task of the engine's.
+    pub(super) fn begin(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(task, &self.runtime);
     }
 
     /// All containers with this instance's label, whoever made them and whatever their state.
@@ -157,7 +165,7 @@ impl Daemon {
         let (mut stdout, mut stderr) = (pump(OutputStream::Stdout), pump(OutputStream::Stderr));
         let drained = live.drained.clone().drop_guard();
         let over = live.over.clone();
-        self.tasks.spawn(over.run_until_cancelled_owned(async move {
+        let read = over.run_until_cancelled_owned(async move {
             let AttachContainerResults { mut output, input } = attached;
             // Its half was closed after the start line; what is left of it goes with the connection.
             let _input = input;
@@ -177,7 +185,11 @@ impl Daemon {
             stdout.finish();
             stderr.finish();
             drop(drained);
-        }));
+        });
+        self.begin(async move {
+            // Cut short when the container is over: what it wrote until then has been read, or had its time.
+            let _cut_short = read.await.is_none();
+        });
     }
 }
 

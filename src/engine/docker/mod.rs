@@ -22,6 +22,7 @@ use bollard::query_parameters::{
 use jobber_actors::domain::RunnerId;
 use jobber_actors::ports::{Engine, EngineError, EngineEvent, RunnerSpec};
 use tokio::io::AsyncWriteExt;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -74,9 +75,10 @@ impl DockerEngine {
             outbox: Arc::new(Outbox::new()),
             live: LiveContainers::default(),
             tasks: TaskTracker::new(),
+            runtime: Handle::current(),
         });
         let stop = CancellationToken::new();
-        daemon.tasks.spawn(watch::watch(daemon.clone(), stop.clone()));
+        daemon.begin(watch::watch(daemon.clone(), stop.clone()));
         Ok(Self {
             daemon,
             images,
@@ -254,7 +256,7 @@ impl Drop for Starting<'_> {
         if let Some(live) = daemon.live.take(runner) {
             live.over.cancel();
         }
-        self.daemon.tasks.spawn(async move {
+        self.daemon.begin(async move {
             if let Err(error) = daemon.remove(runner).await {
                 tracing::warn!(%runner, %error, "a container that did not start stays behind; the reaper will try again");
             }

@@ -120,7 +120,7 @@ fn died(event: EventMessage) -> Option<(RunnerId, Option<i64>)> {
 
 fn finish(daemon: &Arc<Daemon>, runner: RunnerId, code: Option<i64>) {
     let task = daemon.clone();
-    daemon.tasks.spawn(async move {
+    daemon.begin(async move {
         if let Err(error) = task.finish(runner, code).await {
             tracing::warn!(%runner, %error, "a container that is over could not be removed; the reaper will try again");
         }

@@ -97,7 +97,9 @@ fn config(instance: &str, bridge: IpAddr, port: u16) -> DockerEngineConfig {
         pull: false,
         allowed: BTreeSet::new(),
         memory: 128 << 20,
+        max_memory: None,
         milli_cpus: Some(1000),
+        max_milli_cpus: None,
         pids: 64,
         tmp: 8 << 20,
     }

@@ -21,6 +21,9 @@ const NODE: Duration = Duration::from_secs(5 * 60);
 /// How long `it` or `e2e` may take.
 const SUITE: Duration = Duration::from_secs(20 * 60);
 
+/// Integration tests of the other packages; they need nothing but the package.
+const OWN_SUITES: [&str; 2] = ["golden_frames", "supervision"];
+
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -56,7 +59,9 @@ impl Suite {
 
     fn command(self) -> Result<Command> {
         let mut test = workspace::cargo("test");
-        test.args(["--package", "jobber", "--test", self.name()]);
+        // The whole workspace is named, here and everywhere: for a part of it cargo would choose other features of the
+        // dependencies, and build them a second time.
+        test.args(["--workspace", "--test", self.name()]);
         // Tests and the servers that they start run the same Node, whatever the machine has.
         test.env("PATH", Node::ensure(NEWEST)?.search_path()?)
             .env("RUST_BACKTRACE", "1");
@@ -81,6 +86,7 @@ pub(crate) fn everything(options: &Options) -> Result<()> {
     }
     let mut unit = workspace::cargo("test");
     unit.args(["--workspace", "--lib", "--bins", "--no-fail-fast"])
+        .args(OWN_SUITES.iter().flat_map(|suite| ["--test", suite]))
         .env("RUST_BACKTRACE", "1");
     report.step("unit tests", Harness::Cargo, UNIT, &unit);
     suite(Suite::It, &mut report);

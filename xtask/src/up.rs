@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         images::build_all()?;
     }
     let mut build = workspace::cargo("build");
-    build.args(["--package", "jobber", "--bin", "jobber"]);
+    build.args(["--workspace", "--bin", "jobber"]);
     if options.release {
         build.arg("--release");
     }

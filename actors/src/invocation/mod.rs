@@ -71,7 +71,7 @@ pub struct HttpInput {
     pub scheme: &'static str,
     /// Host and port as the client named them.
     pub authority: String,
-    /// Lower-cased names with their values, in order, repeated ones repeated.
+    /// Lower-cased names with their values; repeated ones are repeated in their order.
     pub headers: Vec<(String, String)>,
     /// The route's parameters.
     pub params: std::collections::BTreeMap<String, String>,

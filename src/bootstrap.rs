@@ -1,33 +1,31 @@
-//! Puts the server together. The only file that knows every adapter: everything else knows ports.
+//! Puts the server together. Only this module knows every adapter: everything else knows ports.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobber_actors::manifest::ByteSize;
-use jobber_actors::ports::{Engine, EngineError, LogStore};
-use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
+use jobber_actors::ports::{EngineError, LogStore};
+use jobber_actors::tree::{self, Ports, Servers, TreeHandle};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::api::{AdminConfig, AdminServer, ApiState};
-use crate::archive::{ArchiveLimits, DiskArchiveStore};
+use crate::archive::DiskArchiveStore;
 use crate::child::Spawner;
-use crate::config::{Config, EngineKind, ServerSection};
-use crate::engine::ManagerAddress;
-use crate::engine::docker::{DockerEngine, DockerEngineConfig};
-use crate::engine::process::{NodeProgramError, NodePrograms, ProcessEngine, ProcessEngineConfig};
-use crate::gateway::{Gateway, GatewayConfig};
-use crate::publish::{Publisher, PublisherConfig};
+use crate::config::{Config, ServerSection};
+use crate::engine::process::NodeProgramError;
+use crate::gateway::Gateway;
+use crate::publish::Publisher;
 use crate::store::{
-    AdminToken, AdminTokenError, Database, DatabaseConfig, DatabaseError, EnsuredToken, FunctionStoreLimits,
-    JobStore, MigrationError, PostgresCatalogue, PostgresFunctionStore, PostgresLogStore, migrate,
+    AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, JobStore, MigrationError,
+    PostgresCatalogue, PostgresFunctionStore, PostgresLogStore, migrate,
 };
 
+mod engine;
+mod settings;
 mod upkeep;
 
 /// How long a Postgres that does not answer yet is waited for: both are often started at the same moment.
@@ -185,10 +183,10 @@ impl Server {
 
         let admin = sockets.admin.local_addr()?;
         let gateway = sockets.gateway.local_addr()?;
-        let publisher_config = publisher_config(config, gateway);
+        let publisher_config = settings::publisher(config, gateway);
         let mut made = None;
         let tree = tree::start(
-            tree_settings(config),
+            settings::tree(config),
             ports,
             sockets.managers,
             io.clone(),
@@ -206,7 +204,7 @@ impl Server {
                     tree.clone(),
                     token.guard.clone(),
                 );
-                let gateway = Gateway::new(sockets.gateway, gateway_config(config), tree.routes())
+                let gateway = Gateway::new(sockets.gateway, settings::gateway(config), tree.routes())
                     .expect("the socket told its address a moment ago");
                 let admin =
                     AdminServer::new(sockets.admin, state).expect("the socket told its address a moment ago");
@@ -286,11 +284,10 @@ impl Foundation {
         }
         let archives = DiskArchiveStore::open(data).map_err(data_error)?;
         let token = AdminToken::ensure(&database, data).await?;
-        let limits = FunctionStoreLimits {
-            keys: config.store.max_keys,
-            bytes: config.store.max_bytes.bytes(),
-        };
-        let functions = Arc::new(PostgresFunctionStore::new(database.clone(), limits));
+        let functions = Arc::new(PostgresFunctionStore::new(
+            database.clone(),
+            settings::function_store(config),
+        ));
         let logs: Arc<dyn LogStore> = Arc::new(PostgresLogStore::new(database.clone()));
         let logs = match wrap_logs {
             Some(wrap) => wrap(logs, JobStore::new(database.clone())),
@@ -299,7 +296,7 @@ impl Foundation {
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone())),
             archives: Arc::new(archives.clone()),
-            engine: engine(config, manager_port, spawner).await?,
+            engine: engine::engine(config, manager_port, spawner).await?,
             functions: Arc::clone(&functions) as Arc<_>,
             logs,
         };
@@ -315,14 +312,7 @@ impl Foundation {
 
 /// Connects, patiently: Postgres may be starting, too.
 async fn connect(config: &Config) -> Result<Database, BootstrapError> {
-    let section = &config.database;
-    let database = Database::new(&DatabaseConfig {
-        pool_size: section.pool_size,
-        wait: section.wait,
-        connect: section.connect,
-        statement: section.statement,
-        ..DatabaseConfig::new(section.url.clone())
-    })?;
+    let database = Database::new(&settings::database(config))?;
     let mut told = false;
     let patiently = async {
         loop {
@@ -341,126 +331,6 @@ async fn connect(config: &Config) -> Result<Database, BootstrapError> {
         database.ping().await?;
     }
     Ok(database)
-}
-
-async fn engine(
-    config: &Config,
-    manager_port: u16,
-    spawner: Spawner,
-) -> Result<Arc<dyn Engine>, BootstrapError> {
-    let runners = &config.runners;
-    let host = config.server.manager_host.clone().map_or_else(host_name, Ok)?;
-    let manager = ManagerAddress {
-        host,
-        port: manager_port,
-    };
-    match runners.engine {
-        EngineKind::Process => {
-            let programs = NodePrograms::discover(&runners.node_programs).await?;
-            let engine = ProcessEngine::new(
-                ProcessEngineConfig {
-                    manager,
-                    data: config.server.data.clone(),
-                    programs,
-                    memory: None,
-                },
-                spawner,
-            )?;
-            Ok(Arc::new(engine))
-        }
-        EngineKind::Docker => {
-            let engine = DockerEngine::connect(DockerEngineConfig {
-                host: runners.docker_host.clone(),
-                instance: config.server.name.clone(),
-                manager,
-                network: runners.network.clone(),
-                images: runners.images.clone(),
-                pull: runners.pull,
-                allowed: runners.allowed.clone(),
-                memory: runners.memory.bytes(),
-                max_memory: runners.max_memory.map(ByteSize::bytes),
-                milli_cpus: runners.milli_cpus,
-                max_milli_cpus: runners.max_milli_cpus,
-                pids: runners.pids,
-                tmp: runners.tmp.bytes(),
-            })
-            .await?;
-            let missing = engine.missing_images().await?;
-            if !missing.is_empty() {
-                let advice = if runners.pull {
-                    "they are pulled when they are needed"
-                } else {
-                    "`cargo xtask images` builds them"
-                };
-                tracing::warn!(
-                    images = missing.join(", "),
-                    "runner images are not on this Docker host; {advice}"
-                );
-            }
-            Ok(Arc::new(engine))
-        }
-    }
-}
-
-/// The name of this machine, by which a container's neighbours on a Docker network reach it.
-fn host_name() -> io::Result<String> {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() {
-        Err(io::Error::other(
-            "this machine has no host name; set MANAGER_HOST",
-        ))
-    } else {
-        Ok(name)
-    }
-}
-
-fn tree_settings(config: &Config) -> TreeSettings {
-    TreeSettings {
-        runner_load_time: config.archives.publish_timeout,
-        drain_time: config.server.shutdown_deadline,
-        ..TreeSettings::default()
-    }
-}
-
-fn publisher_config(config: &Config, gateway: SocketAddr) -> PublisherConfig {
-    // What the answer's URLs show: an address that every interface listens on is no address to call.
-    let shown = if gateway.ip().is_unspecified() {
-        SocketAddr::from(([127, 0, 0, 1], gateway.port()))
-    } else {
-        gateway
-    };
-    PublisherConfig {
-        archive: ArchiveLimits {
-            packed_bytes: config.archives.max_packed.bytes(),
-            unpacked_bytes: config.archives.max_unpacked.bytes(),
-            entries: config.archives.max_entries,
-            ..ArchiveLimits::default()
-        },
-        prepare: config.archives.publish_timeout,
-        gateway_url: format!("http://{shown}"),
-        ..PublisherConfig::default()
-    }
-}
-
-fn gateway_config(config: &Config) -> GatewayConfig {
-    let section = &config.gateway;
-    let defaults = GatewayConfig::default();
-    GatewayConfig {
-        workers: NonZeroUsize::new(section.workers).unwrap_or(defaults.workers),
-        max_connections: section.max_connections,
-        max_in_flight: section.max_in_flight,
-        max_header_bytes: usize::try_from(section.max_header.bytes()).unwrap_or(usize::MAX),
-        max_header_count: section.max_header_count,
-        max_body_bytes: section.max_body.bytes(),
-        head_timeout: section.head_timeout,
-        body_timeout: section.body_timeout,
-        write_timeout: section.write_timeout,
-        keep_alive: section.keep_alive,
-        shutdown_timeout: config.server.shutdown_deadline,
-        trusted_proxies: section.trusted_proxies.clone(),
-        expose_errors: section.expose_errors,
-        ..defaults
-    }
 }
 
 /// Runs something on another runtime and awaits it here.

@@ -1,0 +1,79 @@
+//! From the configuration to what each part wants to know.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use jobber_actors::tree::TreeSettings;
+
+use crate::archive::ArchiveLimits;
+use crate::config::Config;
+use crate::gateway::GatewayConfig;
+use crate::publish::PublisherConfig;
+use crate::store::{DatabaseConfig, FunctionStoreLimits};
+
+pub(super) fn tree(config: &Config) -> TreeSettings {
+    TreeSettings {
+        runner_load_time: config.archives.publish_timeout,
+        drain_time: config.server.shutdown_deadline,
+        ..TreeSettings::default()
+    }
+}
+
+pub(super) fn publisher(config: &Config, gateway: SocketAddr) -> PublisherConfig {
+    // What the answer's URLs show: an address that every interface listens on is no address to call.
+    let shown = if gateway.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], gateway.port()))
+    } else {
+        gateway
+    };
+    PublisherConfig {
+        archive: ArchiveLimits {
+            packed_bytes: config.archives.max_packed.bytes(),
+            unpacked_bytes: config.archives.max_unpacked.bytes(),
+            entries: config.archives.max_entries,
+            ..ArchiveLimits::default()
+        },
+        prepare: config.archives.publish_timeout,
+        gateway_url: format!("http://{shown}"),
+        ..PublisherConfig::default()
+    }
+}
+
+pub(super) fn gateway(config: &Config) -> GatewayConfig {
+    let section = &config.gateway;
+    let defaults = GatewayConfig::default();
+    GatewayConfig {
+        workers: NonZeroUsize::new(section.workers).unwrap_or(defaults.workers),
+        max_connections: section.max_connections,
+        max_in_flight: section.max_in_flight,
+        max_header_bytes: usize::try_from(section.max_header.bytes()).unwrap_or(usize::MAX),
+        max_header_count: section.max_header_count,
+        max_body_bytes: section.max_body.bytes(),
+        head_timeout: section.head_timeout,
+        body_timeout: section.body_timeout,
+        write_timeout: section.write_timeout,
+        keep_alive: section.keep_alive,
+        shutdown_timeout: config.server.shutdown_deadline,
+        trusted_proxies: section.trusted_proxies.clone(),
+        expose_errors: section.expose_errors,
+        ..defaults
+    }
+}
+
+pub(super) fn database(config: &Config) -> DatabaseConfig {
+    let section = &config.database;
+    DatabaseConfig {
+        pool_size: section.pool_size,
+        wait: section.wait,
+        connect: section.connect,
+        statement: section.statement,
+        ..DatabaseConfig::new(section.url.clone())
+    }
+}
+
+pub(super) fn function_store(config: &Config) -> FunctionStoreLimits {
+    FunctionStoreLimits {
+        keys: config.store.max_keys,
+        bytes: config.store.max_bytes.bytes(),
+    }
+}

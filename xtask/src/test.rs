@@ -22,7 +22,7 @@ const NODE: Duration = Duration::from_secs(5 * 60);
 const SUITE: Duration = Duration::from_secs(20 * 60);
 
 /// Integration tests of the other packages; they need nothing but the package.
-const OWN_SUITES: [&str; 2] = ["golden_frames", "supervision"];
+const OWN_SUITES: [&str; 1] = ["supervision"];
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]

@@ -16,8 +16,8 @@ use crate::protocol::{CallHead, Flags, Frame, FrameKind};
 
 /// Most calls of one runner at once.
 pub(super) const MAX_OPEN_CALLS: usize = 64;
-/// Keys of one page, at most.
-const MAX_PAGE: u32 = 1000;
+/// Keys of one page, at most: so many of the longest keys, with every byte escaped, still fit into a frame.
+const MAX_PAGE: u32 = 250;
 
 /// What a call gives back: fields of the head, and the body.
 type Answer = Result<(Value, Bytes), StoreError>;

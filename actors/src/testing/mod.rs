@@ -25,8 +25,7 @@ pub use http_server::FakeHttpServer;
 pub use log_store::FakeLogStore;
 pub use package::FakePackage;
 pub use runner::{LoadScript, RunnerScript, StartScript};
-pub(crate) use tree::whole;
-pub use tree::{Refused, TestTree, test_settings};
+pub use tree::{Refused, TestTree, test_settings, whole};
 pub use wire::{Wire, WireReader, WireWriter};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -18,7 +18,8 @@ use crate::action::LaneGauge;
 use crate::domain::{InvocationId, JobVersion};
 use crate::gateway::RouteTarget;
 use crate::invocation::{
-    HttpInput, Input, InputBody, Invocation, Outcome, OutputBody, PendingReply, Refusal, reply_channel,
+    BodyError, HttpInput, Input, InputBody, Invocation, Outcome, OutputBody, PendingReply, Refusal,
+    reply_channel,
 };
 use crate::routing::Lookup;
 use crate::tree::{Ports, Servers, TreeHandle, TreeSettings, start};
@@ -272,7 +273,10 @@ fn collect(node: &TreeNode, kind: &str, paths: &mut Vec<String>) {
 }
 
 /// All of a body.
-pub(crate) async fn whole(body: OutputBody) -> Result<Bytes, crate::invocation::BodyError> {
+///
+/// # Errors
+/// [`BodyError`] when it is cut short.
+pub async fn whole(body: OutputBody) -> Result<Bytes, BodyError> {
     let mut receiver = match body {
         OutputBody::Whole(bytes) => return Ok(bytes),
         OutputBody::Stream(receiver) => receiver,

@@ -212,7 +212,7 @@ export interface StoreItem<T> {
 }
 
 export interface ListOptions {
-  /** 1 to 1,000; 100 if not given. */
+  /** 1 to 250; 100 if not given. */
   limit?: number;
   /** Begin after this key. */
   after?: string;

@@ -298,8 +298,12 @@ impl Story {
         let count = |matches: &dyn Fn(&RunnerView) -> bool| {
             u32::try_from(self.runners.iter().filter(|runner| matches(runner)).count()).expect("few")
         };
-        let useful = count(&|runner| {
-            matches!(runner.phase, RunnerPhase::Starting | RunnerPhase::Ready { .. }) && !runner.outdated
+        let too_old = |since: Instant| self.policy.max_age.is_some_and(|age| since + age <= self.now);
+        let useful = count(&|runner| match runner.phase {
+            RunnerPhase::Starting => !runner.outdated,
+            RunnerPhase::Ready { since } => !runner.outdated && !too_old(since),
+            RunnerPhase::Retiring { .. } => self.policy.run_once && runner.running > 0,
+            RunnerPhase::Ending => false,
         });
         if decision.start > 0 {
             assert!(
@@ -322,7 +326,7 @@ impl Story {
             let spare = retired.running == 0;
             let stale = retired.outdated
                 || self.policy.run_once
-                || matches!(retired.phase, RunnerPhase::Retiring { since } if self.policy.max_age.is_some_and(|age| since + age <= self.now));
+                || matches!(retired.phase, RunnerPhase::Retiring { since } if too_old(since));
             assert!(
                 spare || stale,
                 "a fresh runner was retired while it works: {retired:?}"

@@ -148,11 +148,19 @@ async fn a_handler_that_answers_twice_is_heard_once() {
         .publish(&Package::new("answers-late", module))
         .await
         .expect();
-    let cut_short = match server.client.get(format!("{}/answers-late", server.gateway)).send().await {
+    let cut_short = match server
+        .client
+        .get(format!("{}/answers-late", server.gateway))
+        .send()
+        .await
+    {
         Ok(answer) => answer.text().await.is_err(),
         Err(_) => true,
     };
-    assert!(cut_short, "the answer that had begun is cut short, not mixed with a second one");
+    assert!(
+        cut_short,
+        "the answer that had begun is cut short, not mixed with a second one"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, AsyncContext, SpawnHandle};
 use jobber_kernel::{Child, ChildExit, ChildRef, ChildSpec, Context, StopOrder, StopReason, tell};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::intent::ActionIntent;
-use super::lane::{Advance, Lane, LaneSweep, Placed};
-use super::messages::{ActionNews, ActionReport, Invoke, Reconsider, StopRunner, Wake};
+use super::lane::Lane;
+use super::messages::{ActionNews, ActionReport, Wake};
 use super::recovery::{Recovery, StartFailure};
 use super::scaling::{RunnerPhase, RunnerView, ScalingPolicy, ScalingView, decide};
+use super::slots::{Advance, LaneSweep};
 use crate::domain::{Environment, JobVersion, RunnerId};
-use crate::invocation::{Outcome, Refusal};
+use crate::invocation::Refusal;
 use crate::job::Job;
-use crate::runner::{EndRunner, Runner, RunnerNews, RunnerParts, RunnerReport};
+use crate::runner::{EndRunner, Runner, RunnerParts};
 use crate::session::{Assignment, Session};
 use crate::tree::{ActionSettings, Surroundings};
 
@@ -42,20 +43,20 @@ pub struct ActionParts {
 }
 
 /// A runner as its action knows it.
-struct Member {
+pub(super) struct Member {
     child: ChildRef<Runner>,
-    phase: RunnerPhase,
+    pub(super) phase: RunnerPhase,
     environment: Arc<Environment>,
 }
 
 /// How one version runs.
 pub struct Action {
-    parts: ActionParts,
+    pub(super) parts: ActionParts,
     around: Arc<Surroundings>,
-    settings: ActionSettings,
+    pub(super) settings: ActionSettings,
     /// In the order in which they were started.
-    members: BTreeMap<RunnerId, Member>,
-    recovery: Recovery,
+    pub(super) members: BTreeMap<RunnerId, Member>,
+    pub(super) recovery: Recovery,
     timer: Option<(Instant, SpawnHandle)>,
     stopping: bool,
 }
@@ -92,7 +93,7 @@ impl Action {
     }
 
     /// Looks at everything, and does what is to be done.
-    fn act(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn act(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let LaneSweep { stuck, next } = self.parts.lane.sweep(now);
         for runner in stuck {
@@ -111,7 +112,7 @@ impl Action {
     }
 
     /// Decides how many runners there should be, and does it.
-    fn scale(&mut self, now: Instant, ctx: &mut Context<Self>) {
+    pub(super) fn scale(&mut self, now: Instant, ctx: &mut Context<Self>) {
         // Watched while the decision is made: a runner that falls idle between the look and the end of this would be
         // missed otherwise.
         self.parts.lane.watch_idle(true);
@@ -208,7 +209,7 @@ impl Action {
         );
     }
 
-    fn retire_runner(&mut self, runner: RunnerId) {
+    pub(super) fn retire_runner(&mut self, runner: RunnerId) {
         self.parts.lane.stop_accepting(runner);
         if let Some(member) = self.members.get_mut(&runner)
             && let RunnerPhase::Ready { since } = member.phase
@@ -217,7 +218,7 @@ impl Action {
         }
     }
 
-    fn end_runner(&mut self, runner: RunnerId, forceful: bool) {
+    pub(super) fn end_runner(&mut self, runner: RunnerId, forceful: bool) {
         self.parts.lane.stop_accepting(runner);
         if let Some(member) = self.members.get_mut(&runner) {
             member.phase = RunnerPhase::Ending;
@@ -225,7 +226,7 @@ impl Action {
         }
     }
 
-    fn runner_ready(&mut self, runner: RunnerId, session: Arc<Session>, ctx: &mut Context<Self>) {
+    pub(super) fn runner_ready(&mut self, runner: RunnerId, session: Arc<Session>, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let Some(member) = self.members.get_mut(&runner) else {
             return;
@@ -253,7 +254,7 @@ impl Action {
             .is_some_and(|member| !Arc::ptr_eq(&member.environment, &environment))
     }
 
-    fn start_failed(&mut self, runner: RunnerId, failure: StartFailure, ctx: &mut Context<Self>) {
+    pub(super) fn start_failed(&mut self, runner: RunnerId, failure: StartFailure, ctx: &mut Context<Self>) {
         if self.is_outdated(runner) {
             return;
         }
@@ -278,14 +279,14 @@ impl Action {
     }
 
     /// Whether a runner serves now.
-    fn can_serve(&self) -> bool {
+    pub(super) fn can_serve(&self) -> bool {
         self.members
             .values()
             .any(|member| matches!(member.phase, RunnerPhase::Ready { .. }))
     }
 
     /// Has `act` called at the given time, unless it will be called before.
-    fn arm(&mut self, at: Option<Instant>, ctx: &mut Context<Self>) {
+    pub(super) fn arm(&mut self, at: Option<Instant>, ctx: &mut Context<Self>) {
         let Some(at) = at else { return };
         if let Some((armed, handle)) = self.timer {
             if armed <= at {
@@ -384,89 +385,5 @@ impl Child for Action {
             "failedStarts": self.recovery.failures(),
             "retired": self.parts.intent.retired_at().is_some(),
         })
-    }
-}
-
-impl Handler<Invoke> for Action {
-    type Result = ();
-
-    fn handle(&mut self, Invoke(invocation): Invoke, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        if !self.can_serve()
-            && let Some(refusal) = self.recovery.refusal(now)
-        {
-            invocation.reply.answer(Outcome::Refused(refusal));
-            return;
-        }
-        match self.parts.lane.place(invocation, now) {
-            Placed::Dispatched => {
-                self.arm(Some(now + self.settings.invocation_limits.timeout), ctx);
-                if self.settings.scaling.run_once {
-                    // A runner was used up: the next one is made ready.
-                    self.scale(now, ctx);
-                }
-            }
-            Placed::Queued => self.act(ctx),
-            Placed::Refused => {}
-        }
-    }
-}
-
-impl Handler<Wake> for Action {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
-        self.parts.lane.looked_at();
-        if self.parts.lane.has_abandoned() {
-            self.act(ctx);
-        } else {
-            self.scale(Instant::now(), ctx);
-        }
-    }
-}
-
-impl Handler<RunnerReport> for Action {
-    type Result = ();
-
-    fn handle(&mut self, RunnerReport { runner, news }: RunnerReport, ctx: &mut Context<Self>) {
-        match news {
-            RunnerNews::Ready(session) => self.runner_ready(runner, session, ctx),
-            RunnerNews::Rejected(_, error) => self.start_failed(runner, StartFailure::Load(error), ctx),
-            RunnerNews::Failed(detail) => self.start_failed(runner, StartFailure::Engine(detail), ctx),
-            RunnerNews::Ending => {
-                self.parts.lane.stop_accepting(runner);
-                if let Some(member) = self.members.get_mut(&runner) {
-                    member.phase = RunnerPhase::Ending;
-                }
-                self.act(ctx);
-            }
-        }
-    }
-}
-
-impl Handler<Reconsider> for Action {
-    type Result = ();
-
-    fn handle(&mut self, _: Reconsider, ctx: &mut Context<Self>) {
-        // What failed under the old intent (a variable that was missing) is tried again at once.
-        self.recovery.succeeded();
-        self.act(ctx);
-    }
-}
-
-impl Handler<StopRunner> for Action {
-    type Result = bool;
-
-    fn handle(&mut self, stop: StopRunner, ctx: &mut Context<Self>) -> bool {
-        if !self.members.contains_key(&stop.runner) {
-            return false;
-        }
-        if stop.forceful {
-            self.end_runner(stop.runner, true);
-        } else {
-            self.retire_runner(stop.runner);
-        }
-        self.act(ctx);
-        true
     }
 }

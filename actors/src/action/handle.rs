@@ -8,9 +8,10 @@ use jobber_kernel::{ChildRef, ChildSpec, Intensity, Scope, tell, try_tell};
 
 use super::actor::{Action, ActionParts};
 use super::intent::ActionIntent;
-use super::lane::{Lane, LaneGauge};
+use super::lane::Lane;
 use super::messages::{Invoke, Reconsider, StopRunner};
 use super::permit::Permit;
+use super::slots::LaneGauge;
 use crate::domain::{Environment, JobVersion};
 use crate::invocation::{Invocation, Outcome, Refusal};
 use crate::job::Job;

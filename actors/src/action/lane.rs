@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::domain::RunnerId;
@@ -16,6 +15,7 @@ use crate::invocation::{Invocation, Outcome, Refusal, TimeoutPhase};
 use crate::session::{Session, Sweep};
 
 use super::permit::{Permit, Place};
+use super::slots::{Advance, LaneGauge, LaneState, LaneSweep, Placed, Slot, SlotLoad};
 
 /// How much a lane holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,107 +48,6 @@ impl std::fmt::Debug for Lane {
             .field("gauge", &self.gauge())
             .finish_non_exhaustive()
     }
-}
-
-struct LaneState {
-    limits: LaneLimits,
-    /// Admitted and not yet with a runner; not all of them have reached the queue.
-    waiting: u32,
-    queue: VecDeque<Invocation>,
-    slots: Vec<Slot>,
-    closed: Option<Refusal>,
-}
-
-/// A runner that serves this action.
-struct Slot {
-    session: Arc<Session>,
-    capacity: u32,
-    running: u32,
-    served: u64,
-    accepting: bool,
-    single_use: bool,
-    idle_since: Instant,
-}
-
-impl Slot {
-    fn has_room(&self) -> bool {
-        self.accepting && self.running < self.capacity
-    }
-}
-
-impl LaneState {
-    fn slot(&mut self, runner: RunnerId) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| slot.session.runner() == runner)
-    }
-
-    /// Takes a place on the least busy runner that has room.
-    fn reserve(&mut self) -> Option<Arc<Session>> {
-        let slot = self
-            .slots
-            .iter_mut()
-            .filter(|slot| slot.has_room())
-            .min_by_key(|slot| slot.running)?;
-        slot.running += 1;
-        slot.served += 1;
-        slot.accepting &= !slot.single_use;
-        self.waiting = self.waiting.saturating_sub(1);
-        Some(Arc::clone(&slot.session))
-    }
-}
-
-/// What became of an invocation that was placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// A runner has it.
-    Dispatched,
-    /// It waits.
-    Queued,
-    /// The lane is closed; its caller was answered.
-    Refused,
-}
-
-/// What a lane's queue has come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Advance {
-    /// Invocations that a runner has now.
-    pub dispatched: usize,
-    /// Invocations that still wait in the queue.
-    pub queued: usize,
-}
-
-/// How busy a runner is, for the scaling decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotLoad {
-    /// Which.
-    pub runner: RunnerId,
-    /// Invocations in its hands.
-    pub running: u32,
-    /// Invocations it was given so far.
-    pub served: u64,
-    /// Since when it has none, if it has none.
-    pub idle_since: Instant,
-}
-
-/// What a look at the lane's timers found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct LaneSweep {
-    /// Runners with a handler that does not let go: only killing them helps.
-    pub stuck: Vec<RunnerId>,
-    /// When to look again; `None` while nothing waits or runs.
-    pub next: Option<Instant>,
-}
-
-/// How full a lane is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct LaneGauge {
-    /// Admitted and not yet with a runner.
-    pub waiting: u32,
-    /// With a runner.
-    pub running: u32,
-    /// Runners that serve.
-    pub runners: usize,
-    /// Refused since the start because the queue was full.
-    pub refused: u64,
 }
 
 impl Lane {

@@ -2,12 +2,14 @@
 
 mod actor;
 mod handle;
+mod handlers;
 mod intent;
 mod lane;
 mod messages;
 mod permit;
 mod recovery;
 mod scaling;
+mod slots;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +17,8 @@ pub use actor::{Action, ActionParts};
 pub use handle::ActionHandle;
 pub(crate) use handle::{ActionSeed, spawn_action};
 pub use intent::ActionIntent;
-pub use lane::{Advance, Lane, LaneGauge, LaneLimits, LaneSweep, Placed, SlotLoad};
+pub use lane::{Lane, LaneLimits};
 pub use messages::{ActionNews, ActionReport, StopRunner};
 pub use permit::Permit;
 pub use scaling::{RunnerPhase, RunnerView, ScalingDecision, ScalingPolicy, ScalingView, decide};
+pub use slots::{Advance, LaneGauge, LaneSweep, Placed, SlotLoad};

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, AsyncContext, SpawnHandle};
 use chrono::Utc;
 use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::messages::Done;
-use super::{EndRunner, EngineExit, RunnerNews, RunnerReport, SessionNews, SessionOpened};
+use super::{RunnerNews, RunnerReport};
 use crate::action::Action;
 use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, LostReason};
 use crate::ports::{EngineError, LogLevel, LogLine, OutputStream, Resources, RunnerExit, RunnerSpec};
 use crate::protocol::LoadPhase;
 use crate::runner_manager::{Registration, RunnerStage, RunnerStatus, RunnerToken};
-use crate::session::{AssignError, Assignment, Orphans, SessionEvent, SessionOwner};
+use crate::session::{AssignError, Assignment, Orphans, SessionOwner};
 use crate::tree::Surroundings;
 
 /// A runner that is asked to exit has this long before it is killed.
@@ -26,7 +26,7 @@ const EXIT_GRACE: Duration = Duration::from_secs(2);
 const EXIT_NEWS_TIME: Duration = Duration::from_secs(1);
 
 /// A runner that is to end while the engine starts it waits this long to hear of it, so that it leaves nothing behind.
-const START_NEWS_TIME: Duration = Duration::from_secs(5);
+pub(super) const START_NEWS_TIME: Duration = Duration::from_secs(5);
 /// The engine has this long to remove a runner; after that it is the reaper's.
 const REMOVE_TIME: Duration = Duration::from_secs(30);
 
@@ -45,11 +45,11 @@ pub struct RunnerParts {
 
 /// One runner.
 pub struct Runner {
-    parts: RunnerParts,
+    pub(super) parts: RunnerParts,
     around: Arc<Surroundings>,
-    stage: RunnerStage,
+    pub(super) stage: RunnerStage,
     registration: Option<Registration>,
-    session: Option<SessionOwner>,
+    pub(super) session: Option<SessionOwner>,
     /// The timer of the present stage, if it may not take for ever.
     timer: Option<SpawnHandle>,
     exit: Option<RunnerExit>,
@@ -57,8 +57,8 @@ pub struct Runner {
     /// What was under way when the session ended; waits to hear how the process ended.
     orphans: Orphans,
     /// Whether the engine has been asked to start it and has not answered yet.
-    starting: bool,
-    removed: bool,
+    pub(super) starting: bool,
+    pub(super) removed: bool,
 }
 
 impl Runner {
@@ -80,7 +80,7 @@ impl Runner {
         }
     }
 
-    fn report(&self, news: RunnerNews) {
+    pub(super) fn report(&self, news: RunnerNews) {
         tell(
             &self.parts.action,
             RunnerReport {
@@ -90,19 +90,24 @@ impl Runner {
         );
     }
 
-    fn set_stage(&mut self, stage: RunnerStage) {
+    pub(super) fn set_stage(&mut self, stage: RunnerStage) {
         self.stage = stage;
         if let Some(registration) = &self.registration {
             registration.set_stage(stage);
         }
     }
 
-    fn set_timer(&mut self, time: Duration, ctx: &mut Context<Self>, f: fn(&mut Self, &mut Context<Self>)) {
+    pub(super) fn set_timer(
+        &mut self,
+        time: Duration,
+        ctx: &mut Context<Self>,
+        f: fn(&mut Self, &mut Context<Self>),
+    ) {
         self.clear_timer(ctx);
         self.timer = Some(ctx.run_later(time, f));
     }
 
-    fn clear_timer(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn clear_timer(&mut self, ctx: &mut Context<Self>) {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
@@ -141,7 +146,7 @@ impl Runner {
     }
 
     /// Jobber's or the engine's trouble, not the function's.
-    fn fail_to_start(&mut self, detail: String, ctx: &mut Context<Self>) {
+    pub(super) fn fail_to_start(&mut self, detail: String, ctx: &mut Context<Self>) {
         if self.stage == RunnerStage::Ending {
             return;
         }
@@ -153,7 +158,7 @@ impl Runner {
         self.end(true, ctx);
     }
 
-    fn load(&mut self, owner: SessionOwner, ctx: &mut Context<Self>) {
+    pub(super) fn load(&mut self, owner: SessionOwner, ctx: &mut Context<Self>) {
         let session = Arc::clone(&owner);
         self.session = Some(owner);
         self.set_stage(RunnerStage::Loading);
@@ -186,7 +191,7 @@ impl Runner {
         self.on_rejected(LoadPhase::Import, error, ctx);
     }
 
-    fn on_rejected(&mut self, phase: LoadPhase, error: FunctionError, ctx: &mut Context<Self>) {
+    pub(super) fn on_rejected(&mut self, phase: LoadPhase, error: FunctionError, ctx: &mut Context<Self>) {
         let text = if error.stack.is_empty() {
             &error.message
         } else {
@@ -201,7 +206,7 @@ impl Runner {
     }
 
     /// Begins the end: no more invocations, then the process goes. A forceful end overtakes a gentle one.
-    fn end(&mut self, forceful: bool, ctx: &mut Context<Self>) {
+    pub(super) fn end(&mut self, forceful: bool, ctx: &mut Context<Self>) {
         let already = self.stage == RunnerStage::Ending;
         if already && !forceful {
             return;
@@ -228,7 +233,13 @@ impl Runner {
         });
     }
 
-    fn on_session_ended(&mut self, detail: String, broken: bool, orphans: Orphans, ctx: &mut Context<Self>) {
+    pub(super) fn on_session_ended(
+        &mut self,
+        detail: String,
+        broken: bool,
+        orphans: Orphans,
+        ctx: &mut Context<Self>,
+    ) {
         self.session = None;
         self.orphans.append(orphans);
         if self.stage == RunnerStage::Ending {
@@ -257,7 +268,7 @@ impl Runner {
         }
     }
 
-    fn on_exit(&mut self, exit: RunnerExit, ctx: &mut Context<Self>) {
+    pub(super) fn on_exit(&mut self, exit: RunnerExit, ctx: &mut Context<Self>) {
         if self.stage != RunnerStage::Ending || exit.out_of_memory {
             self.note(LogLevel::Error, describe(&exit));
         }
@@ -295,7 +306,7 @@ impl Runner {
     }
 
     /// The engine has removed the runner: the session ends with it, and the actor once it has.
-    fn leave(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn leave(&mut self, ctx: &mut Context<Self>) {
         match &self.session {
             Some(session) => session.close(),
             None => {
@@ -305,7 +316,7 @@ impl Runner {
         }
     }
 
-    fn on_started(&mut self, started: Result<(), EngineError>, ctx: &mut Context<Self>) {
+    pub(super) fn on_started(&mut self, started: Result<(), EngineError>, ctx: &mut Context<Self>) {
         self.starting = false;
         match started {
             // It was to end before it was there; there may have been nothing to remove then.
@@ -370,85 +381,5 @@ impl Child for Runner {
     fn observe(&self) -> serde_json::Value {
         let running = self.session.as_ref().map_or(0, |session| session.open_streams());
         json!({ "id": self.parts.id, "stage": self.stage, "running": running })
-    }
-}
-
-impl Handler<Done> for Runner {
-    type Result = ();
-
-    fn handle(&mut self, done: Done, ctx: &mut Context<Self>) {
-        match done {
-            Done::Started(started) => self.on_started(started, ctx),
-            Done::Assigned(Ok(())) => {}
-            // A session that ended says so itself, and says why.
-            Done::Assigned(Err(AssignError::Closed(_))) => {}
-            Done::Assigned(Err(error)) => self.fail_to_start(error.to_string(), ctx),
-            Done::Removed(removed) => {
-                if let Err(error) = removed {
-                    tracing::warn!(runner = %self.parts.id, %error, "a runner was not removed; the reaper will try again");
-                }
-                self.removed = true;
-                if self.starting {
-                    // What the engine is about to start is not there yet, and would stay.
-                    self.set_timer(START_NEWS_TIME, ctx, Self::leave);
-                } else {
-                    self.leave(ctx);
-                }
-            }
-        }
-    }
-}
-
-impl Handler<SessionOpened> for Runner {
-    type Result = ();
-
-    fn handle(&mut self, SessionOpened(session): SessionOpened, ctx: &mut Context<Self>) {
-        match self.stage {
-            RunnerStage::Starting => self.load(session, ctx),
-            // Too late: it is being ended.
-            _ => drop(session),
-        }
-    }
-}
-
-impl Handler<SessionNews> for Runner {
-    type Result = ();
-
-    fn handle(&mut self, SessionNews(event): SessionNews, ctx: &mut Context<Self>) {
-        match event {
-            SessionEvent::Ready(ready) if self.stage == RunnerStage::Loading => {
-                self.clear_timer(ctx);
-                self.set_stage(RunnerStage::Ready);
-                tracing::debug!(runner = %self.parts.id, import_ms = ready.import_ms, "a runner is ready");
-                if let Some(session) = &self.session {
-                    self.report(RunnerNews::Ready(Arc::clone(session)));
-                }
-            }
-            SessionEvent::Ready(_) => {}
-            SessionEvent::Rejected(phase, error) => self.on_rejected(phase, error, ctx),
-            SessionEvent::Ended {
-                detail,
-                protocol_broken,
-                orphans,
-            } => {
-                self.on_session_ended(detail, protocol_broken, orphans, ctx);
-            }
-        }
-    }
-}
-
-impl Handler<EngineExit> for Runner {
-    type Result = ();
-
-    fn handle(&mut self, EngineExit(exit): EngineExit, ctx: &mut Context<Self>) {
-        self.on_exit(exit, ctx);
-    }
-}
-
-impl Handler<EndRunner> for Runner {
-    type Result = ();
-
-    fn handle(&mut self, end: EndRunner, ctx: &mut Context<Self>) {
-        self.end(end.forceful, ctx);
     }
 }

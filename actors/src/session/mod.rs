@@ -7,7 +7,9 @@ mod assignment;
 mod call;
 mod credit;
 mod handshake;
+mod input;
 mod outbound;
+mod owner;
 mod reader;
 mod stream;
 #[cfg(test)]
@@ -17,11 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 pub use assignment::{AssignError, Assignment};
-use credit::{Credit, CreditClosed};
+use credit::Credit;
 pub use handshake::{HandshakeError, read_hello};
 use jobber_kernel::Tasks;
 pub use outbound::SessionClosed;
 use outbound::{Outbound, WriteError};
+use owner::EndOfSession;
+pub use owner::SessionOwner;
 pub use stream::{Orphans, Sweep};
 use stream::{Output, Stream, Streams};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::domain::RunnerId;
-use crate::invocation::{BodyReceiver, FunctionError, InputBody, Invocation, InvocationLimits, Outcome};
+use crate::invocation::{FunctionError, InputBody, Invocation, InvocationLimits, Outcome};
 use crate::log_sink::LogRing;
 use crate::ports::FunctionStore;
 use crate::protocol::{
@@ -85,33 +89,6 @@ pub struct SessionContext {
     pub logs: Arc<LogRing>,
     /// What the runner's calls are about.
     pub functions: Arc<dyn FunctionStore>,
-}
-
-/// Who answers for a session. When it goes, in whichever way (an actor crashed, a message was never handled), the
-/// connection ends: no session lives on without anybody who hears how it ends.
-#[derive(Debug)]
-pub struct SessionOwner(Arc<Session>);
-
-impl SessionOwner {
-    /// Takes the responsibility for a session.
-    #[must_use]
-    pub fn of(session: Arc<Session>) -> Self {
-        Self(session)
-    }
-}
-
-impl std::ops::Deref for SessionOwner {
-    type Target = Arc<Session>;
-
-    fn deref(&self) -> &Arc<Session> {
-        &self.0
-    }
-}
-
-impl Drop for SessionOwner {
-    fn drop(&mut self) {
-        self.0.close();
-    }
 }
 
 /// The handle of a session.
@@ -363,113 +340,6 @@ impl Session {
         let bytes = std::mem::take(&mut stream.ungranted);
         stream.window = stream.window.saturating_add(bytes);
         self.send_best_effort(FrameKind::Credit, number, &CreditHead { bytes });
-    }
-
-    fn forward_input(&self, number: u32, body: InputBody, credit: Arc<Credit>) {
-        let Some(session) = self.me.upgrade() else { return };
-        self.context.tasks.spawn_on(&self.context.io, "input body", async move {
-            let complete = match body {
-                InputBody::Whole(bytes) => session.send_part(number, bytes, &credit).await,
-                InputBody::Stream(receiver) => session.send_parts(number, receiver, &credit).await,
-            };
-            match complete {
-                Ok(()) => {
-                    let end = session.outbound.frame(FrameKind::Data, Flags::END, number, &Empty {}, &[]);
-                    if let Err(error) = end {
-                        tracing::trace!(runner = %session.runner, %error, "the session ended before the input");
-                    }
-                }
-                Err(InputEnded::CutShort) => session.cancel(number, CancelReason::Client),
-                Err(InputEnded::Unwanted) => {}
-            }
-        });
-    }
-
-    async fn send_parts(
-        &self,
-        number: u32,
-        mut body: BodyReceiver,
-        credit: &Credit,
-    ) -> Result<(), InputEnded> {
-        loop {
-            // The credit closes when the handler settles or wants no more: then the sender must not wait for input.
-            let next = tokio::select! {
-                biased;
-                () = credit.closed() => return Err(InputEnded::Unwanted),
-                next = body.next() => next,
-            };
-            match next {
-                None => return Ok(()),
-                Some(Ok(bytes)) => self.send_part(number, bytes, credit).await?,
-                Some(Err(error)) => {
-                    tracing::debug!(runner = %self.runner, %error, "the client's body ended early");
-                    return Err(InputEnded::CutShort);
-                }
-            }
-        }
-    }
-
-    async fn send_part(
-        &self,
-        number: u32,
-        mut bytes: bytes::Bytes,
-        credit: &Credit,
-    ) -> Result<(), InputEnded> {
-        while !bytes.is_empty() {
-            let granted = credit.take(bytes.len().min(CHUNK_BYTES) as u64).await?;
-            // At most a chunk, so it fits.
-            let part = bytes.split_to(usize::try_from(granted).unwrap_or(CHUNK_BYTES));
-            self.outbound.room().await?;
-            self.outbound
-                .frame(FrameKind::Data, Flags::NONE, number, &Empty {}, &part)?;
-        }
-        Ok(())
-    }
-}
-
-/// Closes a session and tells its listener, once, also when the task that runs it is aborted or panics.
-struct EndOfSession<'a> {
-    session: &'a Session,
-    listener: &'a SessionListener,
-    detail: String,
-    protocol_broken: bool,
-}
-
-impl Drop for EndOfSession<'_> {
-    fn drop(&mut self) {
-        self.session.outbound.close();
-        let orphans = self.session.streams().close();
-        (self.listener)(SessionEvent::Ended {
-            detail: std::mem::take(&mut self.detail),
-            protocol_broken: self.protocol_broken,
-            orphans,
-        });
-    }
-}
-
-/// Why an input body was not sent to its end.
-enum InputEnded {
-    /// The client went away.
-    CutShort,
-    /// The runner wants no more of it, or is gone.
-    Unwanted,
-}
-
-impl From<CreditClosed> for InputEnded {
-    fn from(_: CreditClosed) -> Self {
-        Self::Unwanted
-    }
-}
-
-impl From<SessionClosed> for InputEnded {
-    fn from(_: SessionClosed) -> Self {
-        Self::Unwanted
-    }
-}
-
-impl From<WriteError> for InputEnded {
-    fn from(_: WriteError) -> Self {
-        Self::Unwanted
     }
 }
 

@@ -3,3 +3,4 @@
 mod decisions;
 mod lane;
 mod recovery;
+mod stories;

@@ -1,6 +1,7 @@
 //! One session, and a test at the other end of its connection.
 
 mod breaches;
+mod ends;
 mod handshake;
 mod invocations;
 mod talk;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use jobber_kernel::Tasks;
 use jobber_kernel::testing::run_paused;
@@ -225,7 +226,7 @@ fn a_job_that_blinks_keeps_its_routes() {
             // The hints come faster than anybody acts upon them.
             tree.catalogue.enable(version.job, false);
             tree.handle.hint(Some(version.job));
-            sleep(std::time::Duration::from_micros(10)).await;
+            sleep(Duration::from_micros(10)).await;
             tree.catalogue.enable(version.job, true);
             assert_eq!(tree.handle.reconcile(version.job, seconds(60)).await, Ok(()));
             assert_eq!(tree.get("/hello/x").await, "hello");
@@ -244,6 +245,11 @@ fn a_deleted_job_leaves_nothing() {
         tree.catalogue.delete(version.job);
         assert_eq!(tree.handle.reconcile(version.job, seconds(60)).await, Ok(()));
         tree.until(|| tree.engine.counts().live == 0).await;
+        // Before the reconciler looks at everything again, and after.
+        for _ in 0..100 {
+            assert_eq!(tree.send("/hello/x").err(), Some(Refused::NoRoute));
+            sleep(Duration::from_millis(100)).await;
+        }
         sleep(seconds(60)).await;
         assert_eq!(tree.send("/hello/x").err(), Some(Refused::NoRoute));
         assert_eq!(tree.actors("job").await, Vec::<String>::new());

@@ -101,7 +101,8 @@ pub fn decide(policy: &ScalingPolicy, view: &ScalingView<'_>) -> ScalingDecision
     let (fresh, stale): (Vec<&RunnerView>, Vec<&RunnerView>) = view
         .runners
         .iter()
-        .filter(|runner| is_ready(runner))
+        // One that ends now is replaced as if it were gone.
+        .filter(|runner| is_ready(runner) && !decision.end.contains(&runner.id))
         .partition(|runner| !is_stale(policy, runner, view.now));
     let starting = count(view, |runner| {
         runner.phase == RunnerPhase::Starting && !runner.outdated
@@ -230,11 +231,7 @@ fn retire_stale(
     fresh: &[&RunnerView],
     target: u32,
 ) {
-    let mut stale: Vec<&RunnerView> = stale
-        .iter()
-        .copied()
-        .filter(|runner| !decision.end.contains(&runner.id))
-        .collect();
+    let mut stale: Vec<&RunnerView> = stale.to_vec();
     // The oldest go first.
     stale.sort_by_key(|runner| match runner.phase {
         RunnerPhase::Ready { since } => Some(since),

@@ -15,7 +15,7 @@ fn engine() -> StartFailure {
 #[test]
 fn the_wait_doubles_up_to_a_minute_and_never_by_more_than_its_jitter() {
     run_paused(async {
-        let mut recovery = Recovery::default();
+        let mut recovery = Recovery::new(7);
         assert_eq!(recovery.not_before(), None);
         let now = Instant::now();
         for failures in 0..100 {
@@ -37,7 +37,7 @@ fn the_wait_doubles_up_to_a_minute_and_never_by_more_than_its_jitter() {
 fn a_function_that_can_not_be_loaded_refuses_at_once_and_an_engine_only_when_it_is_hopeless() {
     run_paused(async {
         let now = Instant::now();
-        let mut recovery = Recovery::default();
+        let mut recovery = Recovery::new(7);
         recovery.failed(StartFailure::Load(FunctionError::default()), now);
         assert!(matches!(recovery.refusal(now), Some(Refusal::LoadFailed(_))));
         assert_eq!(
@@ -46,7 +46,7 @@ fn a_function_that_can_not_be_loaded_refuses_at_once_and_an_engine_only_when_it_
             "the next try is due"
         );
 
-        let mut recovery = Recovery::default();
+        let mut recovery = Recovery::new(7);
         for _ in 0..2 {
             recovery.failed(engine(), now);
             assert_eq!(recovery.refusal(now), None, "callers wait");

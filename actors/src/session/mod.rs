@@ -325,6 +325,20 @@ impl Session {
         }
     }
 
+    /// Nobody reads this stream's output any more: the runner may send as much as at the beginning, for nothing.
+    fn grant_all(&self, number: u32) {
+        let mut streams = self.streams();
+        let Some(stream) = streams.get_mut(number) else {
+            return;
+        };
+        let bytes = INITIAL_CREDIT_BYTES.saturating_sub(stream.window);
+        stream.ungranted = 0;
+        stream.window += bytes;
+        if bytes > 0 {
+            self.send_best_effort(FrameKind::Credit, number, &CreditHead { bytes });
+        }
+    }
+
     /// Grants the runner more output for a stream, in steps.
     fn grant(&self, number: u32, taken: usize) {
         let mut streams = self.streams();

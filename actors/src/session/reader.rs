@@ -173,7 +173,9 @@ fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
         Output::Awaited(reply) => reply,
         // The caller was answered already (timed out, gone): the handler's answer goes nowhere.
         Output::Over if stream.told_to_stop => {
+            stream.window -= size;
             drop(streams);
+            session.grant(frame.stream, frame.body.len());
             settle_if_said(session, &frame);
             return Ok(());
         }
@@ -213,6 +215,7 @@ fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
         .on_abandoned(move || {
             if let Some(session) = abandon.upgrade() {
                 session.cancel(number, CancelReason::Client);
+                session.grant_all(number);
             }
         });
     reply.answer(Outcome::Responded {
@@ -235,16 +238,22 @@ fn on_data(session: &Session, frame: Frame) -> Result<(), Violation> {
         });
     }
     stream.window -= size;
+    let mut unread = 0;
     let finished = match &mut stream.output {
         Output::Streaming(body) => {
             // The frame's bytes share the read buffer; a copy lets that go while a slow client reads.
-            body.push(Bytes::copy_from_slice(&frame.body));
+            if !body.push(Bytes::copy_from_slice(&frame.body)) {
+                unread = frame.body.len();
+            }
             frame
                 .flags
                 .is_end()
                 .then(|| std::mem::replace(&mut stream.output, Output::Over))
         }
-        Output::Over if stream.told_to_stop => None,
+        Output::Over if stream.told_to_stop => {
+            unread = frame.body.len();
+            None
+        }
         Output::Over | Output::Awaited(_) => {
             return Err(Violation::NotAllowed {
                 kind: "DATA",
@@ -256,6 +265,11 @@ fn on_data(session: &Session, frame: Frame) -> Result<(), Violation> {
         body.finish();
     }
     drop(streams);
+    // What nobody reads is granted again all the same, so that a handler that does not care can come to its end, instead
+    // of waiting for credit until its runner is killed.
+    if unread > 0 {
+        session.grant(frame.stream, unread);
+    }
     settle_if_said(session, &frame);
     Ok(())
 }

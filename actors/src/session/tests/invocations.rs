@@ -222,6 +222,47 @@ fn a_caller_that_leaves_cancels_once_and_what_the_handler_still_says_goes_nowher
 }
 
 #[test]
+fn a_handler_that_does_not_care_about_its_cancellation_can_still_say_all_it_has() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (stream, pending) = bench.call().await;
+        drop(pending);
+        bench.wire.expect(FrameKind::Cancel).await;
+        bench
+            .say(
+                FrameKind::Response,
+                Flags::NONE,
+                stream,
+                json!({ "status": 200 }),
+                b"",
+            )
+            .await;
+        for _ in 0..3 {
+            for _ in 0..WINDOW / CHUNK_BYTES {
+                bench
+                    .say(FrameKind::Data, Flags::NONE, stream, json!({}), &[2; CHUNK_BYTES])
+                    .await;
+            }
+            let mut granted = 0;
+            while granted < WINDOW as u64 {
+                let credit = bench.wire.expect(FrameKind::Credit).await;
+                granted += credit.head::<Value>().unwrap()["bytes"].as_u64().unwrap();
+            }
+        }
+        bench
+            .say(
+                FrameKind::Data,
+                Flags::END.with(Flags::SETTLED),
+                stream,
+                json!({}),
+                b"",
+            )
+            .await;
+        eventually(Duration::from_secs(1), || bench.permits() == 0).await;
+    });
+}
+
+#[test]
 fn a_handler_that_is_over_its_time_is_told_and_one_that_does_not_let_go_is_reported() {
     run_paused(async {
         let mut bench = Bench::serving().await;

@@ -66,12 +66,14 @@ impl Action {
     #[must_use]
     pub fn new(parts: ActionParts, around: Arc<Surroundings>) -> Self {
         let settings = ActionSettings::of(&parts.version.manifest, &around.settings);
+        // Differs from action to action, or many that failed together would come back together.
+        let seed = around.settings.seed ^ parts.version.action.as_uuid().as_u64_pair().1;
         Self {
             parts,
             around,
             settings,
             members: BTreeMap::new(),
-            recovery: Recovery::default(),
+            recovery: Recovery::new(seed),
             timer: None,
             stopping: false,
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use crate::invocation::{FunctionError, Refusal};
@@ -22,26 +23,39 @@ pub(super) enum StartFailure {
 }
 
 /// Failures in a row, and when to try again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recovery {
+    jitter: StdRng,
     failures: u32,
     not_before: Option<Instant>,
     last: Option<StartFailure>,
 }
 
 impl Recovery {
+    /// No failures yet. `seed` makes the jitter.
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            jitter: StdRng::seed_from_u64(seed),
+            failures: 0,
+            not_before: None,
+            last: None,
+        }
+    }
+
     pub(super) fn failed(&mut self, failure: StartFailure, now: Instant) {
         let doubled = FIRST_WAIT * 2_u32.saturating_pow(self.failures.min(10));
         let wait = doubled.min(LONGEST_WAIT);
         // Up to a third less, so that many jobs that failed together do not come back together.
-        let jitter = rand::rng().random_range(0.67..=1.0);
+        let jitter = self.jitter.random_range(0.67..=1.0);
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + wait.mul_f64(jitter));
         self.last = Some(failure);
     }
 
     pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+        self.failures = 0;
+        self.not_before = None;
+        self.last = None;
     }
 
     pub(super) fn not_before(&self) -> Option<Instant> {

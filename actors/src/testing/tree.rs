@@ -79,6 +79,15 @@ impl TestTree {
     #[must_use]
     pub fn start_with(settings: TreeSettings) -> Self {
         assert_eq!(settings.arbiters, 0, "paused time is that of one thread");
+        Self::start_on(settings, Handle::current())
+    }
+
+    /// Starts a tree that may run on several threads, with another runtime for its ports: for tests in real time.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_on(settings: TreeSettings, io: Handle) -> Self {
         let catalogue = Arc::new(FakeCatalogue::default());
         let archives = Arc::new(FakeArchives::default());
         let logs = Arc::new(FakeLogStore::default());
@@ -95,8 +104,7 @@ impl TestTree {
             gateway: gateway.clone(),
             admin: Arc::new(FakeHttpServer::default()),
         };
-        let handle = start(settings, ports, Vec::new(), Handle::current(), |_| servers)
-            .expect("a tree without threads of its own starts");
+        let handle = start(settings, ports, Vec::new(), io, |_| servers).expect("a tree starts");
         engine.connect(handle.surroundings());
         Self {
             handle,

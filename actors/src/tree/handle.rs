@@ -88,7 +88,7 @@ pub fn start(
     let around = Arc::new(Surroundings::new(settings, ports, io)?);
     let handle = TreeHandle {
         around: Arc::clone(&around),
-        tree: Tree::new(),
+        tree: Tree::with_seed(settings.seed),
     };
     let parts = RootParts {
         around,

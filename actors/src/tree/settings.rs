@@ -32,6 +32,8 @@ pub struct TreeSettings {
     pub arbiters: usize,
     /// How many log lines may wait to be kept.
     pub log_ring: LogRingLimits,
+    /// What the jitter of restarts and retries is made of; by default it is random.
+    pub seed: u64,
 }
 
 impl Default for TreeSettings {
@@ -47,6 +49,7 @@ impl Default for TreeSettings {
             buffered_body_bytes: 10 * 1024 * 1024,
             arbiters: 1,
             log_ring: LogRingLimits::default(),
+            seed: rand::random(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod failures;
 mod logs;
 mod scaling;
 mod schedules;
+mod threads;
 mod versions;
 
 use std::time::Duration;

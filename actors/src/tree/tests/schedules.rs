@@ -80,6 +80,7 @@ impl Schedule {
             runner_start_time: seconds(10),
             runner_load_time: seconds(10),
             prepared_time: seconds(10),
+            seed,
             ..test_settings()
         };
         let packages = ["one", "two"]

@@ -1,6 +1,6 @@
 //! The Job actor.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext, AsyncContext, Handler};
@@ -64,7 +64,7 @@ pub struct Job {
     brief: Arc<JobBrief>,
     around: Arc<Surroundings>,
     /// By action, not by version: a version that is wanted again while it retires has two for a while.
-    actions: HashMap<ActorId, Running>,
+    actions: BTreeMap<ActorId, Running>,
     serving: Option<VersionId>,
     triggers: Triggers,
     waiting: Vec<oneshot::Sender<()>>,
@@ -78,7 +78,7 @@ impl Job {
         Self {
             brief,
             around,
-            actions: HashMap::new(),
+            actions: BTreeMap::new(),
             serving: None,
             triggers: Triggers::default(),
             waiting: Vec::new(),

@@ -1,6 +1,6 @@
 //! The Jobs actor.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ struct Running {
 /// The reconciler.
 pub struct Jobs {
     around: Arc<Surroundings>,
-    jobs: HashMap<JobId, Running>,
+    jobs: BTreeMap<JobId, Running>,
     /// Jobs that a reading said do not exist, and which reading that was.
     gone: HashMap<JobId, u64>,
     readings: u64,
@@ -43,7 +43,7 @@ impl Jobs {
     pub fn new(around: Arc<Surroundings>) -> Self {
         Self {
             around,
-            jobs: HashMap::new(),
+            jobs: BTreeMap::new(),
             gone: HashMap::new(),
             readings: 0,
             reading_everything: false,

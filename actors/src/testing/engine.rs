@@ -188,6 +188,7 @@ impl FakeEngine {
                 process(script, token, ours, witness).await
             };
             let exit = tokio::select! {
+ biased;
                 exit = running => exit,
                 _ = killed.wait_for(|killed| *killed) => RunnerExit { signal: Some(9), ..RunnerExit::default() },
             };

@@ -186,14 +186,15 @@ impl Handler<'_> {
             let part = body.split_to(body.len().min(16 * 1024));
             let size = u32::try_from(part.len()).expect("a part is small");
             tokio::select! {
-                permits = self.call.credit.acquire_many(size) => {
-                    permits.expect("the credit is never closed").forget();
-                }
-                () = self.call.until_cancelled() => {
-                    self.fail("aborted").await;
-                    return false;
-                }
-            }
+            biased;
+                           permits = self.call.credit.acquire_many(size) => {
+                               permits.expect("the credit is never closed").forget();
+                           }
+                           () = self.call.until_cancelled() => {
+                               self.fail("aborted").await;
+                               return false;
+                           }
+                       }
             self.data(Flags::NONE, part).await;
         }
         true
@@ -203,24 +204,26 @@ impl Handler<'_> {
         let mut body = Vec::new();
         loop {
             tokio::select! {
-                part = self.call.input.next() => match part {
-                    None => break,
-                    Some(part) => {
-                        body.extend_from_slice(&part);
-                        self.say(FrameKind::Credit, Flags::NONE, json!({ "bytes": part.len() }), Bytes::new()).await;
-                    }
-                },
-                () = self.call.until_cancelled() => return self.fail("aborted").await,
-            }
+            biased;
+                           part = self.call.input.next() => match part {
+                               None => break,
+                               Some(part) => {
+                                   body.extend_from_slice(&part);
+                                   self.say(FrameKind::Credit, Flags::NONE, json!({ "bytes": part.len() }), Bytes::new()).await;
+                               }
+                           },
+                           () = self.call.until_cancelled() => return self.fail("aborted").await,
+                       }
         }
         self.answer(Bytes::from(body)).await;
     }
 
     async fn wait(&self, time: Duration) {
         tokio::select! {
-            () = sleep(time) => self.answer(Bytes::from_static(b"waited")).await,
-            () = self.call.until_cancelled() => self.fail("aborted").await,
-        }
+        biased;
+                   () = sleep(time) => self.answer(Bytes::from_static(b"waited")).await,
+                   () = self.call.until_cancelled() => self.fail("aborted").await,
+               }
     }
 
     /// A body of so many KiB.

@@ -136,6 +136,7 @@ impl Process {
         let (say, mut said) = mpsc::channel(16);
         loop {
             let step = tokio::select! {
+                biased;
                 frame = reader.next() => match frame {
                     Some(frame) => self.on_frame(frame, &say, &mut handlers).await,
                     None if self.draining => Some(exit(0)),

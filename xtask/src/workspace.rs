@@ -3,12 +3,17 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 /// The repository's root.
+///
+/// `cargo run` says where the package is. What was true when this was compiled may not be: checkouts that share a target
+/// folder run each other's binary.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a folder of the repository")
+    static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+    });
+    PACKAGE.parent().expect("xtask is a folder of the repository")
 }
 
 /// Cargo's target folder. It also keeps downloaded tools and the logs of failed steps.

@@ -38,7 +38,7 @@ const LAST_TASKS: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
     /// A port is taken or not allowed.
-    #[error("can not listen on {address} ({variable}): {source}")]
+    #[error("can not listen on {address} ({variable})")]
     Listen {
         /// What was to be listened on.
         address: SocketAddr,

@@ -144,6 +144,10 @@ pub(crate) fn refused(refusal: Refusal, config: &GatewayConfig) -> Problem {
         }
         Refusal::ShuttingDown => Problem::new(Code::ShuttingDown, "The function takes no more requests.")
             .with_retry_after(retry_after),
+        Refusal::HeadTooLarge => Problem::new(
+            Code::HeadersTooLarge,
+            "The request's URL and header together are more than a function can be given (64 KiB).",
+        ),
         Refusal::NoRunner(reason) => {
             let detail = if config.expose_errors {
                 format!("No runner can be started: {reason}")

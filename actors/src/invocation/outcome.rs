@@ -106,6 +106,9 @@ pub enum Refusal {
     /// No runner can be had; what the last attempt to start or load one said: 503, or 500 when it is the function's own error.
     #[error("no runner can be started: {0}")]
     NoRunner(String),
+    /// Target, header and route parameters together do not fit into what a runner is sent at once: 431.
+    #[error("the request's target and header are too large")]
+    HeadTooLarge,
     /// The module can not be imported: 500, with the function's error.
     #[error("the function could not be loaded: {}", .0.message)]
     LoadFailed(FunctionError),

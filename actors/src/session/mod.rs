@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::domain::RunnerId;
-use crate::invocation::{FunctionError, InputBody, Invocation, InvocationLimits, Outcome};
+use crate::invocation::{FunctionError, InputBody, Invocation, InvocationLimits, Outcome, Refusal};
 use crate::log_sink::LogRing;
 use crate::ports::FunctionStore;
 use crate::protocol::{
@@ -214,12 +214,8 @@ impl Session {
                 drop(streams);
                 let Invocation { reply, permit, .. } = invocation;
                 drop(permit);
-                reply.answer(Outcome::Failed(FunctionError {
-                    name: "RequestTooLarge".into(),
-                    message: format!("the request's head can not be sent to the runner: {error}"),
-                    code: Some("request-head-too-large".into()),
-                    ..FunctionError::default()
-                }));
+                tracing::debug!(runner = %self.runner, %error, "a request does not fit into a frame");
+                reply.answer(Outcome::Refused(Refusal::HeadTooLarge));
                 return Ok(());
             }
         }

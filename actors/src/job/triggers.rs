@@ -11,7 +11,7 @@ use crate::domain::{DesiredJob, JobVersion, TriggerId};
 use crate::gateway::{RouteBoard, RouteTarget};
 use crate::invocation::TriggerRef;
 use crate::manifest::{TriggerConfig, TriggerKind};
-use crate::trigger::{HttpTrigger, HttpTriggerSeed, Retarget};
+use crate::trigger::{HttpTrigger, HttpTriggerSeed};
 
 struct Running {
     child: ChildRef<HttpTrigger>,
@@ -44,7 +44,6 @@ impl Triggers {
             match self.running.get(id).filter(|running| !running.child.is_over()) {
                 Some(running) => {
                     running.seed.store(Arc::new(seed.clone()));
-                    running.child.tell(Retarget);
                 }
                 None => {
                     let shared = Arc::new(ArcSwap::from_pointee(seed.clone()));
@@ -52,8 +51,8 @@ impl Triggers {
                     self.running.insert(*id, Running { child, seed: shared });
                 }
             }
-            // Published here and now as well, so that the caller knows the edition to wait for; the actor's own
-            // publication says the same.
+            // Published here and now, so that the caller knows the edition to wait for. The actor publishes the same
+            // again whenever it is started.
             board.publish(seed.pattern.clone(), seed.target.clone());
         }
         board.keep_only(job.id, &wanted.keys().copied().collect());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Handler, Message};
+use actix::Actor;
 use arc_swap::ArcSwap;
 use jobber_kernel::{Child, Context};
 use serde_json::json;
@@ -19,11 +19,6 @@ pub struct HttpTriggerSeed {
     pub target: RouteTarget,
 }
 
-/// The trigger publishes something else now: another version serves.
-#[derive(Message, Clone, Debug)]
-#[rtype(result = "()")]
-pub struct Retarget;
-
 /// Publishes the route of one trigger for as long as the trigger is there.
 ///
 /// The route stays published while the actor restarts. The job takes it away, and then stops the actor: it alone knows
@@ -34,7 +29,7 @@ pub struct HttpTrigger {
 }
 
 impl HttpTrigger {
-    /// A trigger of what `seed` holds now and later; [`Retarget`] makes it look again.
+    /// A trigger of what `seed` holds, now and whenever the actor is started again.
     #[must_use]
     pub fn new(seed: Arc<ArcSwap<HttpTriggerSeed>>, board: Arc<RouteBoard>) -> Self {
         Self { seed, board }
@@ -67,13 +62,5 @@ impl Child for HttpTrigger {
             "method": seed.pattern.method.as_ref().map(|method| method.as_str()),
             "path": seed.pattern.path.as_ref().map(|path| path.as_str()),
         })
-    }
-}
-
-impl Handler<Retarget> for HttpTrigger {
-    type Result = ();
-
-    fn handle(&mut self, _: Retarget, _: &mut Context<Self>) {
-        self.publish();
     }
 }

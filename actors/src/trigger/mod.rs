@@ -2,4 +2,4 @@
 
 mod http;
 
-pub use http::{HttpTrigger, HttpTriggerSeed, Retarget};
+pub use http::{HttpTrigger, HttpTriggerSeed};

@@ -94,7 +94,7 @@ pub(crate) fn http_input(
             .path_and_query()
             .map_or("/", |target| target.as_str())
             .to_owned(),
-        scheme: origin.scheme,
+        scheme: origin.scheme.into(),
         authority: authority.to_owned(),
         headers: end_to_end(&head.headers, origin.proxied),
         params,

@@ -79,6 +79,10 @@ entity_id!(
     /// One execution of a handler, or the attempt at one.
     InvocationId
 );
+entity_id!(
+    /// One life of a server: what it holds is its own until it ends or is found dead.
+    ServerId
+);
 
 /// The content of an archive: the SHA-256 over its entries' names and bytes, not over the zip's own bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,17 +7,21 @@ mod body;
 mod outcome;
 mod reply;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use body::{BodyError, BodyReceiver, BodySender, InputBody, OutputBody, body_channel};
+use chrono::{DateTime, SecondsFormat, Utc};
 pub use outcome::{FunctionError, LostReason, Outcome, Refusal, ResponseHead, TimeoutPhase};
 pub use reply::{Cancellation, PendingReply, ReplySlot, reply_channel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::Instant;
 
 use crate::action::Permit;
 use crate::domain::{InvocationId, TriggerId};
+use crate::manifest::QualityOfService;
+use crate::ports::MessageProperties;
 
 /// What a handler gets, and everything needed to answer its caller.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ pub struct TriggerRef {
 }
 
 /// What kind of event started the invocation, in the protocol's own terms (see `docs/reference/protocol.md` §5).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Input {
     /// An HTTP request.
@@ -58,17 +62,39 @@ pub enum Input {
         /// The request.
         http: HttpInput,
     },
+    /// A message of an MQTT broker.
+    Mqtt {
+        /// The message; shared, because it is kept for the case that the handler fails.
+        mqtt: Arc<MqttInput>,
+    },
+    /// An instant of a schedule.
+    Schedule {
+        /// The instant.
+        schedule: ScheduleInput,
+    },
+}
+
+impl Input {
+    /// `http`, `mqtt` or `schedule`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Http { .. } => "http",
+            Self::Mqtt { .. } => "mqtt",
+            Self::Schedule { .. } => "schedule",
+        }
+    }
 }
 
 /// An HTTP request without its body.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HttpInput {
     /// `GET`, upper case.
     pub method: String,
     /// Path and query as they came.
     pub target: String,
     /// `http` or `https`.
-    pub scheme: &'static str,
+    pub scheme: Cow<'static, str>,
     /// Host and port as the client named them.
     pub authority: String,
     /// Lower-cased names with their values; repeated ones are repeated in their order.
@@ -78,8 +104,38 @@ pub struct HttpInput {
     /// The client's address.
     pub ip: std::net::IpAddr,
     /// Bytes of the body, if the client said how many.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub size: Option<u64>,
+}
+
+/// An MQTT message without its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MqttInput {
+    /// The topic that it came on.
+    pub topic: String,
+    /// The quality of service with which it came.
+    pub qos: QualityOfService,
+    /// Whether the broker had kept it.
+    pub retain: bool,
+    /// Whether it may have come before.
+    pub duplicate: bool,
+    /// Its properties, of MQTT 5.
+    #[serde(default)]
+    pub properties: MessageProperties,
+}
+
+/// An instant of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleInput {
+    /// When it was due.
+    #[serde(serialize_with = "to_milliseconds")]
+    pub scheduled_at: DateTime<Utc>,
+}
+
+/// RFC 3339 with three digits of a second: what a `Date` of JavaScript holds.
+fn to_milliseconds<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&instant.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 /// How long things may take; from the action's settings.

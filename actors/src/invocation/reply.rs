@@ -10,11 +10,38 @@ use super::{LostReason, Outcome};
 /// Answers one invocation. Dropping it unanswered answers [`LostReason::Dropped`].
 #[derive(Debug)]
 pub struct ReplySlot {
-    sender: Option<oneshot::Sender<Outcome>>,
+    to: Option<ReplyTo>,
     cancellation: Cancellation,
 }
 
+/// Who hears the answer.
+enum ReplyTo {
+    /// Somebody who waits for it.
+    Waiting(oneshot::Sender<Outcome>),
+    /// Whoever is called with it.
+    Called(Box<dyn FnOnce(Outcome) + Send>),
+}
+
+impl std::fmt::Debug for ReplyTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Waiting(_) => "Waiting",
+            Self::Called(_) => "Called",
+        })
+    }
+}
+
 impl ReplySlot {
+    /// A slot whose answer is handed to `hear`, on the thread that gives it: it must not block. Nobody waits, so nobody
+    /// gives up.
+    #[must_use]
+    pub fn calling(hear: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self {
+            to: Some(ReplyTo::Called(Box::new(hear))),
+            cancellation: Cancellation::default(),
+        }
+    }
+
     /// Gives the answer. A caller that is gone does not hear it.
     pub fn answer(mut self, outcome: Outcome) {
         self.send(outcome);
@@ -27,9 +54,11 @@ impl ReplySlot {
     }
 
     fn send(&mut self, outcome: Outcome) {
-        if let Some(sender) = self.sender.take() {
+        match self.to.take() {
             // The receiver may be gone: then the caller cancelled, which is recorded on its own side.
-            drop(sender.send(outcome));
+            Some(ReplyTo::Waiting(sender)) => drop(sender.send(outcome)),
+            Some(ReplyTo::Called(hear)) => hear(outcome),
+            None => {}
         }
     }
 }
@@ -137,7 +166,7 @@ pub fn reply_channel() -> (ReplySlot, PendingReply) {
     let cancellation = Cancellation::default();
     (
         ReplySlot {
-            sender: Some(sender),
+            to: Some(ReplyTo::Waiting(sender)),
             cancellation: cancellation.clone(),
         },
         PendingReply {

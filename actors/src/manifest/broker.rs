@@ -80,6 +80,23 @@ impl MqttProtocol {
         ("wss", Self::Wss),
     ];
 
+    /// `mqtt`, `mqtts`, `ws` or `wss`.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Mqtts => "mqtts",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    /// Whether it is TLS.
+    #[must_use]
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Mqtts | Self::Wss)
+    }
+
     /// The port of brokers that were not given another.
     #[must_use]
     pub const fn default_port(self) -> u16 {

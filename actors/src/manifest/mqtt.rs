@@ -1,7 +1,8 @@
 //! MQTT triggers.
 
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::broker::MqttConnection;
@@ -28,7 +29,7 @@ pub struct MqttTrigger {
 }
 
 /// How hard a message is delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QualityOfService {
     /// 0: it may be lost.
     AtMostOnce,
@@ -40,6 +41,17 @@ pub enum QualityOfService {
 }
 
 impl QualityOfService {
+    /// What the number of the protocol means; `None` for one that means nothing.
+    #[must_use]
+    pub const fn from_level(level: u8) -> Option<Self> {
+        match level {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+
     /// The number in the protocol.
     #[must_use]
     pub const fn level(self) -> u8 {
@@ -48,6 +60,13 @@ impl QualityOfService {
             Self::AtLeastOnce => 1,
             Self::ExactlyOnce => 2,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for QualityOfService {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let level = u8::deserialize(deserializer)?;
+        Self::from_level(level).ok_or_else(|| D::Error::custom("a quality of service is 0, 1 or 2"))
     }
 }
 
@@ -67,11 +86,8 @@ impl MqttTrigger {
         let qos = fields
             .take("qos")
             .and_then(|node| node.integer(0..=2))
-            .map(|level| match level {
-                0 => QualityOfService::AtMostOnce,
-                1 => QualityOfService::AtLeastOnce,
-                _ => QualityOfService::ExactlyOnce,
-            });
+            .and_then(|level| u8::try_from(level).ok())
+            .and_then(QualityOfService::from_level);
         let mut connection = match fields.take("connection") {
             Some(node) => MqttConnection::read(node)?,
             None => MqttConnection::default(),

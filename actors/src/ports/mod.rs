@@ -1,17 +1,31 @@
 //! What the supervision tree needs from the outside world. An actor knows these traits and nothing behind them.
 
 mod archive;
+pub(crate) mod base64;
 mod catalogue;
+mod durable_queue;
 mod engine;
 mod function_store;
 mod http_server;
 mod log_store;
+mod mqtt;
+mod schedule_store;
 
 pub use archive::{ArchiveError, ArchiveStore, PackagePart, PackageStream};
 pub use catalogue::{Catalogue, CatalogueError};
+pub use durable_queue::{
+    ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, DurableQueue, Kept, NewDelivery, QueueError,
+    Room, Settlement, Standing, Tries, Verdict,
+};
 pub use engine::{Engine, EngineError, EngineEvent, OutputStream, Resources, RunnerExit, RunnerSpec};
 pub use function_store::{
     FunctionStore, Item, ItemPage, ItemSummary, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError,
 };
 pub use http_server::{HttpServer, HttpServerError};
 pub use log_store::{LogError, LogLevel, LogLine, LogStore};
+pub use mqtt::{
+    BrokerSettings, MessageProperties, MqttClients, MqttEnd, MqttMessage, PacketId, Publication,
+    PublicationError, PublicationId, Publisher, PublisherLine, SessionSettings, Subscriber,
+    SubscriberCommand, SubscriberLine, Subscription, SubscriptionAnswer, Taken,
+};
+pub use schedule_store::{Fire, Fired, Gap, MissReason, ScheduleCursor, ScheduleStore};

@@ -262,7 +262,7 @@ fn request(path: &str) -> HttpInput {
     HttpInput {
         method: "GET".into(),
         target: path.into(),
-        scheme: "http",
+        scheme: "http".into(),
         authority: "test".into(),
         headers: Vec::new(),
         params: BTreeMap::new(),

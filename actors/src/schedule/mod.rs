@@ -9,6 +9,8 @@
 //! `*/1` restrict nothing.
 
 mod expression;
+mod fault;
+mod fields;
 mod parser;
 mod values;
 mod zone;
@@ -16,8 +18,9 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use expression::{CronExpression, DaysOfMonth, DaysOfWeek};
-pub use parser::{CronError, CronFault};
+pub use expression::CronExpression;
+pub use fault::{CronError, CronFault};
+pub use fields::{DaysOfMonth, DaysOfWeek, Fields};
 pub use values::Values;
 pub use zone::{ZoneError, parse_zone};
 

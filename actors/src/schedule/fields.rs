@@ -1,5 +1,7 @@
 //! What the fields of a cron expression mean.
 
+use chrono::{Datelike, NaiveDate, Weekday};
+
 use super::values::Values;
 
 /// The meaning of an expression: which values each of its fields allows.
@@ -55,6 +57,15 @@ pub enum DaysOfWeek {
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 impl Fields {
+    /// Whether the day, which is in one of the months, is one of the days.
+    pub(super) fn is_day(&self, date: NaiveDate) -> bool {
+        match (self.days.contains(date), self.weekdays.contains(date)) {
+            (None, None) => true,
+            (Some(matches), None) | (None, Some(matches)) => matches,
+            (Some(of_month), Some(of_week)) => of_month || of_week,
+        }
+    }
+
     /// Whether some year has such a day in such a month.
     pub(super) fn happens(&self) -> bool {
         let longest = self.months.iter().map(|month| match month {
@@ -107,13 +118,60 @@ impl Fields {
 }
 
 impl DaysOfMonth {
+    /// Whether the day is one of these; `None` if the field does not restrict it.
+    fn contains(self, date: NaiveDate) -> Option<bool> {
+        let last = date.num_days_in_month();
+        let day_before_last = |before: u8| last.saturating_sub(before);
+        match self {
+            Self::Any => None,
+            Self::Values(days) => Some(u8::try_from(date.day()).is_ok_and(|day| days.contains(day))),
+            Self::Last(before) => Some(date.day() == u32::from(day_before_last(before))),
+            Self::LastWeekday(before) => Some(is_nearest_working_day(date, day_before_last(before))),
+            Self::NearestWeekday(day) => Some(is_nearest_working_day(date, day)),
+        }
+    }
+
     /// Days that a month must have for one of these to exist.
     fn least_days(self) -> u8 {
         match self {
             Self::Any => 0,
-            Self::Values(days) => days.iter().next().unwrap_or_default(),
+            Self::Values(days) => days.first().unwrap_or_default(),
             Self::Last(before) | Self::LastWeekday(before) => before + 1,
             Self::NearestWeekday(day) => day,
         }
     }
+
+    /// Whether it speaks of working days.
+    pub(super) fn has_working_days(self) -> bool {
+        matches!(self, Self::LastWeekday(_) | Self::NearestWeekday(_))
+    }
+}
+
+impl DaysOfWeek {
+    /// Whether the day is one of these; `None` if the field does not restrict it.
+    fn contains(self, date: NaiveDate) -> Option<bool> {
+        let is = |weekday: u8| date.weekday().num_days_from_sunday() == u32::from(weekday);
+        match self {
+            Self::Any => None,
+            Self::Values(days) => Some(days.iter().any(is)),
+            Self::Last(weekday) => Some(is(weekday) && date.day() + 7 > u32::from(date.num_days_in_month())),
+            Self::Nth { weekday, nth } => Some(is(weekday) && date.day().div_ceil(7) == u32::from(nth)),
+        }
+    }
+}
+
+/// Whether the date is the working day (Monday to Friday) nearest to a day of its month, without leaving the month. Where the
+/// month has no such day, none is.
+fn is_nearest_working_day(date: NaiveDate, day: u8) -> bool {
+    let Some(meant) = date.with_day(u32::from(day)) else {
+        return false;
+    };
+    let nearest = match meant.weekday() {
+        Weekday::Sat if day == 1 => day + 2,
+        Weekday::Sat => day - 1,
+        Weekday::Sun if day == date.num_days_in_month() => day - 2,
+        Weekday::Sun => day + 1,
+        _ => day,
+    };
+    date.day() == u32::from(nearest)
 }

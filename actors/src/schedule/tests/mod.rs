@@ -3,7 +3,9 @@
 mod changes;
 
 mod model;
+mod oracle;
 mod parsing;
+mod second_opinion;
 mod stories;
 
 use chrono::{DateTime, Utc};

@@ -1,78 +1,15 @@
 //! Reads the text of cron expressions.
 
-use super::expression::{CronExpression, DaysOfMonth, DaysOfWeek, WEEKDAYS};
+use super::fault::{CronError, CronFault, MAX_BYTES};
+use super::fields::{DaysOfMonth, DaysOfWeek, Fields};
 use super::values::Values;
-
-/// Most bytes of an expression. A list of every minute takes 170.
-const MAX_BYTES: usize = 1_024;
-
-/// Why a text is no cron expression, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{fault} (position {position})")]
-pub struct CronError {
-    /// Characters before the fault.
-    pub position: usize,
-    /// What is wrong.
-    pub fault: CronFault,
-}
-
-/// What can be wrong with a cron expression.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CronFault {
-    /// Other than five or six fields.
-    #[error("a cron expression has 5 fields (minute hour day month weekday) or 6 (second first), not {0}")]
-    FieldCount(usize),
-    /// More than 1,024 bytes.
-    #[error("a cron expression has at most {MAX_BYTES} bytes")]
-    TooLong,
-    /// `@reboot` and unknown ones.
-    #[error(
-        "`{0}` is not an alias; there are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly"
-    )]
-    Alias(String),
-    /// An item of a list that is nothing, or no value, range or step.
-    #[error("`{text}` is not a value, range or step for the {field}")]
-    Item {
-        /// What stands there.
-        text: String,
-        /// The field's name.
-        field: &'static str,
-    },
-    /// A number outside of the field's own.
-    #[error("the {field} is between {first} and {last}")]
-    Range {
-        /// The field's name.
-        field: &'static str,
-        /// The field's first value.
-        first: u8,
-        /// The field's last value.
-        last: u8,
-    },
-    /// A step of 0, or one that is larger than the field.
-    #[error("the step for the {field} is between 1 and {last}")]
-    Step {
-        /// The field's name.
-        field: &'static str,
-        /// The largest step that makes sense.
-        last: u8,
-    },
-    /// `L`, `W`, `#` within a list.
-    #[error("`L`, `W` and `#` must stand alone in their field")]
-    NotAlone,
-    /// A valid expression for no instant at all.
-    #[error("this never happens: no such month has such a day")]
-    Never,
-    /// Valid, but the part that computes instants refuses it.
-    #[error("Jobber can not compute the instants of this expression")]
-    NotComputable,
-}
 
 /// A field of the expression: its limits and the names of its values.
 struct Field {
     name: &'static str,
     first: u8,
     last: u8,
-    /// Names of the values from `first` on.
+    /// Names of the values from `first` on. Their first three letters do as well.
     names: &'static [&'static str],
 }
 
@@ -113,8 +50,34 @@ const WEEKDAY: Field = Field {
     last: 7,
     names: &WEEKDAYS,
 };
+const WEEK: Field = Field {
+    name: "week of the month",
+    first: 1,
+    last: 5,
+    names: &[],
+};
 const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+    "JANUARY",
+    "FEBRUARY",
+    "MARCH",
+    "APRIL",
+    "MAY",
+    "JUNE",
+    "JULY",
+    "AUGUST",
+    "SEPTEMBER",
+    "OCTOBER",
+    "NOVEMBER",
+    "DECEMBER",
+];
+const WEEKDAYS: [&str; 7] = [
+    "SUNDAY",
+    "MONDAY",
+    "TUESDAY",
+    "WEDNESDAY",
+    "THURSDAY",
+    "FRIDAY",
+    "SATURDAY",
 ];
 
 /// A piece of the text and the number of characters before it.
@@ -156,12 +119,23 @@ impl<'a> Piece<'a> {
             fault,
         }
     }
+
+    /// The fault of what is no value, range or step.
+    fn is_no_item(self, field: &Field) -> CronError {
+        let field = field.name;
+        self.fails(if self.text.is_empty() {
+            CronFault::Missing { field }
+        } else {
+            let text = self.text.to_owned();
+            CronFault::Item { text, field }
+        })
+    }
 }
 
-pub(super) fn parse(text: &str) -> Result<CronExpression, CronError> {
+pub(super) fn parse(text: &str) -> Result<Fields, CronError> {
     if text.len() > MAX_BYTES {
         return Err(CronError {
-            position: MAX_BYTES,
+            position: text.char_indices().take_while(|(at, _)| *at < MAX_BYTES).count(),
             fault: CronFault::TooLong,
         });
     }
@@ -170,15 +144,14 @@ pub(super) fn parse(text: &str) -> Result<CronExpression, CronError> {
         .split(char::is_whitespace)
         .filter(|field| !field.text.is_empty())
         .collect();
-    if let [alias] = fields[..]
+    if let Some(alias) = fields.first()
         && alias.text.starts_with('@')
     {
         let meaning =
             expand(alias.text).ok_or_else(|| alias.fails(CronFault::Alias(alias.text.to_owned())))?;
-        return Ok(CronExpression {
-            text: text.to_owned(),
-            ..parse(meaning)?
-        });
+        if fields.len() == 1 {
+            return parse(meaning);
+        }
     }
     let seconds = match fields.len() {
         5 => Values::range(0, 0),
@@ -193,15 +166,20 @@ pub(super) fn parse(text: &str) -> Result<CronExpression, CronError> {
             });
         }
     };
-    Ok(CronExpression {
-        text: text.to_owned(),
+    let days = fields[2];
+    let fields = Fields {
         seconds,
         minutes: values(&MINUTE, fields[0])?,
         hours: values(&HOUR, fields[1])?,
-        days: days_of_month(fields[2])?,
+        days: days_of_month(days)?,
         months: values(&MONTH, fields[3])?,
         weekdays: days_of_week(fields[4])?,
-    })
+    };
+    if fields.happens() {
+        Ok(fields)
+    } else {
+        Err(days.fails(CronFault::Never))
+    }
 }
 
 fn expand(alias: &str) -> Option<&'static str> {
@@ -217,80 +195,69 @@ fn expand(alias: &str) -> Option<&'static str> {
 
 /// The field for days of the month: values, or one of `L`, `L-3`, `LW`, `L-3W`, `15W`.
 fn days_of_month(field: Piece<'_>) -> Result<DaysOfMonth, CronError> {
-    let upper = field.text.to_ascii_uppercase();
-    if !upper.contains(['L', 'W']) {
+    let special = stands_alone(field, |item| {
+        item.starts_with(['L', 'l']) || item.ends_with(['W', 'w'])
+    })?;
+    if !special {
         return Ok(restriction(&DAY, field)?.map_or(DaysOfMonth::Any, DaysOfMonth::Values));
     }
-    if upper.contains(',') {
-        return Err(field.fails(CronFault::NotAlone));
-    }
-    let unknown = || {
-        field.fails(CronFault::Item {
-            text: field.text.to_owned(),
-            field: DAY.name,
-        })
-    };
+    let upper = field.text.to_ascii_uppercase();
     let (day, weekday) = upper
         .strip_suffix('W')
         .map_or((upper.as_str(), false), |day| (day, true));
-    if let Some(offset) = day.strip_prefix('L') {
-        let before = if offset.is_empty() {
-            0
-        } else {
-            let digits = offset.strip_prefix('-').ok_or_else(unknown)?;
-            digits
-                .parse::<u8>()
-                .ok()
-                .filter(|days| (1..=30).contains(days))
-                .ok_or_else(unknown)?
-        };
-        return Ok(if weekday {
-            DaysOfMonth::LastWeekday(before)
-        } else {
-            DaysOfMonth::Last(before)
-        });
-    }
-    if !weekday {
-        return Err(unknown());
-    }
-    let day = Piece {
-        text: &field.text[..field.text.len() - 1],
-        ..field
+    let Some(offset) = day.strip_prefix('L') else {
+        return single(&DAY, field).map(DaysOfMonth::NearestWeekday);
     };
-    value(&DAY, day).map(DaysOfMonth::NearestWeekday)
+    let before = if offset.is_empty() {
+        Some(0)
+    } else {
+        let number = offset.strip_prefix('-').and_then(digits);
+        number
+            .and_then(|days| u8::try_from(days).ok())
+            .filter(|days| (1..=30).contains(days))
+    };
+    let before = before.ok_or_else(|| field.is_no_item(&DAY))?;
+    Ok(if weekday {
+        DaysOfMonth::LastWeekday(before)
+    } else {
+        DaysOfMonth::Last(before)
+    })
 }
 
 /// The field for days of the week: values, or one of `L` (Saturday), `5L`, `5#2`.
 fn days_of_week(field: Piece<'_>) -> Result<DaysOfWeek, CronError> {
-    let upper = field.text.to_ascii_uppercase();
-    let special = upper.contains('#') || upper.ends_with('L');
-    if special && upper.contains(',') {
-        return Err(field.fails(CronFault::NotAlone));
+    let special = stands_alone(field, |item| item.contains('#') || item.ends_with(['L', 'l']))?;
+    if !special {
+        return Ok(restriction(&WEEKDAY, field)?.map_or(DaysOfWeek::Any, DaysOfWeek::Values));
     }
-    if upper == "L" {
+    if field.text.eq_ignore_ascii_case("L") {
         return Ok(DaysOfWeek::Values(Values::range(6, 6)));
     }
-    if upper.ends_with('L') {
-        let day = Piece {
-            text: &field.text[..field.text.len() - 1],
-            ..field
-        };
-        return Ok(DaysOfWeek::Last(value(&WEEKDAY, day)? % 7));
+    let (day, nth) = field.split_once('#');
+    let Some(nth) = nth else {
+        return Ok(DaysOfWeek::Last(single(&WEEKDAY, field)? % 7));
+    };
+    let weekday = value(&WEEKDAY, day)? % 7;
+    let nth = value(&WEEK, nth)?;
+    Ok(DaysOfWeek::Nth { weekday, nth })
+}
+
+/// Whether the field is an item of this kind; it must not have one among others.
+fn stands_alone(field: Piece<'_>, special: impl Fn(&str) -> bool) -> Result<bool, CronError> {
+    let found = field.split(|c| c == ',').find(|item| special(item.text));
+    match found {
+        Some(item) if item.text.len() < field.text.len() => Err(item.fails(CronFault::NotAlone)),
+        found => Ok(found.is_some()),
     }
-    if let (day, Some(nth)) = field.split_once('#') {
-        let weekday = value(&WEEKDAY, day)? % 7;
-        let nth = value(
-            &Field {
-                name: "week of the month",
-                first: 1,
-                last: 5,
-                names: &[],
-            },
-            nth,
-        )?;
-        return Ok(DaysOfWeek::Nth { weekday, nth });
-    }
-    Ok(restriction(&WEEKDAY, field)?.map_or(DaysOfWeek::Any, DaysOfWeek::Values))
+}
+
+/// The value before the field's last letter, which is ASCII.
+fn single(field: &Field, whole: Piece<'_>) -> Result<u8, CronError> {
+    let text = &whole.text[..whole.text.len() - 1];
+    value(field, Piece { text, ..whole }).map_err(|error| match error.fault {
+        CronFault::Range { .. } => error,
+        _ => whole.is_no_item(field),
+    })
 }
 
 /// The values of a field for days; `None` when one of its items stands for every day.
@@ -314,10 +281,9 @@ fn values(field: &Field, list: Piece<'_>) -> Result<Values, CronError> {
 }
 
 /// One item of a list: `*`, `5`, `5-9`, `22-2` (which goes on from the field's first value), each perhaps with `/step`;
-/// `5/15` goes from 5 to the field's last value.
+/// `5/15` goes from 5 to the field's last value, which of weekdays is 7.
 fn list_item(field: &Field, item: Piece<'_>) -> Result<Values, CronError> {
     let (range, step) = item.split_once('/');
-    let step = step.map(|step| parse_step(field, step)).transpose()?;
     // The weekdays' 7 is their 0, so they have one value less than their limits say.
     let weekdays = field.last == 7;
     let size = if weekdays { 7 } else { field.last - field.first + 1 };
@@ -333,24 +299,20 @@ fn list_item(field: &Field, item: Piece<'_>) -> Result<Values, CronError> {
         match end {
             Some(end) if end >= start => (start, end - start + 1),
             Some(end) => (start, size - start + end + 1),
-            None if step.is_some() => (start % size, size - start % size),
+            None if step.is_some() => (start, field.last - field.first - start + 1),
             None => (start, 1),
         }
     };
+    let step = step.map_or(Ok(1), |step| parse_step(field, step))?;
     Ok((0..length)
-        .step_by(usize::from(step.unwrap_or(1)))
+        .step_by(usize::from(step))
         .map(|distance| field.first + (start + distance) % size)
         .collect())
 }
 
 fn parse_step(field: &Field, step: Piece<'_>) -> Result<u8, CronError> {
     let last = field.last.min(if field.last == 7 { 6 } else { field.last });
-    let number = digits(step.text).ok_or_else(|| {
-        step.fails(CronFault::Item {
-            text: step.text.to_owned(),
-            field: field.name,
-        })
-    })?;
+    let number = digits(step.text).ok_or_else(|| step.is_no_item(field))?;
     u8::try_from(number)
         .ok()
         .filter(|number| (1..=last).contains(number))
@@ -363,18 +325,13 @@ fn parse_step(field: &Field, step: Piece<'_>) -> Result<u8, CronError> {
 }
 
 fn value(field: &Field, piece: Piece<'_>) -> Result<u8, CronError> {
-    if let Some(index) = (0u8..)
-        .zip(field.names)
-        .find(|(_, name)| name.eq_ignore_ascii_case(piece.text))
-    {
-        return Ok(field.first + index.0);
+    let named = (field.first..).zip(field.names).find(|(_, name)| {
+        piece.text.eq_ignore_ascii_case(name) || piece.text.eq_ignore_ascii_case(&name[..3])
+    });
+    if let Some((value, _)) = named {
+        return Ok(value);
     }
-    let number = digits(piece.text).ok_or_else(|| {
-        piece.fails(CronFault::Item {
-            text: piece.text.to_owned(),
-            field: field.name,
-        })
-    })?;
+    let number = digits(piece.text).ok_or_else(|| piece.is_no_item(field))?;
     u8::try_from(number)
         .ok()
         .filter(|number| (field.first..=field.last).contains(number))

@@ -36,6 +36,16 @@ impl Values {
         self.0 == 0
     }
 
+    /// The smallest number.
+    pub(super) fn first(self) -> Option<u8> {
+        (0..64).nth(self.0.trailing_zeros() as usize)
+    }
+
+    /// The smallest number that is larger than this one, which is at most 63.
+    pub(super) fn after(self, value: u8) -> Option<u8> {
+        Self(self.0 & (!1 << value)).first()
+    }
+
     pub(super) fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Manager, httpHead } from './support/manager.mjs';
+import { httpHead } from './support/heads.mjs';
+import { Manager } from './support/manager.mjs';
 
 /** Each export of this module is a handler; the path of a request says which. */
 const HANDLERS = `

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { httpHead } from './support/manager.mjs';
+import { httpHead } from './support/heads.mjs';
 import { serving } from './support/serve.mjs';
 
 /** @param {string} name */

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FLAG, FrameParser, TYPE, typeName } from '../../src/frames.mjs';
-import { bytes } from '../frames/golden.mjs';
+import { bytes } from '../frames/malformed.mjs';
+import { httpHead } from './heads.mjs';
 
 /**
  * @typedef {object} Frame
@@ -34,27 +35,6 @@ import { bytes } from '../frames/golden.mjs';
 const WAIT_MS = 10_000;
 const MAIN = fileURLToPath(new URL('../../main.mjs', import.meta.url));
 const TOKEN = '5a'.repeat(32);
-
-/** An invocation's head with everything it needs. @param {object} [http] */
-export function httpHead(http = {}) {
-  return {
-    id: '0197a6f0-3c1e-7d52-9c0f-5f1d3a2b4c6d',
-    attempt: 1,
-    timeoutMs: 60_000,
-    kind: 'http',
-    trigger: { id: '0197a6f0-0000-7000-8000-000000000003', name: null },
-    http: {
-      method: 'GET',
-      target: '/',
-      scheme: 'http',
-      authority: 'example.org',
-      headers: [],
-      params: {},
-      ip: '192.0.2.7',
-      ...http,
-    },
-  };
-}
 
 /** One answer, put together from its frames. */
 class Answer {

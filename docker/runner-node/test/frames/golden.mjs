@@ -49,6 +49,17 @@ const failure = {
   message: 'x is not a function',
   stack: 'TypeError: x is not a function\n    at handler (file:///app/index.js:3:9)',
 };
+const properties = {
+  contentType: 'application/json',
+  responseTopic: 'answers/7',
+  correlationData: 'AP8H',
+  messageExpiryInterval: 4294967295,
+  userProperties: [
+    ['trace', 'ä'],
+    ['trace', ''],
+    ['__proto__', 'x'],
+  ],
+};
 const item = { expiry: null, created: 1767225600, modified: 1767225660 };
 
 /** @type {Example[]} */
@@ -168,13 +179,41 @@ export const EXAMPLES = [
     bodyUtf8: '21.5',
   },
   {
+    name: 'invoke, mqtt 5 with all properties',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    flags: END,
+    stream: 9,
+    head: {
+      ...request,
+      kind: 'mqtt',
+      trigger: { id: TRIGGER, name: null },
+      mqtt: { topic: 'küche/licht', qos: 2, retain: true, duplicate: false, properties: { ...properties, payloadFormatIndicator: 1 } },
+    },
+    bodyUtf8: '{"on":true}',
+  },
+  {
+    name: 'invoke, mqtt, first part of a large payload',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    stream: 11,
+    head: {
+      ...request,
+      kind: 'mqtt',
+      mqtt: { topic: '/', qos: 0, retain: false, duplicate: false, properties: { payloadFormatIndicator: 0, correlationData: '' } },
+    },
+    bodyHex: 'ff00',
+  },
+  {
     name: 'invoke, schedule',
     from: 'manager',
     type: 'INVOKE',
     code: 0x10,
     flags: END,
     stream: 4294967295,
-    head: { ...request, kind: 'schedule', schedule: { scheduledAt: '2026-01-01T00:00:00Z' } },
+    head: { ...request, kind: 'schedule', trigger: { id: TRIGGER, name: 'nightly' }, schedule: { scheduledAt: '2026-01-01T00:00:00.000Z' } },
   },
   { name: 'data from the manager', from: 'manager', type: 'DATA', code: 0x11, stream: 5, head: null, bodyHex: '02030405' },
   { name: 'data, empty and last', from: 'manager', type: 'DATA', code: 0x11, flags: END, stream: 5, head: null },
@@ -312,6 +351,32 @@ export const EXAMPLES = [
     head: { method: 'store.list', prefix: 'a/', limit: 100, after: 'a/7' },
   },
   {
+    name: 'call mqtt.publish, nothing but a topic',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 14,
+    head: { method: 'mqtt.publish', topic: 'küche/licht' },
+    bodyHex: '00ff',
+  },
+  {
+    name: 'call mqtt.publish, with everything',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 16,
+    head: { method: 'mqtt.publish', topic: 'answers/7', qos: 2, retain: true, trigger: TRIGGER, properties: { ...properties, payloadFormatIndicator: 1 } },
+    bodyUtf8: '{"on":true}',
+  },
+  {
+    name: 'call mqtt.publish, as the Node runtime writes it, without a payload',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 18,
+    head: { method: 'mqtt.publish', topic: 'a/b', qos: 0, retain: false },
+  },
+  {
     name: 'result, a value',
     from: 'manager',
     type: 'RESULT',
@@ -328,6 +393,23 @@ export const EXAMPLES = [
     code: 0x41,
     stream: 8,
     head: { ok: false, code: 'not-a-number', message: 'the value of this key is not a whole number' },
+  },
+  { name: 'result, published', from: 'manager', type: 'RESULT', code: 0x41, stream: 14, head: { ok: true } },
+  {
+    name: 'result, nothing can be published',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 16,
+    head: { ok: false, code: 'mqtt-unavailable', message: 'the broker did not acknowledge the message in time' },
+  },
+  {
+    name: 'result, the broker refused',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 18,
+    head: { ok: false, code: 'mqtt-refused', message: 'the broker refused the message: not authorized (0x87)' },
   },
   {
     name: 'result, a list',

@@ -22,6 +22,11 @@ import { httpHead } from './heads.mjs';
  * @property {Buffer} body
  */
 
+/**
+ * A message that the runner publishes: the stream of its CALL, that one's head, the payload.
+ * @typedef {{call: number, message: any, body: Buffer}} Published
+ */
+
 /** @typedef {Record<string, string | Buffer>} Files */
 
 /**
@@ -323,6 +328,33 @@ export class Manager {
    */
   async call(http = {}, body = '') {
     return this.answer(this.invoke(httpHead(http), { body }));
+  }
+
+  /**
+   * Waits for the next message that the runner publishes.
+   * @returns {Promise<Published>}
+   */
+  async published() {
+    const { stream, head, body } = await this.next('CALL');
+    const { method, ...message } = head;
+    assert.equal(method, 'mqtt.publish');
+    return { call: stream, message, body };
+  }
+
+  /** The broker has it. @param {Published} published */
+  acknowledge({ call }) {
+    this.send('RESULT', { stream: call, head: { ok: true } });
+  }
+
+  /** The broker does not take it. @param {Published} published @param {string} code @param {string} [message] */
+  refuse({ call }, code, message = 'no') {
+    this.send('RESULT', { stream: call, head: { ok: false, code, message } });
+  }
+
+  /** Waits until the runner has sent whatever it has to send by now. */
+  async quiet() {
+    this.send('PING');
+    await this.next('PONG');
   }
 
   /** Waits for the runner's end. */

@@ -7,8 +7,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { FLAG, TYPE } from '../src/frames.mjs';
-import { bytes } from '../test/frames/golden.mjs';
-import { Manager, httpHead } from '../test/support/manager.mjs';
+import { bytes } from '../test/frames/malformed.mjs';
+import { httpHead } from '../test/support/heads.mjs';
+import { Manager } from '../test/support/manager.mjs';
 
 const SECONDS = Number(process.argv[2] ?? 3);
 const IN_FLIGHT = [1, 16, 64];

@@ -41,7 +41,11 @@ export class Calls {
    */
   call(head, body = null) {
     const json = JSON.stringify(head);
-    if (Buffer.byteLength(json) > MAX_HEAD_BYTES || (body !== null && body.length > CALL_BYTES)) {
+    if (Buffer.byteLength(json) > MAX_HEAD_BYTES) {
+      const message = `names and options of a call have at most ${MAX_HEAD_BYTES} bytes together`;
+      return Promise.reject(new JobberError('too-large', message));
+    }
+    if (body !== null && body.length > CALL_BYTES) {
       return Promise.reject(new JobberError('too-large', `more than ${CALL_BYTES} bytes cannot be stored`));
     }
     if (this.#waiting.length >= MAX_WAITING) {

@@ -1,6 +1,6 @@
 // What a handler gets as `context`, in both dialects.
 
-import { JobberError } from './errors.mjs';
+import { publish } from './publish.mjs';
 import { asJson, asText } from './store.mjs';
 
 /** @typedef {import('./store.mjs').SetOptions} SetOptions */
@@ -130,16 +130,13 @@ export class Context {
   }
 
   /**
-   * @param {string} _topic
-   * @param {unknown} _body
-   * @returns {Promise<void>}
+   * Publishes a message on the job's MQTT connection.
+   * @param {string} topic
+   * @param {unknown} body a text, bytes, or anything that JSON can hold
+   * @param {import('./publish.mjs').PublishOptions} [options]
+   * @returns {Promise<void>} resolves when the broker has acknowledged it
    */
-  async publish(_topic, _body) {
-    throw publishUnavailable();
+  publish(topic, body, options) {
+    return publish(this.#invocation, topic, body, options);
   }
-}
-
-/** Why nothing can be published. */
-export function publishUnavailable() {
-  return new JobberError('mqtt-unavailable', 'this server does not serve MQTT: nothing can be published');
 }

@@ -7,6 +7,16 @@ import { Input } from './streams/input.mjs';
 import { Output } from './streams/output.mjs';
 
 /**
+ * A message of an MQTT topic; `properties` is empty in MQTT 3.1.1.
+ * @typedef {object} MqttHead
+ * @property {string} topic
+ * @property {0 | 1 | 2} qos
+ * @property {boolean} retain
+ * @property {boolean} duplicate
+ * @property {import('./mqtt.mjs').WireProperties} [properties]
+ */
+
+/**
  * The head of an INVOKE; see the protocol §5.
  * @typedef {object} InvokeHead
  * @property {string} id
@@ -15,7 +25,7 @@ import { Output } from './streams/output.mjs';
  * @property {'http' | 'mqtt' | 'schedule'} kind
  * @property {{id: string, name: string | null}} trigger
  * @property {HttpHead} [http]
- * @property {{topic: string, qos: number, retain: boolean, duplicate: boolean, properties: object}} [mqtt]
+ * @property {MqttHead} [mqtt]
  * @property {{scheduledAt: string}} [schedule]
  */
 
@@ -42,8 +52,8 @@ export class Invocation {
   #aborted = null;
   /** @type {AbortController | null} made when somebody asks for the signal */
   #controller = null;
-  /** @type {((reason: unknown) => void)[]} */
-  #onAbort = [];
+  /** @type {Set<(reason: unknown) => void> | null} made when the first one is added */
+  #onAbort = null;
 
   /**
    * @param {import('./session.mjs').Session} session
@@ -95,7 +105,7 @@ export class Invocation {
    */
   onAbort(callback) {
     if (this.#aborted !== null) callback(this.#aborted);
-    else this.#onAbort.push(callback);
+    else (this.#onAbort ??= new Set()).add(callback);
   }
 
   /**
@@ -132,6 +142,39 @@ export class Invocation {
         this.fail(error);
       },
     );
+  }
+
+  /**
+   * The invocation goes on until this has settled, but does not fail with it: a failure is for whoever has the promise,
+   * and if that is nobody, it is an unhandled rejection like any other.
+   * @param {Promise<void>} work
+   * @returns {Promise<void>} the same; rejects early if the invocation is aborted, so that its handler can let go
+   */
+  hold(work) {
+    if (this.#closed || this.#aborted !== null) return work;
+    this.#waiting += 1;
+    const release = () => {
+      this.#waiting -= 1;
+      this.#settle();
+    };
+    /** @type {Promise<void>} */
+    const held = new Promise((resolve, reject) => {
+      /** @param {unknown} reason */
+      const stop = (reason) => {
+        // Whoever does not wait for it must not be punished for the abort.
+        held.catch(() => {});
+        reject(reason);
+        release();
+      };
+      const settled = () => {
+        // Not before a rejection has come up as unhandled, or what was chained to this has been begun: that is when the
+        // microtasks have run.
+        if (this.#onAbort?.delete(stop)) setImmediate(release);
+      };
+      this.onAbort(stop);
+      work.then(resolve, reject).then(settled);
+    });
+    return held;
   }
 
   /** See `Owner` in streams/output.mjs. */
@@ -186,12 +229,12 @@ export class Invocation {
     this.input.fail(reason);
     this.output.kill(reason);
     const callbacks = this.#onAbort;
-    this.#onAbort = [];
+    this.#onAbort = null;
     const controller = this.#controller;
-    if (callbacks.length === 0 && controller === null) return;
+    if (callbacks === null && controller === null) return;
     // What is told is the function's code: what it logs and throws belongs to this invocation.
     runAs(this, () => {
-      for (const callback of callbacks) callback(reason);
+      for (const callback of callbacks ?? []) callback(reason);
       controller?.abort(reason);
     });
   }

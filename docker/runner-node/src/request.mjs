@@ -1,9 +1,23 @@
 // What a classic handler gets as `request`. Everything that costs something is made when it is asked for.
 
 import { JobberError } from './errors.mjs';
+import { readProperties } from './mqtt.mjs';
 import { requestHeaders, webRequest } from './web-request.mjs';
 
 /** @typedef {import('./invocation.mjs').Invocation} Invocation */
+
+/**
+ * @param {string} text
+ * @returns {any}
+ * @throws {JobberError} `bad-json`
+ */
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new JobberError('bad-json', `the body is not JSON: ${/** @type {Error} */ (cause).message}`, { cause });
+  }
+}
 
 /** What all kinds of events have. */
 class Request {
@@ -52,10 +66,8 @@ class Request {
    */
   data() {
     if (this.#data !== null) return this.#data;
-    throw new JobberError(
-      'body-too-large',
-      'the body is too large to be in memory as a whole; read it as a stream: for await (const chunk of request.body)',
-    );
+    const instead = this.type() === 'http' ? '; read it as a stream: for await (const chunk of request.body)' : '';
+    throw new JobberError('body-too-large', `the body is too large to be in memory as a whole${instead}`);
   }
 
   /** The body as text. */
@@ -69,12 +81,7 @@ class Request {
    * @throws {JobberError} `bad-json`
    */
   json() {
-    const text = this.text();
-    try {
-      return JSON.parse(text);
-    } catch (cause) {
-      throw new JobberError('bad-json', `the body is not JSON: ${/** @type {Error} */ (cause).message}`, { cause });
-    }
+    return parseJson(this.text());
   }
 }
 
@@ -216,7 +223,7 @@ export class MqttRequest extends Request {
    */
   constructor(invocation, data) {
     super(invocation, data);
-    this.#mqtt = /** @type {NonNullable<Invocation['head']['mqtt']>} */ (invocation.head.mqtt);
+    this.#mqtt = /** @type {import('./invocation.mjs').MqttHead} */ (invocation.head.mqtt);
   }
 
   /** The topic that the message came on. */
@@ -239,9 +246,49 @@ export class MqttRequest extends Request {
     return this.#mqtt.duplicate;
   }
 
-  /** The properties of MQTT 5. */
+  /** The properties of MQTT 5; none of them in 3.1.1. */
   properties() {
-    return this.#mqtt.properties ?? {};
+    return readProperties(this.#mqtt.properties);
+  }
+}
+
+/** The same as `mqtt()` of the web-standard dialect gets it. */
+export class MqttMessage {
+  #data;
+
+  /**
+   * @param {Invocation} invocation
+   * @param {Buffer} data
+   */
+  constructor(invocation, data) {
+    this.#data = data;
+    const { topic, qos, retain, duplicate, properties } =
+      /** @type {import('./invocation.mjs').MqttHead} */ (invocation.head.mqtt);
+    this.topic = topic;
+    this.qos = qos;
+    this.retain = retain;
+    this.duplicate = duplicate;
+    this.properties = readProperties(properties);
+    this.trigger = invocation.head.trigger.name ?? null;
+  }
+
+  /** The payload. */
+  data() {
+    return this.#data;
+  }
+
+  /** The payload as text. */
+  text() {
+    return this.#data.toString();
+  }
+
+  /**
+   * The payload, parsed.
+   * @returns {any}
+   * @throws {JobberError} `bad-json`
+   */
+  json() {
+    return parseJson(this.text());
   }
 }
 

@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream';
 import { JobberError } from './errors.mjs';
 import { headerName, headerValue, plainHead, responseHead, setCookie, statusCode } from './headers.mjs';
-import { publishUnavailable } from './context.mjs';
+import { publish } from './publish.mjs';
 import { sendStream } from './streams/source.mjs';
 
 /** @typedef {import('./invocation.mjs').Invocation} Invocation */
@@ -226,12 +226,21 @@ export class HttpResponse {
 
 /** What there is to answer to an MQTT message. */
 export class MqttResponse {
+  #invocation;
+
+  /** @param {Invocation} invocation */
+  constructor(invocation) {
+    this.#invocation = invocation;
+  }
+
   /**
-   * @param {string} _topic
-   * @param {unknown} _body
-   * @returns {this}
+   * Publishes a message on the connection that the request came by.
+   * @param {string} topic
+   * @param {unknown} body a text, bytes, or anything that JSON can hold
+   * @param {import('./publish.mjs').PublishOptions} [options]
+   * @returns {Promise<void>} resolves when the broker has acknowledged it
    */
-  publish(_topic, _body) {
-    throw publishUnavailable();
+  publish(topic, body, options) {
+    return publish(this.#invocation, topic, body, options);
   }
 }

@@ -46,7 +46,6 @@ export class Session {
   /** @type {Map<number, Invocation>} */
   #open = new Map();
   #lastStream = 0;
-  #calls = new Calls(this);
   #logs = new Logs(this);
   /** @type {(() => void) | null} called when nothing is open any more */
   #whenIdle = null;
@@ -56,8 +55,10 @@ export class Session {
   credit = 0;
   /** The job's variables. @type {Readonly<Record<string, string>>} */
   environment = Object.freeze({});
+  /** What is asked of the manager. */
+  calls = new Calls(this);
   /** The job's store. */
-  store = new Store(this.#calls);
+  store = new Store(this.calls);
 
   /**
    * @param {import('./start.mjs').Start} start
@@ -183,7 +184,7 @@ export class Session {
       case TYPE.CANCEL:
         return this.#stream(stream)?.cancel(String(head.reason));
       case TYPE.RESULT:
-        return this.#calls.result(stream, head, body);
+        return this.calls.result(stream, head, body);
       case TYPE.PING:
         return this.send(TYPE.PONG, 0, 0, NO_HEAD, body);
       case TYPE.PONG:

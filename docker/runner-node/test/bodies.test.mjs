@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { httpHead } from './support/manager.mjs';
+import { httpHead } from './support/heads.mjs';
 import { serving } from './support/serve.mjs';
 
 const MIB = 1024 * 1024;

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Manager, httpHead } from './support/manager.mjs';
+import { httpHead } from './support/heads.mjs';
+import { Manager } from './support/manager.mjs';
 
 /** Each export of this module is a handler; the path of a request says which. */
 const HANDLERS = `
@@ -61,7 +62,6 @@ const HANDLERS = `
     hugeHeaders: (request, response) => response.header('a', 'x'.repeat(70_000)),
     notJson: (request, response) => response.json(undefined),
     async tooLate(request, response) { await response.end('done'); response.text('again'); },
-    publish: (request, response, context) => context.publish('a', 'b'),
     async context(request, response, context) {
       response.json({ env: context.env, frozen: Object.isFrozen(context.env), id: context.invocationId, attempt: context.attempt,
         params: context.params, ip: context.ip, trigger: context.trigger, same: context.signal === request.signal });
@@ -218,7 +218,6 @@ describe('a response', { concurrency: true }, () => {
     ['badValue', 'bad-header'],
     ['hugeHeaders', 'headers-too-large'],
     ['notJson', 'bad-body'],
-    ['publish', 'mqtt-unavailable'],
   ];
   for (const [name, code] of mistakes) {
     it(`is the handler's error: ${name}`, async () => {
@@ -254,33 +253,5 @@ describe('a context', { concurrency: true }, () => {
   it('tells when that fails, and the answer stands', async () => {
     const answer = await call('laterFails');
     assert.equal(answer.failed.message, 'too bad');
-  });
-});
-
-describe('other kinds of events', { concurrency: true }, () => {
-  const module = `
-    export async function handler(request, response, context) {
-      if (request.type() === 'schedule') console.log('due', request.scheduledAt().toISOString(), request.name());
-      else {
-        console.log(request.topic(), request.json().t, request.qos(), request.retain(), request.duplicate(), request.properties().a);
-        if (request.topic() === 'answer') response.publish('b', 'c');
-      }
-      return { ignored: true };
-    }`;
-  const { id, attempt, timeoutMs, trigger } = httpHead();
-
-  it('are settled without an answer', async (t) => {
-    const runner = await Manager.serving(module);
-    t.after(() => runner.stop());
-    const common = { id, attempt, timeoutMs, trigger };
-    const due = await runner.answer(runner.invoke({ ...common, kind: 'schedule', schedule: { scheduledAt: '2026-01-01T00:00:00Z' } }));
-    assert.deepEqual(due.frames.map(({ type }) => type), ['SETTLED']);
-    await runner.log('due 2026-01-01T00:00:00.000Z null');
-    const mqtt = { topic: 'a/b', qos: 1, retain: true, duplicate: false, properties: { a: 'x' } };
-    const message = await runner.answer(runner.invoke({ ...common, kind: 'mqtt', mqtt }, { body: '{"t":21}' }));
-    assert.deepEqual(message.frames.map(({ type }) => type), ['SETTLED']);
-    await runner.log('a/b 21 1 true false x');
-    const answer = await runner.answer(runner.invoke({ ...common, kind: 'mqtt', mqtt: { ...mqtt, topic: 'answer' } }, { body: '{}' }));
-    assert.equal(answer.failed.code, 'mqtt-unavailable');
   });
 });

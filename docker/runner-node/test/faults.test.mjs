@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { httpHead } from './support/manager.mjs';
+import { httpHead } from './support/heads.mjs';
 import { serving } from './support/serve.mjs';
 
 const THROWS = `

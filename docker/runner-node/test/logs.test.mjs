@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parts } from '../src/logs.mjs';
-import { httpHead } from './support/manager.mjs';
+import { httpHead } from './support/heads.mjs';
 import { serving } from './support/serve.mjs';
 
 /** @param {string} body */

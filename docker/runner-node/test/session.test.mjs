@@ -7,7 +7,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { httpHead } from './support/manager.mjs';
+import { httpHead } from './support/heads.mjs';
 import { connected, serving } from './support/serve.mjs';
 
 const SIMPLE = 'export const handler = (request, response) => response.text("ok");';

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Manager, httpHead } from './support/manager.mjs';
-import { serving } from './support/serve.mjs';
+import { httpHead } from './support/heads.mjs';
+import { Manager } from './support/manager.mjs';
 
 const MODULE = `
   const routes = {
@@ -35,8 +35,6 @@ const MODULE = `
   };
   export default {
     fetch(request, env, context) { return routes[new URL(request.url).pathname.slice(1)](request, env, context); },
-    scheduled(event, env, context) { console.log('scheduled', event.type, event.scheduledTime, event.trigger, env.A); },
-    async mqtt(message, env) { console.log('mqtt', message.topic, message.json().t, message.qos, env.A); },
   };`;
 
 /** @type {Manager} */
@@ -136,28 +134,5 @@ describe('fetch', { concurrency: true }, () => {
     const { failed } = await call('throws');
     assert.equal(failed.name, 'RangeError');
     assert.match(failed.stack, /index\.mjs/);
-  });
-});
-
-describe('other kinds of events', { concurrency: true }, () => {
-  const { id, attempt, timeoutMs } = httpHead();
-  const common = { id, attempt, timeoutMs, trigger: { id: 't', name: 'nightly' } };
-
-  it('have methods of their own', async () => {
-    const due = { ...common, kind: 'schedule', schedule: { scheduledAt: '2026-01-01T00:00:00Z' } };
-    const settled = await manager.answer(manager.invoke(due));
-    assert.deepEqual(settled.frames.map(({ type }) => type), ['SETTLED']);
-    await manager.log(`scheduled scheduled ${Date.UTC(2026, 0, 1)} nightly b`);
-    const mqtt = { topic: 'a/b', qos: 1, retain: false, duplicate: false, properties: {} };
-    await manager.answer(manager.invoke({ ...common, kind: 'mqtt', mqtt }, { body: '{"t":3}' }));
-    await manager.log('mqtt a/b 3 1 b');
-  });
-
-  it('fail where the module has no such method', async (t) => {
-    const runner = await serving(t, 'export default { fetch: () => new Response() };');
-    const due = { ...common, kind: 'schedule', schedule: { scheduledAt: '2026-01-01T00:00:00Z' } };
-    const { failed } = await runner.answer(runner.invoke(due));
-    assert.equal(failed.code, 'no-handler');
-    assert.match(failed.message, /no method scheduled\(\)/);
   });
 });

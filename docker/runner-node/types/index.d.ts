@@ -17,7 +17,7 @@ type Awaitable<T> = T | Promise<T>;
  */
 export type HttpHandler = (request: HttpRequest, response: HttpResponse, context: Context) => unknown;
 
-/** A handler of MQTT messages. */
+/** A handler of MQTT messages. What it returns is the answer to a message that asks for one (MQTT 5). */
 export type MqttHandler = (request: MqttRequest, response: MqttResponse, context: Context) => unknown;
 
 /** A handler that a schedule starts. */
@@ -76,14 +76,16 @@ export interface HttpRequest extends BaseRequest {
 /** A message of an MQTT topic. */
 export interface MqttRequest extends BaseRequest {
   type(): 'mqtt';
+  /** The topic that the message came on. */
   topic(): string;
-  qos(): 0 | 1 | 2;
+  /** As it came, which is at most what the subscription asks for. */
+  qos(): QualityOfService;
   /** Whether the broker had kept the message. */
   retain(): boolean;
   /** Whether it may have come before. */
   duplicate(): boolean;
-  /** The properties of MQTT 5. */
-  properties(): Record<string, unknown>;
+  /** The properties of MQTT 5; none of them in 3.1.1. */
+  properties(): MqttProperties;
 }
 
 /** A schedule that was due. */
@@ -135,8 +137,8 @@ export interface CookieOptions {
 
 /** What there is to answer to an MQTT message. */
 export interface MqttResponse {
-  /** Publishes on the job's MQTT connection. */
-  publish(topic: string, body: string | Uint8Array | object): this;
+  /** Publishes a message at the broker that the request came from. Resolves when the broker has acknowledged it. */
+  publish(topic: string, body: PublishBody, options?: PublishOptions): Promise<void>;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -191,8 +193,12 @@ export interface Context {
   /** A page of the keys that begin with a prefix, in the order of their bytes. */
   list(prefix?: string, options?: ListOptions): Promise<StorePage>;
 
-  /** Publishes on the job's MQTT connection. */
-  publish(topic: string, body: string | Uint8Array | object): Promise<void>;
+  /**
+   * Publishes an MQTT message. Resolves when the broker has acknowledged it; rejects with `bad-request`, `too-large`,
+   * `mqtt-unavailable`, `mqtt-refused` or `unavailable`. The invocation does not end before, and fails with it if nobody
+   * handles that.
+   */
+  publish(topic: string, body: PublishBody, options?: PublishOptions): Promise<void>;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -224,6 +230,44 @@ export interface StorePage {
   next: string | null;
 }
 
+/** 0: a message may be lost, 1: it may arrive twice, 2: it arrives once. */
+export type QualityOfService = 0 | 1 | 2;
+
+/** What can be published: text, bytes, or anything that JSON can hold. At most 1,000,000 bytes. */
+export type PublishBody = string | number | boolean | object | null;
+
+/** How a message is published. All but `qos` and `retain` is left out where MQTT 3.1.1 is spoken. */
+export interface PublishOptions {
+  /** 1 if not given. */
+  qos?: QualityOfService;
+  /** Whether the broker keeps it for those who subscribe later. */
+  retain?: boolean;
+  contentType?: string;
+  /** Where an answer is awaited. */
+  responseTopic?: string;
+  /** What tells to which request an answer belongs. */
+  correlationData?: string | Uint8Array | ArrayBuffer;
+  /** Seconds after which the broker throws it away. */
+  messageExpiryInterval?: number;
+  /** A list where a name repeats. */
+  userProperties?: Readonly<Record<string, string | number | readonly (string | number)[]>>;
+}
+
+/** The properties of a message in MQTT 5. What it does not have is not there. */
+export interface MqttProperties {
+  contentType?: string;
+  /** Where an answer is awaited: what the handler returns is published there. */
+  responseTopic?: string;
+  /** What tells to which request an answer belongs. */
+  correlationData?: Buffer;
+  /** 1: the payload is text; 0: it says nothing. */
+  payloadFormatIndicator?: 0 | 1;
+  /** Seconds. */
+  messageExpiryInterval?: number;
+  /** A list where a name repeats. It has no prototype. */
+  userProperties?: Record<string, string | string[]>;
+}
+
 /** An error of the runtime's own; `code` is one of those that docs/reference/handler.md lists. */
 export interface JobberError extends Error {
   name: 'JobberError';
@@ -237,7 +281,8 @@ export interface JobberError extends Error {
 export interface WebHandler<Env = Readonly<Record<string, string>>> {
   fetch?(request: Request, env: Env, context: Context): Awaitable<Response>;
   scheduled?(event: ScheduledEvent, env: Env, context: Context): Awaitable<void>;
-  mqtt?(message: MqttMessage, env: Env, context: Context): Awaitable<void>;
+  /** What it returns is the answer to a message that asks for one (MQTT 5). */
+  mqtt?(message: MqttMessage, env: Env, context: Context): unknown;
 }
 
 /** A schedule that was due. */
@@ -253,13 +298,20 @@ export interface ScheduledEvent {
 /** A message of an MQTT topic. */
 export interface MqttMessage {
   readonly topic: string;
-  readonly qos: 0 | 1 | 2;
+  /** As it came, which is at most what the subscription asks for. */
+  readonly qos: QualityOfService;
+  /** Whether the broker had kept the message. */
   readonly retain: boolean;
+  /** Whether it may have come before. */
   readonly duplicate: boolean;
-  readonly properties: Record<string, unknown>;
+  /** The properties of MQTT 5; none of them in 3.1.1. */
+  readonly properties: MqttProperties;
   /** The trigger's `name`, or null. */
   readonly trigger: string | null;
+  /** The payload. */
   data(): Buffer;
+  /** The payload as text. */
   text(): string;
+  /** The payload, parsed. Throws `bad-json`. */
   json(): any;
 }

@@ -1,6 +1,7 @@
 // The first dialect: `handler(request, response, context)`.
 
 import { Context } from '../context.mjs';
+import { answerMessage } from '../publish.mjs';
 import { HttpRequest, MqttRequest, ScheduleRequest } from '../request.mjs';
 import { HttpResponse, MqttResponse } from '../response.mjs';
 import { isResponse, sendResponse } from '../web-response.mjs';
@@ -43,7 +44,11 @@ export function classicDialect(handler, { limits }) {
         return;
       }
       input.collect(bufferedBodyBytes).then(
-        (complete) => run(invocation, complete ? input.whole() : null),
+        (complete) => {
+          // Only an HTTP request can be read as a stream: of anything else nobody will ask for the rest.
+          if (!complete && invocation.head.kind !== 'http') input.stop();
+          run(invocation, complete ? input.whole() : null);
+        },
         () => invocation.done(),
       );
     },
@@ -101,15 +106,15 @@ function answer(invocation, response, returned) {
 function runEvent(handler, invocation, context, data) {
   const mqtt = invocation.head.kind === 'mqtt';
   const request = mqtt ? new MqttRequest(invocation, data) : new ScheduleRequest(invocation, data ?? NO_DATA);
-  const returned = handler(request, mqtt ? new MqttResponse() : {}, context);
-  if (isThenable(returned)) {
-    returned.then(
-      () => invocation.done(),
-      (error) => invocation.fail(error),
-    );
-  } else {
-    invocation.done();
-  }
+  const response = mqtt ? new MqttResponse(invocation) : {};
+  const returned = handler(request, response, context);
+  /** @param {unknown} value */
+  const settle = (value) => {
+    if (mqtt && value !== response) answerMessage(invocation, value);
+    else invocation.done();
+  };
+  if (isThenable(returned)) returned.then(settle, (error) => invocation.fail(error));
+  else settle(returned);
 }
 
 /** @param {unknown} value @returns {value is PromiseLike<unknown>} */

@@ -2,6 +2,8 @@
 
 import { Context } from '../context.mjs';
 import { JobberError } from '../errors.mjs';
+import { answerMessage } from '../publish.mjs';
+import { MqttMessage } from '../request.mjs';
 import { webRequest } from '../web-request.mjs';
 import { isResponse, sendResponse } from '../web-response.mjs';
 
@@ -50,8 +52,8 @@ export function webDialect(target, { limits }) {
       throw new JobberError('body-too-large', `a message of more than ${limits.bufferedBodyBytes} bytes`);
     }
     const message = new MqttMessage(invocation, input.whole());
-    await target.mqtt(message, invocation.session.environment, new Context(invocation));
-    invocation.done();
+    const returned = await target.mqtt(message, invocation.session.environment, new Context(invocation));
+    answerMessage(invocation, returned);
   }
 
   const kinds = { http: fetch, schedule: scheduled, mqtt };
@@ -68,40 +70,4 @@ function describeType(value) {
   if (value === null || value === undefined) return String(value);
   const name = typeof value === 'object' ? (value.constructor?.name ?? 'object') : typeof value;
   return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
-}
-
-/** What `mqtt()` gets. */
-class MqttMessage {
-  #data;
-
-  /**
-   * @param {Invocation} invocation
-   * @param {Buffer} data
-   */
-  constructor(invocation, data) {
-    this.#data = data;
-    const { topic, qos, retain, duplicate, properties } =
-      /** @type {NonNullable<Invocation['head']['mqtt']>} */ (invocation.head.mqtt);
-    this.topic = topic;
-    this.qos = qos;
-    this.retain = retain;
-    this.duplicate = duplicate;
-    this.properties = properties ?? {};
-    this.trigger = invocation.head.trigger.name ?? null;
-  }
-
-  /** The payload. */
-  data() {
-    return this.#data;
-  }
-
-  /** The payload as text. */
-  text() {
-    return this.#data.toString();
-  }
-
-  /** The payload, parsed. */
-  json() {
-    return JSON.parse(this.text());
-  }
 }

@@ -1,9 +1,10 @@
-// Writes actors/testdata/frames/frames.json from golden.mjs: `npm run frames`. A test fails when the file is not what
-// this makes.
+// Writes actors/testdata/frames/frames.json from golden.mjs and malformed.mjs: `npm run frames`. A test fails when the
+// file is not what this makes.
 
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { EXAMPLES, MALFORMED, bytes } from './golden.mjs';
+import { EXAMPLES } from './golden.mjs';
+import { MALFORMED, bytes } from './malformed.mjs';
 
 /** Where the golden file is. */
 export const GOLDEN_FILE = new URL('../../../../actors/testdata/frames/frames.json', import.meta.url);

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FLAG, FrameParser, TYPE, typeName } from '../../src/frames.mjs';
-import { bytes } from '../frames/golden.mjs';
+import { bytes } from '../frames/malformed.mjs';
+import { httpHead } from './heads.mjs';
 
 /**
  * @typedef {object} Frame
@@ -19,6 +20,11 @@ import { bytes } from '../frames/golden.mjs';
  * @property {number} stream
  * @property {any} head
  * @property {Buffer} body
+ */
+
+/**
+ * A message that the runner publishes: the stream of its CALL, that one's head, the payload.
+ * @typedef {{call: number, message: any, body: Buffer}} Published
  */
 
 /** @typedef {Record<string, string | Buffer>} Files */
@@ -34,27 +40,6 @@ import { bytes } from '../frames/golden.mjs';
 const WAIT_MS = 10_000;
 const MAIN = fileURLToPath(new URL('../../main.mjs', import.meta.url));
 const TOKEN = '5a'.repeat(32);
-
-/** An invocation's head with everything it needs. @param {object} [http] */
-export function httpHead(http = {}) {
-  return {
-    id: '0197a6f0-3c1e-7d52-9c0f-5f1d3a2b4c6d',
-    attempt: 1,
-    timeoutMs: 60_000,
-    kind: 'http',
-    trigger: { id: '0197a6f0-0000-7000-8000-000000000003', name: null },
-    http: {
-      method: 'GET',
-      target: '/',
-      scheme: 'http',
-      authority: 'example.org',
-      headers: [],
-      params: {},
-      ip: '192.0.2.7',
-      ...http,
-    },
-  };
-}
 
 /** One answer, put together from its frames. */
 class Answer {
@@ -343,6 +328,33 @@ export class Manager {
    */
   async call(http = {}, body = '') {
     return this.answer(this.invoke(httpHead(http), { body }));
+  }
+
+  /**
+   * Waits for the next message that the runner publishes.
+   * @returns {Promise<Published>}
+   */
+  async published() {
+    const { stream, head, body } = await this.next('CALL');
+    const { method, ...message } = head;
+    assert.equal(method, 'mqtt.publish');
+    return { call: stream, message, body };
+  }
+
+  /** The broker has it. @param {Published} published */
+  acknowledge({ call }) {
+    this.send('RESULT', { stream: call, head: { ok: true } });
+  }
+
+  /** The broker does not take it. @param {Published} published @param {string} code @param {string} [message] */
+  refuse({ call }, code, message = 'no') {
+    this.send('RESULT', { stream: call, head: { ok: false, code, message } });
+  }
+
+  /** Waits until the runner has sent whatever it has to send by now. */
+  async quiet() {
+    this.send('PING');
+    await this.next('PONG');
   }
 
   /** Waits for the runner's end. */

@@ -21,5 +21,11 @@ export const scheduleRequest = (request) => request;
 /** @param {import('../../src/response.mjs').HttpResponse} response @returns {Shape<Omit<HttpResponse, 'stream'>>} */
 export const httpResponse = (response) => response;
 
+/** @param {import('../../src/response.mjs').MqttResponse} response @returns {import('../../types/index.d.ts').MqttResponse} */
+export const mqttResponse = (response) => response;
+
+/** @param {import('../../src/request.mjs').MqttMessage} message @returns {import('../../types/index.d.ts').MqttMessage} */
+export const mqttMessage = (message) => message;
+
 /** @param {import('../../src/context.mjs').Context} context @returns {Shape<Context>} */
 export const context = (context) => context;

@@ -39,9 +39,26 @@ async function store(context: Context): Promise<void> {
   await context.setStore('k', swapped);
 }
 
-export const onMessage: MqttHandler = (request) => {
-  const topic: string = request.topic();
-  return topic.length + request.qos();
+export const onMessage: MqttHandler = async (request, response, context) => {
+  const { responseTopic, correlationData, userProperties } = request.properties();
+  const trace: string | string[] | undefined = userProperties?.trace;
+  await response.publish(`${request.topic()}/seen`, request.data(), { qos: request.qos(), retain: request.retain() });
+  const sent: Promise<void> = context.publish('all', { trace }, {
+    qos: 2,
+    contentType: 'application/json',
+    responseTopic,
+    correlationData: correlationData ?? 'none',
+    messageExpiryInterval: 60,
+    userProperties: { trace: ['a', 1], more: 'b', ...userProperties },
+  });
+  await Promise.all([sent, ...['text', 7, true, null, [1], new ArrayBuffer(1)].map((body) => context.publish('a', body))]);
+  // @ts-expect-error: a message has a body
+  await context.publish('a', undefined);
+  // @ts-expect-error: no such quality of service
+  await context.publish('a', 'b', { qos: 3 });
+  // @ts-expect-error: publishing gives a promise, nothing to chain
+  response.publish('a', 'b').publish('c', 'd');
+  return { duplicate: request.duplicate() };
 };
 
 export const onSchedule: ScheduleHandler = (request) => request.scheduledAt().toISOString();
@@ -58,7 +75,8 @@ export default {
   scheduled(event, _env, context) {
     context.log('info', 'due', { at: event.scheduledAt });
   },
-  async mqtt(message) {
-    message.json();
+  async mqtt(message, _env, context) {
+    await context.publish('seen', message.json(), { qos: message.qos });
+    return message.properties.correlationData?.length;
   },
 } satisfies WebHandler;

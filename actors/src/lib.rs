@@ -6,6 +6,8 @@
 
 pub mod action;
 pub mod admin;
+pub mod clock;
+pub mod delivery;
 pub mod domain;
 pub mod engine;
 pub mod gateway;
@@ -15,6 +17,7 @@ pub mod job;
 pub mod jobs;
 pub mod log_sink;
 pub mod manifest;
+pub mod mqtt;
 pub mod pool;
 pub mod ports;
 pub mod protocol;
@@ -22,6 +25,7 @@ pub mod routing;
 pub mod runner;
 pub mod runner_manager;
 pub mod schedule;
+pub mod scheduler;
 pub mod session;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

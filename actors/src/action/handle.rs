@@ -45,6 +45,26 @@ impl ActionHandle {
         self.lane.admit()
     }
 
+    /// Asks for a place for work that can wait elsewhere. See [`Lane::admit_patient`].
+    ///
+    /// # Errors
+    /// The [`Refusal`]; [`Refusal::QueueFull`] only says that there is no place now.
+    pub fn admit_patient(&self) -> Result<Permit, Refusal> {
+        self.lane.admit_patient()
+    }
+
+    /// How much patient work would be admitted now.
+    #[must_use]
+    pub fn patient_room(&self) -> u32 {
+        self.lane.patient_room()
+    }
+
+    /// Its lane, to wait for [room](Lane::room) in.
+    #[must_use]
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
     /// Hands an admitted invocation over. Never waits; the invocation's reply slot answers.
     pub fn invoke(&self, invocation: Invocation) {
         if let Err(Invoke(invocation)) = try_tell(&self.address, Invoke(invocation)) {

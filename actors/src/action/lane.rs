@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::domain::RunnerId;
 use crate::invocation::{Invocation, Outcome, Refusal, TimeoutPhase};
 use crate::session::{Session, Sweep};
 
-use super::permit::{Permit, Place};
+use super::permit::Place;
 use super::slots::{Advance, LaneGauge, LaneState, LaneSweep, Placed, Slot, SlotLoad};
 
 /// How much a lane holds.
@@ -39,7 +40,9 @@ pub struct Lane {
     watch_idle: AtomicBool,
     /// Whether a caller in the queue gave up since the last sweep.
     abandoned: AtomicBool,
-    refused: AtomicU64,
+    pub(super) refused: AtomicU64,
+    /// Tells whoever waits for a place that there may be one.
+    pub(super) room: Notify,
 }
 
 impl std::fmt::Debug for Lane {
@@ -67,32 +70,8 @@ impl Lane {
             watch_idle: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            room: Notify::new(),
         })
-    }
-
-    /// Asks for a place, before the request's body is read.
-    ///
-    /// # Errors
-    /// The [`Refusal`] to answer with.
-    pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
-        let mut state = self.lock();
-        if let Some(refusal) = &state.closed {
-            return Err(refusal.clone());
-        }
-        let limit = state.limits.queue_length.max(1);
-        let free = state
-            .slots
-            .iter()
-            .filter(|slot| slot.has_room())
-            .map(|slot| slot.capacity - slot.running);
-        if state.waiting >= free.fold(limit, u32::saturating_add) {
-            drop(state);
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Refusal::QueueFull { limit });
-        }
-        state.waiting += 1;
-        drop(state);
-        Ok(Permit::new(Arc::clone(self)))
     }
 
     /// Whom to call when there may be something to do: room for a queued invocation, a caller that gave up.
@@ -276,6 +255,7 @@ impl Lane {
             single_use,
             idle_since: now,
         });
+        self.room.notify_waiters();
     }
 
     /// A runner gets no more invocations; it keeps those it has.
@@ -329,6 +309,7 @@ impl Lane {
     pub fn close(&self, refusal: &Refusal) {
         self.lock().closed.get_or_insert_with(|| refusal.clone());
         self.refuse_waiting(refusal);
+        self.room.notify_waiters();
     }
 
     /// Closes the lane if nothing was admitted that is not answered yet. `false` if something was.
@@ -371,6 +352,7 @@ impl Lane {
             }
         }
         drop(state);
+        self.room.notify_waiters();
         if worth_a_wake {
             self.wake();
         }
@@ -385,7 +367,7 @@ impl Lane {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, LaneState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, LaneState> {
         // The state is changed in whole steps; nothing that can panic runs between them.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! How one version runs: its queue, its runners, and the decision how many there should be.
 
 mod actor;
+mod admission;
 mod handle;
 mod handlers;
 mod intent;
@@ -14,6 +15,7 @@ mod slots;
 mod tests;
 
 pub use actor::{Action, ActionParts};
+pub(crate) use admission::patient_share;
 pub use handle::ActionHandle;
 pub(crate) use handle::{ActionSeed, spawn_action};
 pub use intent::ActionIntent;

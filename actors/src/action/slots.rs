@@ -43,6 +43,13 @@ impl LaneState {
         self.slots.iter_mut().find(|slot| slot.session.runner() == runner)
     }
 
+    /// How many invocations the runners that serve could take now.
+    pub(super) fn free(&self) -> u32 {
+        let free = self.slots.iter().filter(|slot| slot.has_room());
+        free.map(|slot| slot.capacity - slot.running)
+            .fold(0, u32::saturating_add)
+    }
+
     /// Takes a place on the least busy runner that has room.
     pub(super) fn reserve(&mut self) -> Option<Arc<Session>> {
         let slot = self

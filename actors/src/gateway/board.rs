@@ -80,11 +80,9 @@ impl RouteBoard {
         });
     }
 
-    /// Takes a trigger's route away.
-    pub(crate) fn withdraw(&self, trigger: TriggerId) {
-        self.change(|published| {
-            published.routes.remove(&trigger);
-        });
+    /// Whether this trigger's route is published.
+    pub(crate) fn serves_trigger(&self, trigger: TriggerId) -> bool {
+        self.lock().routes.contains_key(&trigger)
     }
 
     /// Takes away the routes of a job that are not of these triggers, whoever published them: a former life of the job may

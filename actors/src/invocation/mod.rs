@@ -45,7 +45,7 @@ pub struct Invocation {
 }
 
 /// Which trigger an invocation came from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TriggerRef {
     /// The trigger.
     pub id: TriggerId,

@@ -1,6 +1,6 @@
 //! The Job actor.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext, AsyncContext, Handler};
@@ -13,7 +13,7 @@ use super::messages::{Abandon, JobChanged, PrepareError, PrepareVersion, StopJob
 use super::plan::{ActionPhase, Plan, PlanView, PlannedAction, plan};
 use super::triggers::Triggers;
 use crate::action::{Action, ActionHandle, ActionNews, ActionReport, ActionSeed, spawn_action};
-use crate::domain::{DesiredJob, ImportState, JobVersion, VersionId};
+use crate::domain::{DesiredJob, Environment, ImportState, JobVersion, VersionId};
 use crate::tree::Surroundings;
 
 /// What a job should be, kept up to date from outside of its actor.
@@ -67,6 +67,8 @@ pub struct Job {
     actions: BTreeMap<ActorId, Running>,
     serving: Option<VersionId>,
     triggers: Triggers,
+    /// The variables with which the triggers were published.
+    led_with: Option<Arc<Environment>>,
     waiting: Vec<oneshot::Sender<()>>,
     stopping: bool,
 }
@@ -81,6 +83,7 @@ impl Job {
             actions: BTreeMap::new(),
             serving: None,
             triggers: Triggers::default(),
+            led_with: None,
             waiting: Vec::new(),
             stopping: false,
         }
@@ -95,8 +98,8 @@ impl Job {
         let desired = self.brief.get();
         let wanted = desired.active.clone().filter(|_| desired.enabled);
         if wanted.is_none() {
-            // Also those that a former life of this actor has left.
-            self.around.routes.keep_only(desired.id, &HashSet::new());
+            // Also what a former life of this actor has left.
+            self.triggers.stop(&desired, &self.around);
         }
         loop {
             let actions: Vec<_> = self.actions.values().map(planned).collect();
@@ -117,6 +120,7 @@ impl Job {
             running.handle.set_environment(Arc::clone(&desired.environment));
             running.handle.hold(self.runners_held(running, wanted.as_deref()));
         }
+        self.follow_environment(&desired, ctx);
         if self.serving == wanted.as_ref().map(|version| version.id) {
             self.answer_waiting(ctx);
         }
@@ -139,7 +143,7 @@ impl Job {
             self.serve(version, desired, ctx);
         }
         if decision.withdraw {
-            self.triggers.stop(&self.around.routes);
+            self.triggers.stop(desired, &self.around);
             self.serving = None;
         }
         for version in &decision.retire {
@@ -177,10 +181,34 @@ impl Job {
         let Some(running) = self.live(version) else { return };
         running.prepared_until = None;
         let (version, handle) = (Arc::clone(&running.version), running.handle.clone());
-        self.triggers
-            .lead_to(desired, &version, &handle, &ctx.scope(), &self.around.routes);
+        self.lead_to(desired, &version, &handle, ctx);
         self.serving = Some(version.id);
         tracing::info!(job = %desired.name, version = %version.name, "a version serves");
+    }
+
+    fn lead_to(
+        &mut self,
+        desired: &DesiredJob,
+        version: &JobVersion,
+        handle: &ActionHandle,
+        ctx: &Context<Self>,
+    ) {
+        self.triggers
+            .lead_to(desired, version, handle, &ctx.scope(), &self.around);
+        self.led_with = Some(Arc::clone(&desired.environment));
+    }
+
+    /// Triggers may speak of variables, too (a broker's password).
+    fn follow_environment(&mut self, desired: &DesiredJob, ctx: &Context<Self>) {
+        let same = |known: &Arc<Environment>| **known == *desired.environment;
+        if self.led_with.as_ref().is_none_or(same) {
+            return;
+        }
+        let Some(running) = self.serving.and_then(|version| self.live(version)) else {
+            return;
+        };
+        let (version, handle) = (Arc::clone(&running.version), running.handle.clone());
+        self.lead_to(desired, &version, &handle, ctx);
     }
 
     fn retire(&mut self, version: VersionId) {
@@ -264,7 +292,7 @@ impl Child for Job {
         // A job that only loses its parent comes back with it: until then its callers are told to try again, and not that
         // there is no such function.
         if *reason != StopReason::PARENT_CRASHED {
-            self.triggers.stop(&self.around.routes);
+            self.triggers.stop(&self.brief.get(), &self.around);
         }
         ctx.stop();
     }

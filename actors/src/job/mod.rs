@@ -3,8 +3,10 @@
 mod actor;
 mod messages;
 mod plan;
+mod serving;
 mod triggers;
 
 pub use actor::{Job, JobBrief};
 pub use messages::{Abandon, JobChanged, PrepareError, PrepareVersion, StopJobRunner};
 pub use plan::{ActionPhase, Plan, PlanView, plan};
+pub use serving::{Serving, ServingBoard};

@@ -1,117 +1,106 @@
 //! A job's triggers: one actor each, kept over versions that name the same trigger.
 
-use std::collections::HashMap;
+mod seeds;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use jobber_kernel::{ActorId, ChildRef, ChildSpec, Intensity, Scope};
+use jobber_kernel::{ActorId, ChildSpec, Intensity, Scope};
 
+use self::seeds::{Kept, Seeds};
+use super::serving::Serving;
 use crate::action::ActionHandle;
 use crate::domain::{DesiredJob, JobVersion, TriggerId};
-use crate::gateway::{RouteBoard, RouteTarget};
-use crate::invocation::TriggerRef;
-use crate::manifest::{TriggerConfig, TriggerKind};
-use crate::trigger::{HttpTrigger, HttpTriggerSeed};
+use crate::tree::Surroundings;
+use crate::trigger::{HttpTrigger, MqttTrigger, ScheduleTrigger};
 
-struct Running {
-    child: ChildRef<HttpTrigger>,
-    seed: Arc<ArcSwap<HttpTriggerSeed>>,
-}
-
-/// The trigger actors of one job.
+/// The trigger actors of one job, by kind.
 #[derive(Default)]
 pub(super) struct Triggers {
-    running: HashMap<TriggerId, Running>,
+    http: Kept<HttpTrigger>,
+    schedule: Kept<ScheduleTrigger>,
+    mqtt: Kept<MqttTrigger>,
 }
 
 impl Triggers {
-    /// Lets exactly the triggers of this version run, and has them lead to this action.
+    /// Lets exactly the triggers of this version run, and has them lead to this action. All is published here and now, so that the
+    /// caller knows the edition of the routes to wait for; the actors publish the same again whenever they are started.
     pub(super) fn lead_to(
         &mut self,
         job: &DesiredJob,
         version: &JobVersion,
         action: &ActionHandle,
         scope: &Scope,
-        board: &Arc<RouteBoard>,
+        around: &Arc<Surroundings>,
     ) {
-        let wanted: HashMap<TriggerId, HttpTriggerSeed> = version
-            .triggers
-            .iter()
-            .filter_map(|desired| Some((desired.id, version.manifest.triggers.get(desired.index)?)))
-            .filter_map(|(id, trigger)| Some((id, seed(job, id, trigger, action)?)))
-            .collect();
-        for (id, seed) in &wanted {
-            match self.running.get(id).filter(|running| !running.child.is_over()) {
-                Some(running) => {
-                    running.seed.store(Arc::new(seed.clone()));
-                }
-                None => {
-                    let shared = Arc::new(ArcSwap::from_pointee(seed.clone()));
-                    let child = start(*id, &shared, scope, board);
-                    self.running.insert(*id, Running { child, seed: shared });
-                }
-            }
-            // Published here and now, so that the caller knows the edition to wait for. The actor publishes the same
-            // again whenever it is started.
-            board.publish(seed.pattern.clone(), seed.target.clone());
-        }
-        board.keep_only(job.id, &wanted.keys().copied().collect());
-        self.running.retain(|id, running| {
-            let stays = wanted.contains_key(id);
-            if !stays {
-                running.child.stop("the version does not have it");
-            }
-            stays
-        });
-    }
-
-    /// Stops every trigger.
-    pub(super) fn stop(&mut self, board: &RouteBoard) {
-        for (id, running) in self.running.drain() {
-            board.withdraw(id);
-            running.child.stop("the job does not serve");
-        }
-    }
-
-    /// A trigger actor ended; one that did not do so on purpose is missed when the routes are next looked at.
-    pub(super) fn ended(&mut self, child: ActorId) {
-        self.running.retain(|_, running| running.child.id() != child);
-    }
-}
-
-fn start(
-    id: TriggerId,
-    seed: &Arc<ArcSwap<HttpTriggerSeed>>,
-    scope: &Scope,
-    board: &Arc<RouteBoard>,
-) -> ChildRef<HttpTrigger> {
-    let (seed, board) = (Arc::clone(seed), Arc::clone(board));
-    let spec = ChildSpec::permanent(format!("trigger {id}")).intensity(Intensity::UNLIMITED);
-    scope.spawn(spec, move || {
-        HttpTrigger::new(Arc::clone(&seed), Arc::clone(&board))
-    })
-}
-
-/// What an HTTP trigger publishes; other kinds are validated at publish and not served yet.
-fn seed(
-    job: &DesiredJob,
-    id: TriggerId,
-    trigger: &TriggerConfig,
-    action: &ActionHandle,
-) -> Option<HttpTriggerSeed> {
-    let TriggerKind::Http(http) = &trigger.kind else {
-        return None;
-    };
-    Some(HttpTriggerSeed {
-        pattern: http.route.clone(),
-        target: RouteTarget {
-            job: job.id,
+        let seeds = Seeds::of(job, version, action, around);
+        let serving = Serving {
             job_name: Arc::clone(&job.name),
-            trigger: TriggerRef {
-                id,
-                name: trigger.name.as_ref().map(|name| Arc::from(name.as_str())),
-            },
             action: action.clone(),
-        },
-    })
+            retries: version.manifest.action.retries.clone(),
+        };
+        around.serving.publish(job.id, serving);
+
+        for (id, seed) in &seeds.http {
+            let board = Arc::clone(&around.routes);
+            self.http.keep(*id, seed, |seed| {
+                scope.spawn(spec(*id), move || {
+                    HttpTrigger::new(Arc::clone(&seed), Arc::clone(&board))
+                })
+            });
+            around.routes.publish(seed.pattern.clone(), seed.target.clone());
+        }
+        for (id, seed) in &seeds.schedule {
+            let board = Arc::clone(&around.schedules);
+            self.schedule.keep(*id, seed, |seed| {
+                scope.spawn(spec(*id), move || {
+                    ScheduleTrigger::new(Arc::clone(&seed), Arc::clone(&board))
+                })
+            });
+            around.schedules.publish(seed.clone());
+        }
+        for (id, seed) in &seeds.mqtt {
+            let board = Arc::clone(&around.mqtt);
+            self.mqtt.keep(*id, seed, |seed| {
+                scope.spawn(spec(*id), move || {
+                    MqttTrigger::new(Arc::clone(&seed), Arc::clone(&board))
+                })
+            });
+            around.mqtt.publish(seed.clone());
+        }
+
+        let (http, schedule, mqtt) = (ids(&seeds.http), ids(&seeds.schedule), ids(&seeds.mqtt));
+        around.routes.keep_only(job.id, &http);
+        around.schedules.keep_only(job.id, &schedule);
+        around.mqtt.keep_only(job.id, &mqtt);
+        self.http.keep_only(&http);
+        self.schedule.keep_only(&schedule);
+        self.mqtt.keep_only(&mqtt);
+    }
+
+    /// Stops every trigger. Brokers go on keeping messages for those of MQTT, until the job serves again or is removed.
+    pub(super) fn stop(&mut self, job: &DesiredJob, around: &Surroundings) {
+        around.serving.withdraw(job.id);
+        around.routes.keep_only(job.id, &HashSet::new());
+        around.schedules.keep_only(job.id, &HashSet::new());
+        around.mqtt.pause(job.id);
+        self.http.keep_only(&HashSet::new());
+        self.schedule.keep_only(&HashSet::new());
+        self.mqtt.keep_only(&HashSet::new());
+    }
+
+    /// A trigger actor ended; one that did not do so on purpose is missed when the triggers are next looked at.
+    pub(super) fn ended(&mut self, child: ActorId) {
+        self.http.ended(child);
+        self.schedule.ended(child);
+        self.mqtt.ended(child);
+    }
+}
+
+fn ids<T>(seeds: &[(TriggerId, T)]) -> HashSet<TriggerId> {
+    seeds.iter().map(|(id, _)| *id).collect()
+}
+
+fn spec(id: TriggerId) -> ChildSpec {
+    ChildSpec::permanent(format!("trigger {id}")).intensity(Intensity::UNLIMITED)
 }

@@ -85,8 +85,8 @@ impl Jobs {
         for id in absent {
             self.job_absent(asked, id);
         }
-        // Routes of jobs that went while nobody was there to take them away.
-        self.around.routes.retain(|target| present.contains(&target.job));
+        // What jobs have published that went while nobody was there to take it away.
+        self.around.keep_jobs(|job| present.contains(&job));
         // What an older reading could still say was answered before this one.
         self.gone.retain(|_, read| *read >= asked);
         self.complete = true;
@@ -120,7 +120,7 @@ impl Jobs {
             self.gone.insert(id, asked);
             running.child.stop("the job was deleted");
             // The job does so itself, unless it waits for its restart.
-            self.around.routes.retain(|target| target.job != id);
+            self.around.keep_jobs(|job| job != id);
         }
     }
 

@@ -109,6 +109,18 @@ impl MqttProtocol {
     }
 }
 
+impl std::str::FromStr for MqttProtocol {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::CHOICES
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, protocol)| *protocol)
+            .ok_or(())
+    }
+}
+
 /// The version of MQTT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub enum MqttVersion {
@@ -119,6 +131,17 @@ pub enum MqttVersion {
     /// 5.0.
     #[serde(rename = "5")]
     V5,
+}
+
+impl MqttVersion {
+    /// `3.1.1` or `5`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V311 => "3.1.1",
+            Self::V5 => "5",
+        }
+    }
 }
 
 /// How to reach a broker. Triggers of a job with equal settings share one connection.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{InvocationId, JobId, RunnerId, VersionId};
+use crate::domain::{InvocationId, JobId, RunnerId, TriggerId, VersionId};
 use crate::invocation::{FunctionError, Input, TriggerRef};
-use crate::ports::{LogLevel, OutputStream};
+use crate::ports::{LogLevel, MessageProperties, OutputStream};
 
 /// A head that says nothing.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -238,6 +238,29 @@ pub struct CallHead {
     /// `store.list`.
     #[serde(default)]
     pub limit: Option<u32>,
+}
+
+/// CALL of `mqtt.publish`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PublishHead {
+    /// Where.
+    pub topic: String,
+    /// 0, 1 or 2.
+    #[serde(default = "at_least_once")]
+    pub qos: u8,
+    /// Whether the broker is to keep it.
+    #[serde(default)]
+    pub retain: bool,
+    /// The trigger whose broker is meant.
+    #[serde(default)]
+    pub trigger: Option<TriggerId>,
+    /// Properties of MQTT 5.
+    #[serde(default)]
+    pub properties: MessageProperties,
+}
+
+fn at_least_once() -> u8 {
+    1
 }
 
 /// SHUTDOWN.

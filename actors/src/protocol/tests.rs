@@ -9,10 +9,10 @@ use tokio_util::codec::Decoder;
 
 use super::{
     Assign, AssignedJob, AssignedVersion, CallHead, CancelHead, CreditHead, FailedHead, FileHead, Flags,
-    Frame, FrameCodec, FrameError, FrameKind, Hello, LogHead, MAX_FRAME_BYTES, Ready, Rejected, RunnerLimits,
-    Shutdown, Side, Welcome, write_frame,
+    Frame, FrameCodec, FrameError, FrameKind, Hello, Invoke, LogHead, MAX_FRAME_BYTES, PublishHead, Ready,
+    Rejected, RunnerLimits, Shutdown, Side, Welcome, write_frame,
 };
-use crate::invocation::ResponseHead;
+use crate::invocation::{Input, ResponseHead, TriggerRef};
 
 const GOLDEN: &str = include_str!("../../testdata/frames/frames.json");
 
@@ -103,7 +103,12 @@ fn the_heads_of_a_runner_are_understood() {
             FrameKind::Response => reads::<ResponseHead>(&frame, name),
             FrameKind::Failed => reads::<FailedHead>(&frame, name),
             FrameKind::Log => reads::<LogHead>(&frame, name),
-            FrameKind::Call => reads::<CallHead>(&frame, name),
+            FrameKind::Call => {
+                reads::<CallHead>(&frame, name);
+                if frame.head::<CallHead>().unwrap().method == "mqtt.publish" {
+                    reads::<PublishHead>(&frame, name);
+                }
+            }
             FrameKind::Credit => reads::<CreditHead>(&frame, name),
             _ => {}
         }
@@ -152,6 +157,20 @@ fn rewritten(kind: FrameKind, head: &Value) -> Option<Value> {
             json_of(serde_json::from_value::<CancelHead>(head.clone()).unwrap())
         }
         FrameKind::Credit => json_of(serde_json::from_value::<CreditHead>(head.clone()).unwrap()),
+        FrameKind::Invoke => {
+            let input: Input = serde_json::from_value(head.clone()).unwrap();
+            let trigger = TriggerRef {
+                id: text(&head["trigger"]["id"]).parse().unwrap(),
+                name: head["trigger"]["name"].as_str().map(Into::into),
+            };
+            json_of(Invoke {
+                id: text(&head["id"]).parse().unwrap(),
+                attempt: u32::try_from(number(&head["attempt"])).unwrap(),
+                timeout_ms: number(&head["timeoutMs"]),
+                trigger: &trigger,
+                input: &input,
+            })
+        }
         FrameKind::Shutdown => json_of(Shutdown {
             grace_ms: number(&head["graceMs"]),
         }),

@@ -36,6 +36,7 @@ use tokio::time::Instant;
 use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, InputBody, Invocation, InvocationLimits, Outcome, Refusal};
 use crate::log_sink::LogRing;
+use crate::mqtt::MqttBoard;
 use crate::ports::FunctionStore;
 use crate::protocol::{
     CHUNK_BYTES, CancelHead, CancelReason, CreditHead, Empty, Flags, FrameKind, Invoke, LoadPhase,
@@ -87,8 +88,10 @@ pub struct SessionContext {
     pub io: Handle,
     /// Where log lines go.
     pub logs: Arc<LogRing>,
-    /// What the runner's calls are about.
+    /// Where the functions keep values.
     pub functions: Arc<dyn FunctionStore>,
+    /// Where the functions publish messages.
+    pub mqtt: Arc<MqttBoard>,
 }
 
 /// The handle of a session.

@@ -12,14 +12,15 @@ use crate::domain::{
     ActionId, ArchiveDigest, DesiredJob, DesiredTrigger, Environment, ImportState, JobId, JobVersion,
     TriggerId, Variable, VersionId,
 };
+use crate::manifest::TriggerKey;
 use crate::ports::{Catalogue, CatalogueError};
 
 #[derive(Debug, Default)]
 struct State {
     jobs: BTreeMap<JobId, DesiredJob>,
     versions: HashMap<VersionId, Arc<JobVersion>>,
-    /// Stable over versions, by job and path.
-    triggers: HashMap<(JobId, String), TriggerId>,
+    /// Stable over versions.
+    triggers: HashMap<(JobId, TriggerKey), TriggerId>,
     imports: HashMap<VersionId, ImportState>,
 }
 
@@ -52,12 +53,12 @@ impl FakeCatalogue {
                 id
             }
         };
-        let triggers = package.paths().iter().enumerate().map(|(index, path)| {
-            let known = state.triggers.entry((job, path.clone()));
+        let triggers = manifest.triggers.iter().enumerate().map(|(index, trigger)| {
+            let known = state.triggers.entry((job, trigger.key()));
             let id = *known.or_insert_with(TriggerId::generate);
             DesiredTrigger { id, index }
         });
-        let triggers = triggers.collect();
+        let triggers: Vec<DesiredTrigger> = triggers.collect();
         let version = Arc::new(JobVersion {
             id: VersionId::generate(),
             job,

@@ -7,15 +7,18 @@ use jobber_kernel::{Child, Context, tell};
 
 use crate::action::Action;
 use crate::admin::Admin;
+use crate::delivery::Deliveries;
 use crate::engine::EngineWatch;
 use crate::gateway::Gateway;
 use crate::job::Job;
 use crate::jobs::Jobs;
 use crate::log_sink::LogSink;
+use crate::mqtt::{Connection, Mqtt};
 use crate::pool::Pool;
 use crate::runner::Runner;
 use crate::runner_manager::RunnerManager;
-use crate::trigger::HttpTrigger;
+use crate::scheduler::Scheduler;
+use crate::trigger::{HttpTrigger, MqttTrigger, ScheduleTrigger};
 
 /// Its handler panics.
 #[derive(Message, Clone, Copy, Debug)]
@@ -89,13 +92,19 @@ macro_rules! crashes {
 crashes!(
     Action,
     Admin,
+    Connection,
+    Deliveries,
     EngineWatch,
     Gateway,
     HttpTrigger,
     Job,
     Jobs,
     LogSink,
+    Mqtt,
+    MqttTrigger,
     Pool,
     Runner,
-    RunnerManager
+    RunnerManager,
+    ScheduleTrigger,
+    Scheduler
 );

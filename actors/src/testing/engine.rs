@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::locked;
-use super::runner::{RunnerScript, StartScript, Witness, process};
+use super::runner::{Event, RunnerScript, StartScript, Witness, process};
 use crate::domain::RunnerId;
 use crate::ports::{Engine, EngineError, EngineEvent, RunnerExit, RunnerSpec};
 use crate::runner_manager::let_in;
@@ -138,7 +138,9 @@ impl FakeEngine {
     pub fn faults(&self) -> Vec<String> {
         let witness = locked(&self.witness);
         let twice = witness.given.iter().filter(|(_, times)| **times > 1);
-        let twice = twice.map(|(id, times)| format!("{id} was given to runners {times} times"));
+        let twice = twice.map(|((id, attempt), times)| {
+            format!("attempt {attempt} of {id} was given to runners {times} times")
+        });
         witness.faults.iter().cloned().chain(twice).collect()
     }
 
@@ -152,6 +154,12 @@ impl FakeEngine {
     #[must_use]
     pub fn last_token(&self) -> Option<SecretString> {
         locked(&self.state).last_token.clone()
+    }
+
+    /// The messages and instants that runners were given, in order.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        locked(&self.witness).events.clone()
     }
 
     /// The reasons of the cancellations that runners were told of.

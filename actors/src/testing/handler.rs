@@ -64,6 +64,9 @@ impl Inbox {
 pub(super) struct Call {
     pub(super) stream: u32,
     pub(super) invocation: InvocationId,
+    pub(super) attempt: u64,
+    /// Whether somebody waits for an answer.
+    answers: bool,
     pub(super) path: String,
     pub(super) input: Arc<Inbox>,
     pub(super) credit: Arc<Semaphore>,
@@ -79,7 +82,9 @@ impl Call {
         Self {
             stream: frame.stream,
             invocation: id.expect("an INVOKE has an id"),
-            path: head["http"]["target"].as_str().unwrap_or_default().to_owned(),
+            attempt: head["attempt"].as_u64().unwrap_or(0),
+            answers: head["kind"] == "http",
+            path: path_of(&head),
             input: Arc::new(input),
             credit: Arc::new(Semaphore::new(INITIAL_CREDIT_BYTES as usize)),
             cancelled: watch::Sender::new(false),
@@ -93,6 +98,16 @@ impl Call {
             .wait_for(|cancelled| *cancelled)
             .await
             .expect("the call is there");
+    }
+}
+
+/// What says what the handler does: the path of a request, the topic of a message, the name of a schedule.
+fn path_of(head: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match head["kind"].as_str() {
+        Some("mqtt") => format!("/{}", text(&head["mqtt"]["topic"])),
+        Some("schedule") => format!("/schedule/{}", text(&head["trigger"]["name"]).replace('.', "/")),
+        _ => text(&head["http"]["target"]),
     }
 }
 
@@ -125,6 +140,8 @@ pub(super) async fn handle(call: Call, say: mpsc::Sender<Said>) {
             };
             handler.exit(exit).await;
         }
+        "flaky" if call.attempt <= argument => handler.fail("not yet").await,
+        _ if !call.answers => handler.end(FrameKind::Settled, json!({})).await,
         _ => handler.answer(Bytes::from_static(b"hello")).await,
     }
 }

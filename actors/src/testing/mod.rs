@@ -7,11 +7,13 @@
 mod archives;
 mod catalogue;
 pub mod crash;
+mod deliveries;
 mod engine;
 mod function_store;
 mod handler;
 mod http_server;
 mod log_store;
+mod mqtt;
 mod package;
 mod runner;
 mod tree;
@@ -19,12 +21,14 @@ mod wire;
 
 pub use archives::FakeArchives;
 pub use catalogue::FakeCatalogue;
+pub use deliveries::FakeDeliveries;
 pub use engine::{FakeEngine, RunnerCounts};
 pub use function_store::FakeFunctionStore;
 pub use http_server::FakeHttpServer;
 pub use log_store::FakeLogStore;
+pub use mqtt::{FakeBroker, Sent};
 pub use package::FakePackage;
-pub use runner::{LoadScript, RunnerScript, StartScript};
+pub use runner::{Event, LoadScript, RunnerScript, StartScript};
 pub use tree::{Refused, TestTree, test_settings, whole};
 pub use wire::{Wire, WireReader, WireWriter};
 

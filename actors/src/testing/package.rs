@@ -11,6 +11,7 @@ pub struct FakePackage {
     version: String,
     action: Value,
     routes: Vec<String>,
+    triggers: Vec<Value>,
 }
 
 impl FakePackage {
@@ -22,6 +23,7 @@ impl FakePackage {
             version: "1.0.0".into(),
             action: json!({}),
             routes: vec![format!("/{name}/*rest")],
+            triggers: Vec::new(),
         }
     }
 
@@ -46,9 +48,11 @@ impl FakePackage {
         self
     }
 
-    /// The paths of its routes.
-    pub(super) fn paths(&self) -> &[String] {
-        &self.routes
+    /// A further trigger, of any kind.
+    #[must_use]
+    pub fn trigger(mut self, trigger: Value) -> Self {
+        self.triggers.push(trigger);
+        self
     }
 
     /// The manifest that a user would have written.
@@ -61,6 +65,7 @@ impl FakePackage {
             .routes
             .iter()
             .map(|path| json!({ "type": "http", "path": path }))
+            .chain(self.triggers.iter().cloned())
             .collect();
         let document = json!({
             "name": self.name, "version": self.version, "main": "./index.js",

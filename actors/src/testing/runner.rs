@@ -64,11 +64,40 @@ pub struct RunnerScript {
     pub ignores_shutdown: bool,
 }
 
+/// A message or an instant that a runner was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The topic, or the instant.
+    pub about: String,
+    /// The message's payload.
+    pub payload: String,
+    /// Which attempt.
+    pub attempt: u64,
+}
+
+impl Event {
+    fn of(frame: &Frame) -> Option<Self> {
+        let head: Value = frame.head().expect("the manager's heads are right");
+        let about = match head["kind"].as_str()? {
+            "mqtt" => &head["mqtt"]["topic"],
+            "schedule" => &head["schedule"]["scheduledAt"],
+            _ => return None,
+        };
+        Some(Self {
+            about: about.as_str()?.to_owned(),
+            payload: String::from_utf8_lossy(&frame.body).into_owned(),
+            attempt: head["attempt"].as_u64()?,
+        })
+    }
+}
+
 /// What all runners of a test have seen.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
-    /// How often each invocation was given to a runner.
-    pub(super) given: HashMap<InvocationId, u32>,
+    /// How often each attempt of an invocation was given to a runner.
+    pub(super) given: HashMap<(InvocationId, u64), u32>,
+    /// The events that were given to runners, in order.
+    pub(super) events: Vec<Event>,
     /// What the manager did that it may not do.
     pub(super) faults: Vec<String>,
     /// The environment of the last ASSIGN.
@@ -254,7 +283,8 @@ impl Process {
     fn on_invoke(&mut self, frame: &Frame) -> Call {
         let call = Call::of(frame);
         let mut witness = locked(&self.witness);
-        *witness.given.entry(call.invocation).or_default() += 1;
+        *witness.given.entry((call.invocation, call.attempt)).or_default() += 1;
+        witness.events.extend(Event::of(frame));
         if frame.stream.is_multiple_of(2) || frame.stream <= self.last_stream {
             witness
                 .faults

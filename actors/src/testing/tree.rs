@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta};
 use jobber_kernel::TreeNode;
 use jobber_kernel::testing::eventually;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::{
-    FakeArchives, FakeCatalogue, FakeEngine, FakeFunctionStore, FakeHttpServer, FakeLogStore, FakePackage,
+    FakeArchives, FakeBroker, FakeCatalogue, FakeDeliveries, FakeEngine, FakeFunctionStore, FakeHttpServer,
+    FakeLogStore, FakePackage,
 };
 use crate::action::LaneGauge;
+use crate::clock::Clock;
 use crate::domain::{InvocationId, JobVersion};
 use crate::gateway::RouteTarget;
 use crate::invocation::{
@@ -40,6 +43,10 @@ pub struct TestTree {
     pub engine: Arc<FakeEngine>,
     /// Where log lines end.
     pub logs: Arc<FakeLogStore>,
+    /// The durable queue, and the record of schedules.
+    pub deliveries: Arc<FakeDeliveries>,
+    /// The broker that all packages have.
+    pub broker: Arc<FakeBroker>,
     /// The server on which functions would answer.
     pub gateway: Arc<FakeHttpServer>,
 }
@@ -58,6 +65,7 @@ pub enum Refused {
 pub fn test_settings() -> TreeSettings {
     TreeSettings {
         arbiters: 0,
+        clock: Clock::beginning_with(DateTime::UNIX_EPOCH + TimeDelta::days(20_000)),
         ..TreeSettings::default()
     }
 }
@@ -92,6 +100,8 @@ impl TestTree {
         let archives = Arc::new(FakeArchives::default());
         let logs = Arc::new(FakeLogStore::default());
         let gateway = Arc::new(FakeHttpServer::default());
+        let deliveries = Arc::new(FakeDeliveries::new(settings.clock));
+        let broker = Arc::new(FakeBroker::default());
         let engine = FakeEngine::new();
         let ports = Ports {
             catalogue: catalogue.clone(),
@@ -99,6 +109,10 @@ impl TestTree {
             engine: engine.clone(),
             functions: Arc::new(FakeFunctionStore::default()),
             logs: logs.clone(),
+            queue: deliveries.clone(),
+            schedules: deliveries.clone(),
+            mqtt: broker.clone(),
+            lent_broker: Arc::default(),
         };
         let servers = Servers {
             gateway: gateway.clone(),
@@ -112,6 +126,8 @@ impl TestTree {
             archives,
             engine,
             logs,
+            deliveries,
+            broker,
             gateway,
         }
     }

@@ -15,14 +15,20 @@ use super::root::{Root, RootParts};
 use super::settings::TreeSettings;
 use super::surroundings::Surroundings;
 use crate::action::StopRunner;
-use crate::domain::{JobId, RunnerId, VersionId};
+use crate::delivery::DeskGauge;
+use crate::domain::{JobId, RunnerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
 use crate::job::PrepareError;
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
 use crate::log_sink::{LogRing, LogRingGauge};
-use crate::ports::{ArchiveStore, Catalogue, Engine, EngineError, FunctionStore, HttpServer, LogStore};
+use crate::mqtt::SharedLentBroker;
+use crate::ports::{
+    ArchiveStore, Catalogue, DurableQueue, Engine, EngineError, FunctionStore, HttpServer, LogStore,
+    MqttClients, ScheduleStore,
+};
 use crate::routing::RouteTable;
 pub use crate::runner_manager::RunnerStatus as RunnerView;
+use crate::trigger::{TriggerSort, TriggerStatus};
 
 /// What the tree needs from the outside world.
 #[derive(Clone)]
@@ -37,6 +43,14 @@ pub struct Ports {
     pub functions: Arc<dyn FunctionStore>,
     /// Where log lines are kept.
     pub logs: Arc<dyn LogStore>,
+    /// Invocations that survive the server.
+    pub queue: Arc<dyn DurableQueue>,
+    /// The record of the schedules' instants.
+    pub schedules: Arc<dyn ScheduleStore>,
+    /// What makes clients of MQTT brokers.
+    pub mqtt: Arc<dyn MqttClients>,
+    /// The broker for packages that name none, if one is lent.
+    pub lent_broker: SharedLentBroker,
 }
 
 /// The HTTP servers that the tree owns.
@@ -174,6 +188,31 @@ impl TreeHandle {
     /// Every actor with its state, restarts and last failure.
     pub async fn snapshot(&self) -> TreeNode {
         self.tree.snapshot().await
+    }
+
+    /// How it stands with a trigger of this kind.
+    #[must_use]
+    pub fn trigger_status(&self, trigger: TriggerId, kind: TriggerSort) -> TriggerStatus {
+        match kind {
+            TriggerSort::Http => TriggerStatus::of_http(self.around.routes.serves_trigger(trigger)),
+            TriggerSort::Schedule => {
+                let status = self.around.schedules.status(trigger);
+                let trouble = status.and_then(|_| self.around.schedules.trouble());
+                TriggerStatus::of_schedule(status, trouble)
+            }
+            TriggerSort::Mqtt => TriggerStatus::of_mqtt(self.around.mqtt.status(trigger).as_ref()),
+        }
+    }
+
+    /// Something may be due in the durable queue. Only a hint; it may be given too often or get lost.
+    pub fn hint_deliveries(&self) {
+        self.around.desk.look();
+    }
+
+    /// How full the desk of deliveries is.
+    #[must_use]
+    pub fn deliveries(&self) -> DeskGauge {
+        self.around.desk.gauge()
     }
 
     /// The routes that serve now.

@@ -6,7 +6,7 @@ mod settings;
 mod surroundings;
 
 pub use handle::{Ports, RunnerView, Servers, TreeError, TreeHandle, start};
-pub use settings::{ActionSettings, TreeSettings};
+pub use settings::{ActionSettings, MqttSettings, TreeSettings};
 pub use surroundings::Surroundings;
 
 #[cfg(test)]

@@ -9,12 +9,15 @@ use jobber_kernel::{Child, ChildSpec, Context, Intensity, StopOrder};
 use super::handle::Servers;
 use super::surroundings::Surroundings;
 use crate::admin::Admin;
+use crate::delivery::Deliveries;
 use crate::engine::{EngineEvents, EngineWatch};
 use crate::gateway::Gateway;
 use crate::jobs::Jobs;
 use crate::log_sink::LogSink;
+use crate::mqtt::Mqtt;
 use crate::pool::Pool;
 use crate::runner_manager::RunnerManager;
+use crate::scheduler::Scheduler;
 
 /// What the root's children are made of, over all of its lives.
 #[derive(Clone)]
@@ -69,6 +72,14 @@ impl Actor for Root {
             Jobs::new(Arc::clone(&shared))
         });
         around.set_jobs(jobs.addr().clone());
+        let shared = Arc::clone(around);
+        ctx.spawn_child(always("deliveries").stop_grace(drain), move || {
+            Deliveries::new(Arc::clone(&shared))
+        });
+        let shared = Arc::clone(around);
+        ctx.spawn_child(always("scheduler"), move || Scheduler::new(Arc::clone(&shared)));
+        let shared = Arc::clone(around);
+        ctx.spawn_child(always("mqtt"), move || Mqtt::new(Arc::clone(&shared)));
         let (shared, server) = (Arc::clone(around), Arc::clone(&servers.gateway));
         ctx.spawn_child(always("gateway").stop_grace(drain), move || {
             Gateway::new(Arc::clone(&server), Arc::clone(&shared))

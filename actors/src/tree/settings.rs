@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::action::{LaneLimits, ScalingPolicy};
+use crate::clock::Clock;
 use crate::invocation::InvocationLimits;
 use crate::log_sink::LogRingLimits;
 use crate::manifest::{Manifest, RunnerMode};
@@ -32,6 +33,10 @@ pub struct TreeSettings {
     pub arbiters: usize,
     /// How many log lines may wait to be kept.
     pub log_ring: LogRingLimits,
+    /// What MQTT connections may hold.
+    pub mqtt: MqttSettings,
+    /// What tells the calendar's time.
+    pub clock: Clock,
     /// What the jitter of restarts and retries is made of; by default it is random.
     pub seed: u64,
 }
@@ -49,7 +54,30 @@ impl Default for TreeSettings {
             buffered_body_bytes: 10 * 1024 * 1024,
             arbiters: 1,
             log_ring: LogRingLimits::default(),
+            mqtt: MqttSettings::default(),
+            clock: Clock::System,
             seed: rand::random(),
+        }
+    }
+}
+
+/// What an MQTT connection may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MqttSettings {
+    /// Most messages that are not acknowledged; 1 at least.
+    pub unacked_messages: usize,
+    /// Most bytes of them.
+    pub unacked_bytes: usize,
+    /// Most bytes of one packet from a broker.
+    pub max_packet_bytes: usize,
+}
+
+impl Default for MqttSettings {
+    fn default() -> Self {
+        Self {
+            unacked_messages: 1_000,
+            unacked_bytes: 32 * 1024 * 1024,
+            max_packet_bytes: 16 * 1024 * 1024,
         }
     }
 }

@@ -10,12 +10,16 @@ use tokio::runtime::Handle;
 
 use super::handle::Ports;
 use super::settings::TreeSettings;
+use crate::delivery::DeliveryDesk;
 use crate::domain::JobId;
 use crate::gateway::RouteBoard;
+use crate::job::ServingBoard;
 use crate::jobs::Jobs;
 use crate::log_sink::LogRing;
-use crate::ports::{ArchiveStore, Catalogue, Engine, LogStore};
+use crate::mqtt::{MqttBoard, SharedLentBroker};
+use crate::ports::{ArchiveStore, Catalogue, DurableQueue, Engine, LogStore, MqttClients, ScheduleStore};
 use crate::runner_manager::RunnerRegistry;
+use crate::scheduler::ScheduleBoard;
 use crate::session::SessionContext;
 
 /// The actors' surroundings.
@@ -36,8 +40,24 @@ pub struct Surroundings {
     pub logs: Arc<LogRing>,
     /// Which runners there are.
     pub registry: Arc<RunnerRegistry>,
-    /// What the triggers have published.
+    /// What the HTTP triggers have published.
     pub routes: Arc<RouteBoard>,
+    /// What the schedule triggers have published.
+    pub schedules: Arc<ScheduleBoard>,
+    /// What the MQTT triggers have published.
+    pub mqtt: Arc<MqttBoard>,
+    /// Which action serves each job.
+    pub serving: Arc<ServingBoard>,
+    /// Deliveries in this server's hands.
+    pub desk: Arc<DeliveryDesk>,
+    /// Invocations that survive the server.
+    pub queue: Arc<dyn DurableQueue>,
+    /// The record of the schedules' instants.
+    pub schedule_store: Arc<dyn ScheduleStore>,
+    /// What makes clients of MQTT brokers.
+    pub mqtt_clients: Arc<dyn MqttClients>,
+    /// The broker for packages that name none, if one is lent.
+    pub lent_broker: SharedLentBroker,
     /// What sessions need; their tasks outlive the actors that talk to them.
     pub sessions: SessionContext,
     arbiters: Arbiters,
@@ -67,14 +87,25 @@ impl Surroundings {
             0 => Arbiters::One(actix::Arbiter::current()),
             count => Arbiters::Pool(ArbiterPool::new(count)?),
         };
+        let mqtt: Arc<MqttBoard> = Arc::default();
+        let serving: Arc<ServingBoard> = Arc::default();
         Ok(Self {
             settings,
+            desk: DeliveryDesk::new(Arc::clone(&serving), settings.clock),
+            serving,
+            schedules: Arc::default(),
+            queue: ports.queue,
+            schedule_store: ports.schedules,
+            mqtt_clients: ports.mqtt,
+            lent_broker: ports.lent_broker,
             sessions: SessionContext {
                 tasks: Arc::new(Tasks::new("sessions")),
                 io: io.clone(),
                 logs: Arc::clone(&logs),
                 functions: ports.functions,
+                mqtt: Arc::clone(&mqtt),
             },
+            mqtt,
             io,
             catalogue: ports.catalogue,
             archives: ports.archives,
@@ -87,6 +118,14 @@ impl Surroundings {
             jobs: ArcSwapOption::empty(),
             ready: AtomicBool::new(false),
         })
+    }
+
+    /// Takes away what jobs have published for which this does not hold: they are gone.
+    pub(crate) fn keep_jobs(&self, stays: impl Fn(JobId) -> bool) {
+        self.routes.retain(|target| stays(target.job));
+        self.schedules.retain(|seed| stays(seed.job));
+        self.mqtt.keep_jobs(&stays);
+        self.serving.retain(&stays);
     }
 
     /// The arbiter of a job and all below it: sends within a job stay on one thread.

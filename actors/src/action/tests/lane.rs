@@ -37,6 +37,7 @@ fn session() -> Arc<Session> {
         io: Handle::current(),
         logs: Arc::new(LogRing::new(LogRingLimits::default())),
         functions: Arc::new(FakeFunctionStore::default()),
+        mqtt: Arc::default(),
     };
     Session::new(RunnerId::generate(), context)
 }
@@ -47,7 +48,7 @@ fn admitted(lane: &Arc<Lane>) -> Result<(Invocation, PendingReply), Refusal> {
     let http = HttpInput {
         method: "GET".into(),
         target: "/".into(),
-        scheme: "http",
+        scheme: "http".into(),
         authority: "test".into(),
         headers: Vec::new(),
         params: BTreeMap::new(),

@@ -95,7 +95,9 @@ fn a_request_whose_head_is_too_large_fails_alone() {
     run_paused(async {
         let mut bench = Bench::serving().await;
         let (mut invocation, pending) = bench.invocation(InputBody::Whole(Bytes::new()));
-        let crate::invocation::Input::Http { http } = &mut invocation.input;
+        let crate::invocation::Input::Http { http } = &mut invocation.input else {
+            panic!("a request was asked for")
+        };
         http.headers.push(("x-large".into(), "x".repeat(70_000)));
         bench.session.invoke(invocation, Instant::now()).unwrap();
         let outcome = pending.outcome().await;

@@ -50,6 +50,7 @@ impl Bench {
             io: Handle::current(),
             logs: Arc::clone(&logs),
             functions: Arc::new(FakeFunctionStore::default()),
+            mqtt: Arc::default(),
         };
         let session = Session::new(RunnerId::generate(), context);
         let (tell, events) = mpsc::channel(16);
@@ -144,7 +145,7 @@ impl Bench {
                 http: HttpInput {
                     method: "GET".into(),
                     target: "/".into(),
-                    scheme: "http",
+                    scheme: "http".into(),
                     authority: "test".into(),
                     headers: Vec::new(),
                     params: BTreeMap::new(),

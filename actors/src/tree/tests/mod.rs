@@ -3,7 +3,9 @@
 mod calls;
 mod crashes;
 mod failures;
+mod instants;
 mod logs;
+mod mqtt;
 mod scaling;
 mod schedules;
 mod threads;

@@ -1,53 +1,24 @@
-//! What a runner asks of the manager: the key/value store.
+//! `store.…`: a function's key/value store.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::reader::Violation;
-use super::{Session, SessionContext};
+use super::Refused;
 use crate::domain::JobId;
 use crate::ports::{FunctionStore, Item, StoreError};
-use crate::protocol::{CallHead, Flags, Frame, FrameKind};
+use crate::protocol::CallHead;
 
-/// Most calls of one runner at once.
-pub(super) const MAX_OPEN_CALLS: usize = 64;
 /// Keys of one page, at most: so many of the longest keys, with every byte escaped, still fit into a frame.
 const MAX_PAGE: u32 = 250;
 
 /// What a call gives back: fields of the head, and the body.
 type Answer = Result<(Value, Bytes), StoreError>;
 
-/// Begins to answer a call, in a task of its own.
-pub(super) fn start(session: &Session, frame: Frame) -> Result<(), Violation> {
-    let head: CallHead = frame.head()?;
-    let permit = Arc::clone(&session.calls)
-        .try_acquire_owned()
-        .map_err(|_| Violation::TooManyCalls)?;
-    let (Some(assigned), Some(session)) = (session.assigned(), session.me.upgrade()) else {
-        return Err(Violation::NotAllowed {
-            kind: "CALL",
-            state: "before ASSIGN",
-        });
-    };
-    let body = Bytes::copy_from_slice(&frame.body);
-    let SessionContext { tasks, io, .. } = session.context.clone();
-    tasks.spawn_on(&io, "runner call", async move {
-        let answer = answer(&*session.context.functions, assigned.job, head, body).await;
-        if session.outbound.room().await.is_ok() {
-            // Before the answer: the runner may take it as leave to make the next call.
-            drop(permit);
-            session.send_result(frame.stream, answer);
-        }
-    });
-    Ok(())
-}
-
-async fn answer(store: &dyn FunctionStore, job: JobId, head: CallHead, body: Bytes) -> Answer {
+/// Answers one call.
+pub(super) async fn answer(store: &dyn FunctionStore, job: JobId, head: CallHead, body: Bytes) -> Answer {
     let ttl = head.ttl.map(lifetime).transpose()?;
     match head.method.as_str() {
         "store.get" => Ok(match store.get(job, &head.key).await? {
@@ -137,42 +108,11 @@ fn times(item: &Item) -> Value {
     json!({ "expiry": unix(item.expiry), "created": unix(Some(item.created)), "modified": unix(Some(item.modified)) })
 }
 
-#[derive(Serialize)]
-struct Done {
-    ok: bool,
-    #[serde(flatten)]
-    fields: Value,
-}
-
-#[derive(Serialize)]
-struct Refused {
-    ok: bool,
-    code: &'static str,
-    message: String,
-}
-
-impl Session {
-    fn send_result(&self, stream: u32, answer: Answer) {
-        let written = match answer {
-            Ok((fields, body)) => self.outbound.frame(
-                FrameKind::Result,
-                Flags::END,
-                stream,
-                &Done { ok: true, fields },
-                &body,
-            ),
-            Err(error) => {
-                let refused = Refused {
-                    ok: false,
-                    code: code_of(&error),
-                    message: error.to_string(),
-                };
-                self.outbound
-                    .frame(FrameKind::Result, Flags::END, stream, &refused, &[])
-            }
-        };
-        if let Err(error) = written {
-            tracing::trace!(runner = %self.runner, %error, "the session ended before a call's answer");
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self {
+            code: code_of(&error),
+            message: error.to_string(),
         }
     }
 }

@@ -1,0 +1,292 @@
+//! The deliveries in this server's hands. Lives outside of every actor: what an attempt comes to is decided and written down also
+//! while the actor that claims and writes is restarted.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::outbox::Outbox;
+use super::policy::{AttemptEnd, Next, decide};
+use crate::clock::Clock;
+use crate::domain::{InvocationId, ServerId};
+use crate::invocation::{InputBody, Invocation, Outcome, ReplySlot, TriggerRef};
+use crate::job::ServingBoard;
+use crate::manifest::RetryPolicy;
+use crate::ports::{
+    ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, Kept, NewDelivery, Settlement, Standing, Tries,
+    Verdict,
+};
+
+/// Nobody serves the job: how long until the delivery is looked at again.
+const UNSERVED_PAUSE: TimeDelta = TimeDelta::seconds(5);
+/// The lane has no place: how long until the delivery is looked at again.
+const NO_PLACE_PAUSE: TimeDelta = TimeDelta::seconds(1);
+
+/// A claim of this server.
+struct Held {
+    token: ClaimToken,
+    tries: Tries,
+}
+
+/// Deliveries on their way: to a runner, and back to the durable queue.
+pub struct DeliveryDesk {
+    /// This life of the server, under whose name it claims.
+    pub server: ServerId,
+    pub(super) outbox: Outbox,
+    serving: Arc<ServingBoard>,
+    clock: Clock,
+    held: Mutex<HashMap<InvocationId, Held>>,
+    changed: Notify,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    delivered: AtomicU64,
+    retried: AtomicU64,
+    dead: AtomicU64,
+}
+
+/// How full the desk is, and what it has done since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeskGauge {
+    /// Claimed deliveries that are not settled yet.
+    pub held: usize,
+    /// Deliveries that wait to be written.
+    pub to_keep: usize,
+    /// Settlements that wait to be written.
+    pub to_settle: usize,
+    /// Attempts that succeeded.
+    pub delivered: u64,
+    /// Attempts that failed and are repeated.
+    pub retried: u64,
+    /// Deliveries that were given up.
+    pub dead: u64,
+}
+
+impl std::fmt::Debug for DeliveryDesk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeliveryDesk")
+            .field("gauge", &self.gauge())
+            .finish_non_exhaustive()
+    }
+}
+
+impl DeliveryDesk {
+    /// An empty desk of a new server.
+    #[must_use]
+    pub fn new(serving: Arc<ServingBoard>, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            server: ServerId::generate(),
+            outbox: Outbox::default(),
+            serving,
+            clock,
+            held: Mutex::default(),
+            changed: Notify::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<InvocationId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes claimed deliveries and hands them to the actions that serve their jobs. One that can not be handed over is due
+    /// again a little later.
+    pub fn take(self: &Arc<Self>, claimed: Vec<ClaimedDelivery>) {
+        for ClaimedDelivery { delivery, token } in claimed {
+            let held = Held {
+                token,
+                tries: delivery.tries,
+            };
+            self.held().insert(delivery.id, held);
+            self.hand_over(delivery, token);
+        }
+    }
+
+    fn hand_over(self: &Arc<Self>, delivery: Delivery, token: ClaimToken) {
+        let Some(serving) = self.serving.get(delivery.job) else {
+            return self.postpone(delivery.id, token, UNSERVED_PAUSE);
+        };
+        let Ok(permit) = serving.action.admit_patient() else {
+            return self.postpone(delivery.id, token, NO_PLACE_PAUSE);
+        };
+        let (desk, retries, id) = (Arc::clone(self), serving.retries, delivery.id);
+        serving.action.invoke(Invocation {
+            id,
+            attempt: delivery.tries.next_attempt(),
+            trigger: TriggerRef {
+                id: delivery.trigger,
+                name: delivery.trigger_name,
+            },
+            input: delivery.input,
+            body: InputBody::Whole(delivery.body),
+            admitted: Instant::now(),
+            reply: ReplySlot::calling(move |outcome| desk.ended(id, token, &retries, outcome)),
+            permit,
+        });
+    }
+
+    fn postpone(&self, id: InvocationId, token: ClaimToken, after: TimeDelta) {
+        self.settle(id, token, Verdict::Postponed(self.clock.now() + after));
+    }
+
+    /// An attempt ended.
+    fn ended(&self, id: InvocationId, token: ClaimToken, retries: &RetryPolicy, outcome: Outcome) {
+        let Some(tries) = self.held().get(&id).map(|held| held.tries) else {
+            // The lease ran out, and somebody else has it now.
+            return;
+        };
+        let next = decide(retries, tries, AttemptEnd::of(outcome), rand::random());
+        let verdict = match self.counted(next) {
+            Next::Nothing => Verdict::Done,
+            Next::Postpone(after) => Verdict::Postponed(self.due(after)),
+            Next::Retry {
+                after,
+                tries,
+                failure,
+            } => Verdict::Retried {
+                due: self.due(after),
+                tries,
+                failure,
+            },
+            Next::Dead { tries, failure } => Verdict::Dead { tries, failure },
+        };
+        self.settle(id, token, verdict);
+    }
+
+    fn settle(&self, id: InvocationId, token: ClaimToken, verdict: Verdict) {
+        self.outbox.settle(Settlement { id, token, verdict });
+    }
+
+    fn due(&self, after: std::time::Duration) -> DateTime<Utc> {
+        let after = TimeDelta::from_std(after).unwrap_or(TimeDelta::days(1));
+        self.clock.now() + after
+    }
+
+    fn counted(&self, next: Next) -> Next {
+        let count = match &next {
+            Next::Nothing => &self.counts.delivered,
+            Next::Postpone(_) => return next,
+            Next::Retry { .. } => &self.counts.retried,
+            Next::Dead { .. } => &self.counts.dead,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        next
+    }
+
+    /// Keeps what an attempt outside of the queue came to: `delivery` was tried once, and failed. `on_kept` is called once it
+    /// is a row, to be tried again or a dead letter, or can not be one.
+    pub fn keep_failed(
+        &self,
+        mut delivery: Delivery,
+        next: Next,
+        on_kept: impl FnOnce(Kept) + Send + 'static,
+    ) {
+        let (standing, tries, failure) = match self.counted(next) {
+            Next::Retry {
+                after,
+                tries,
+                failure,
+            } => (Standing::Due(self.due(after)), tries, failure),
+            Next::Dead { tries, failure } => (Standing::Dead, tries, failure),
+            Next::Nothing | Next::Postpone(_) => return on_kept(Kept::Yes),
+        };
+        delivery.tries = tries;
+        let delivery = NewDelivery {
+            delivery,
+            standing,
+            failure: Some(failure),
+        };
+        self.outbox.keep(delivery, Box::new(on_kept));
+    }
+
+    /// Gives up a delivery that was never tried.
+    pub fn keep_dead(
+        &self,
+        delivery: Delivery,
+        failure: DeliveryFailure,
+        on_kept: impl FnOnce(Kept) + Send + 'static,
+    ) {
+        let tries = delivery.tries;
+        self.keep_failed(delivery, Next::Dead { tries, failure }, on_kept);
+    }
+
+    /// The claims that must not run out.
+    pub(super) fn claims(&self) -> Vec<(InvocationId, ClaimToken)> {
+        self.held().iter().map(|(id, held)| (*id, held.token)).collect()
+    }
+
+    /// These are not this server's any more.
+    pub(super) fn lost(&self, ids: &[InvocationId]) {
+        let mut held = self.held();
+        for id in ids {
+            held.remove(id);
+        }
+    }
+
+    /// These settlements are written.
+    pub(super) fn written(&self, settlements: &[Settlement]) {
+        let mut held = self.held();
+        for Settlement { id, token, .. } in settlements {
+            // Claimed again meanwhile, with another token: then it stays.
+            if held.get(id).is_some_and(|held| held.token == *token) {
+                held.remove(id);
+            }
+        }
+        drop(held);
+        self.outbox.settled(settlements.len());
+        self.changed.notify_one();
+    }
+
+    /// By which clock things are due.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// How many deliveries are held.
+    pub(super) fn len(&self) -> usize {
+        self.held().len()
+    }
+
+    /// Something may be due now: a row was added, a claim settled.
+    pub fn look(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Resolves when there may be something to claim.
+    pub(super) async fn changed(&self) {
+        tokio::select! {
+            () = self.changed.notified() => {}
+            () = self.serving.changed() => {}
+        }
+    }
+
+    /// The jobs that are served, with how much each can take.
+    pub(super) fn jobs(&self) -> Vec<(crate::domain::JobId, u32)> {
+        let serving = self.serving.all().into_iter();
+        serving
+            .map(|(job, serving)| (job, serving.action.patient_room()))
+            .collect()
+    }
+
+    /// How full the desk is.
+    #[must_use]
+    pub fn gauge(&self) -> DeskGauge {
+        let (to_keep, to_settle) = self.outbox.waiting();
+        DeskGauge {
+            held: self.len(),
+            to_keep,
+            to_settle,
+            delivered: self.counts.delivered.load(Ordering::Relaxed),
+            retried: self.counts.retried.load(Ordering::Relaxed),
+            dead: self.counts.dead.load(Ordering::Relaxed),
+        }
+    }
+}

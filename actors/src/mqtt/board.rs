@@ -1,0 +1,256 @@
+//! What the MQTT triggers have published, and the lines that serve them. Lives outside of the actors: a trigger or a connection
+//! that restarts loses nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::assignment::SessionKey;
+use super::line::{Line, LineStatus};
+use super::outlet::{PublishError, PublishReply, check_topic};
+use super::settings::{ConnectionSettings, SettingsError};
+use crate::action::ActionHandle;
+use crate::domain::{JobId, TriggerId};
+use crate::invocation::TriggerRef;
+use crate::manifest::{QualityOfService, RetryPolicy};
+use crate::ports::Publication;
+use crate::topic::TopicFilter;
+
+/// What an MQTT trigger publishes.
+#[derive(Clone, Debug)]
+pub struct MqttSeed {
+    /// The job.
+    pub job: JobId,
+    /// Its name.
+    pub job_name: Arc<str>,
+    /// The trigger.
+    pub trigger: TriggerRef,
+    /// Its place among the triggers of its package.
+    pub position: usize,
+    /// Which messages.
+    pub topics: Vec<TopicFilter>,
+    /// How hard they are delivered.
+    pub qos: QualityOfService,
+    /// Where they come from.
+    pub connection: Result<ConnectionSettings, SettingsError>,
+    /// Who handles them.
+    pub action: ActionHandle,
+    /// What the version says about attempts after a failed one.
+    pub retries: RetryPolicy,
+    /// How many messages its action can have at once, with all its runners: a broker that asks is told to send no more.
+    pub window: u32,
+}
+
+#[derive(Default)]
+struct Published {
+    seeds: HashMap<TriggerId, Arc<MqttSeed>>,
+    /// Jobs that are disabled: their brokers go on keeping messages for them.
+    paused: HashSet<JobId>,
+    /// Triggers that can not be served beside others, with the reason.
+    conflicts: HashMap<TriggerId, String>,
+}
+
+/// The published MQTT triggers.
+#[derive(Default)]
+pub struct MqttBoard {
+    published: Mutex<Published>,
+    /// The lines that serve a job's triggers, in the order of its package.
+    lines: Mutex<HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>>,
+    /// All lines, over all lives of the actors.
+    kept: Mutex<HashMap<SessionKey, Arc<Line>>>,
+    changed: Notify,
+}
+
+impl std::fmt::Debug for MqttBoard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MqttBoard")
+            .field("triggers", &self.lock().seeds.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How it stands with an MQTT trigger.
+#[derive(Clone, Debug)]
+pub enum MqttStatus {
+    /// Its broker can not be reached as the package says.
+    Unusable(SettingsError),
+    /// It can not be served beside another trigger.
+    Conflict(String),
+    /// Its connections have not been started yet.
+    Starting,
+    /// Its lines: more than one if it has shared subscriptions.
+    Lines(Vec<LineStatus>),
+}
+
+impl MqttBoard {
+    fn lock(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a trigger, instead of what it was.
+    pub(crate) fn publish(&self, seed: MqttSeed) {
+        let mut published = self.lock();
+        published.paused.remove(&seed.job);
+        published.seeds.insert(seed.trigger.id, Arc::new(seed));
+        drop(published);
+        self.changed.notify_one();
+    }
+
+    /// Takes away the triggers of a job that are not these: another version serves. Brokers forget the sessions of those that are
+    /// gone.
+    pub(crate) fn keep_only(&self, job: JobId, triggers: &HashSet<TriggerId>) {
+        self.retain(|seed| seed.job != job || triggers.contains(&seed.trigger.id));
+    }
+
+    /// Takes away all triggers of a job that does not serve now. Brokers go on keeping messages for them.
+    pub(crate) fn pause(&self, job: JobId) {
+        let mut published = self.lock();
+        if published.seeds.values().any(|seed| seed.job == job) {
+            published.paused.insert(job);
+        }
+        drop(published);
+        self.retain(|seed| seed.job != job);
+    }
+
+    /// Takes away the triggers of jobs for which this does not hold: the jobs are gone, and brokers forget their sessions.
+    pub(crate) fn keep_jobs(&self, stays: impl Fn(JobId) -> bool) {
+        let mut published = self.lock();
+        let before = published.paused.len();
+        published.paused.retain(|job| stays(*job));
+        let unpaused = published.paused.len() < before;
+        drop(published);
+        self.retain(|seed| stays(seed.job));
+        if unpaused {
+            self.changed.notify_one();
+        }
+    }
+
+    fn retain(&self, stays: impl Fn(&MqttSeed) -> bool) {
+        let mut published = self.lock();
+        let gone: Vec<TriggerId> = published
+            .seeds
+            .iter()
+            .filter(|(_, seed)| !stays(seed))
+            .map(|(id, _)| *id)
+            .collect();
+        let withdrawn: Vec<_> = gone.iter().filter_map(|id| published.seeds.remove(id)).collect();
+        drop(published);
+        if !withdrawn.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// All published triggers.
+    pub(super) fn seeds(&self) -> Vec<Arc<MqttSeed>> {
+        let mut seeds: Vec<_> = self.lock().seeds.values().cloned().collect();
+        seeds.sort_by_key(|seed| (seed.job, seed.position, seed.trigger.id));
+        seeds
+    }
+
+    /// Whether this job is disabled, and its sessions are to be kept.
+    pub(super) fn is_paused(&self, job: JobId) -> bool {
+        self.lock().paused.contains(&job)
+    }
+
+    /// These triggers can not be served beside others.
+    pub(super) fn set_conflicts(&self, conflicts: HashMap<TriggerId, String>) {
+        self.lock().conflicts = conflicts;
+    }
+
+    /// The line of this session, made if there is none.
+    pub(super) fn line(&self, key: &SessionKey, make: impl FnOnce() -> Arc<Line>) -> Arc<Line> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kept.entry(key.clone()).or_insert_with(make))
+    }
+
+    /// The session is over for good.
+    pub(super) fn drop_line(&self, key: &SessionKey) {
+        let line = self
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+        drop(line);
+    }
+
+    /// Resolves when other triggers are published than before. Many changes resolve it once.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// These lines serve the triggers now.
+    pub(super) fn set_lines(&self, lines: HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>) {
+        *self.lines() = lines;
+    }
+
+    /// How it stands with a trigger; `None` for one that is not published.
+    #[must_use]
+    pub fn status(&self, trigger: TriggerId) -> Option<MqttStatus> {
+        let (seed, conflict) = {
+            let published = self.lock();
+            let seed = published.seeds.get(&trigger).cloned()?;
+            (seed, published.conflicts.get(&trigger).cloned())
+        };
+        if let Err(error) = &seed.connection {
+            return Some(MqttStatus::Unusable(error.clone()));
+        }
+        if let Some(reason) = conflict {
+            return Some(MqttStatus::Conflict(reason));
+        }
+        let lines = self.lines_of(seed.job, trigger);
+        if lines.is_empty() {
+            return Some(MqttStatus::Starting);
+        }
+        Some(MqttStatus::Lines(
+            lines.iter().map(|line| line.status()).collect(),
+        ))
+    }
+
+    fn lines_of(&self, job: JobId, trigger: TriggerId) -> Vec<Arc<Line>> {
+        let lines = self.lines();
+        let of_job = lines.get(&job).into_iter().flatten();
+        of_job
+            .filter(|(id, _)| *id == trigger)
+            .map(|(_, line)| Arc::clone(line))
+            .collect()
+    }
+
+    /// Publishes a message for a function: at the broker of this trigger, or at the first one that its package names. It has its
+    /// place in the order when this returns.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn send(
+        &self,
+        job: JobId,
+        trigger: Option<TriggerId>,
+        publication: Publication,
+    ) -> Result<PublishReply, PublishError> {
+        check_topic(&publication.topic)?;
+        let line = self.line_for(job, trigger).ok_or_else(|| self.no_line(job))?;
+        line.outlet().publish(publication)
+    }
+
+    fn line_for(&self, job: JobId, trigger: Option<TriggerId>) -> Option<Arc<Line>> {
+        let lines = self.lines();
+        let of_job = lines.get(&job)?;
+        let of_trigger = of_job.iter().find(|(id, _)| Some(*id) == trigger);
+        of_trigger.or(of_job.first()).map(|(_, line)| Arc::clone(line))
+    }
+
+    fn no_line(&self, job: JobId) -> PublishError {
+        let published = self.lock();
+        let mut of_job = published.seeds.values().filter(|seed| seed.job == job);
+        let reason = match of_job.next().map(|seed| &seed.connection) {
+            None => "the package has no MQTT trigger, and so no broker".to_owned(),
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(_)) => "the connection to the broker is being set up".to_owned(),
+        };
+        PublishError::NoBroker(reason)
+    }
+}

@@ -1,0 +1,228 @@
+//! The side of the broker: messages come in, acknowledgements and subscriptions go out.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::flow::{Handover, Part};
+use super::{Line, LineState, State, Told};
+use crate::domain::InvocationId;
+use crate::invocation::MqttInput;
+use crate::mqtt::subscriptions::change;
+use crate::mqtt::window::Arrival;
+use crate::ports::{MqttMessage, SubscriberCommand, SubscriberLine, SubscriptionAnswer, Taken};
+
+/// Subscriptions that are asked for at once.
+const SUBSCRIBE_AT_ONCE: usize = 100;
+/// What a message takes besides its texts and its payload.
+const MESSAGE_OVERHEAD: usize = 256;
+
+#[async_trait]
+impl SubscriberLine for Line {
+    fn connected(&self, session_present: bool) {
+        let mut state = self.lock();
+        if !session_present {
+            state.window.session_lost();
+        }
+        state.told.connected(session_present);
+        state.network = LineState::Connected;
+        state.since = self.clock.now();
+        state.connected = Some(Instant::now());
+    }
+
+    fn message(&self, message: MqttMessage) -> Taken {
+        let mut state = self.lock();
+        let (taken, handovers) = state.message(message);
+        let commands = state.window.has_ready();
+        let waits = !state.waiting.is_empty();
+        drop(state);
+        if commands {
+            self.command.notify_waiters();
+        }
+        if waits {
+            self.moved.notify_waiters();
+        }
+        for handover in handovers {
+            self.hand_over(handover);
+        }
+        taken
+    }
+
+    fn subscribed(&self, answers: Vec<SubscriptionAnswer>) {
+        let mut state = self.lock();
+        for answer in answers {
+            if let Err(reason) = &answer.granted {
+                tracing::warn!(broker = %self.broker, filter = %answer.filter, %reason, "a subscription was refused");
+            }
+            state.told.answered(answer);
+        }
+        drop(state);
+        self.command.notify_waiters();
+    }
+
+    async fn command(&self) -> SubscriberCommand {
+        loop {
+            let notified = self.command.notified();
+            tokio::pin!(notified);
+            // Registered before the look, so that a change between the two is not missed.
+            notified.as_mut().enable();
+            if let Some(command) = self.lock().command() {
+                return command;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Told {
+    fn connected(&mut self, session_present: bool) {
+        self.asked.clear();
+        // What was refused is asked for again: rights may have changed.
+        let refused = std::mem::take(&mut self.refused);
+        self.subscribed.retain(|filter, _| !refused.contains_key(filter));
+        if !session_present {
+            self.subscribed.clear();
+            self.given_up.clear();
+        }
+    }
+
+    fn answered(&mut self, answer: SubscriptionAnswer) {
+        let Some(asked) = self.asked.remove(&answer.filter) else {
+            return;
+        };
+        self.given_up.remove(&answer.filter);
+        match answer.granted {
+            Ok(_) => drop(self.refused.remove(&answer.filter)),
+            Err(reason) => drop(self.refused.insert(answer.filter.clone(), reason)),
+        }
+        self.subscribed.insert(answer.filter, asked);
+    }
+}
+
+impl State {
+    /// What the connection is to do now, if anything.
+    fn command(&mut self) -> Option<SubscriberCommand> {
+        if self.window.has_ready() {
+            return Some(SubscriberCommand::Acknowledge(self.window.take_ready()));
+        }
+        if self.leaving {
+            return self.is_idle().then_some(SubscriberCommand::Leave);
+        }
+        if !self.told.asked.is_empty() {
+            // One after the other: the broker answers at its own pace.
+            return None;
+        }
+        let mut change = change(&self.wanted, &self.told.subscribed);
+        if !change.unsubscribe.is_empty() {
+            for filter in &change.unsubscribe {
+                self.told.subscribed.remove(filter);
+                self.told.refused.remove(filter);
+                self.told.given_up.insert(filter.clone());
+            }
+            return Some(SubscriberCommand::Unsubscribe(change.unsubscribe));
+        }
+        change.subscribe.truncate(SUBSCRIBE_AT_ONCE);
+        if change.subscribe.is_empty() {
+            return None;
+        }
+        let asked = change.subscribe.iter();
+        self.told.asked = asked
+            .map(|subscription| (subscription.filter.clone(), subscription.clone()))
+            .collect();
+        Some(SubscriberCommand::Subscribe(change.subscribe))
+    }
+
+    /// Takes a message, and gives what is to be handed over now.
+    fn message(&mut self, message: MqttMessage) -> (Taken, Vec<Handover>) {
+        self.counts.received += 1;
+        let content = content(&message);
+        if let Some(packet) = message.packet
+            && self.window.arrival(packet, content) == Arrival::Known
+        {
+            self.counts.repeated += 1;
+            return (Taken::Yes, Vec::new());
+        }
+        let packet = message.packet.map(|packet| (packet, message.qos));
+        let mut triggers = self.router.matches(&message.topic);
+        triggers.sort_unstable();
+        triggers.dedup();
+        let further = self.is_further_copy(&message, content);
+        if further || triggers.is_empty() {
+            let count = if further {
+                &mut self.counts.repeated
+            } else {
+                &mut self.counts.unrouted
+            };
+            *count += 1;
+            self.window.open(packet, content, 0, 0);
+            return (Taken::Yes, Vec::new());
+        }
+        let bytes = size(&message);
+        if !self.window.has_room(bytes) {
+            if packet.is_none() {
+                self.counts.dropped += 1;
+                return (Taken::Yes, Vec::new());
+            }
+            // It comes again, and is counted then.
+            self.counts.received -= 1;
+            return (Taken::NoRoom, Vec::new());
+        }
+        let entry = self.window.open(packet, content, bytes, triggers.len());
+        let MqttMessage {
+            topic,
+            payload,
+            qos,
+            retain,
+            duplicate,
+            properties,
+            ..
+        } = message;
+        let input = Arc::new(MqttInput {
+            topic,
+            qos,
+            retain,
+            duplicate,
+            properties,
+        });
+        let parts = triggers.into_iter().map(|index| Part {
+            entry,
+            trigger: self.targets[index].trigger.id,
+            id: InvocationId::generate(),
+            input: Arc::clone(&input),
+            payload: payload.clone(),
+        });
+        let parts: Vec<Part> = parts.collect();
+        (
+            Taken::Yes,
+            parts.into_iter().filter_map(|part| self.place(part)).collect(),
+        )
+    }
+
+    fn is_further_copy(&mut self, message: &MqttMessage, content: u64) -> bool {
+        // Only a broker of MQTT 5 tells its copies apart, and only several subscriptions make several.
+        !message.subscriptions.is_empty()
+            && self.identifiers.matches(&message.topic).len() > 1
+            && self.copies.is_further(content, &message.subscriptions)
+    }
+}
+
+/// What tells a message from others.
+fn content(message: &MqttMessage) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.topic.hash(&mut hasher);
+    message.payload.hash(&mut hasher);
+    message.properties.user_properties.hash(&mut hasher);
+    message.properties.correlation_data.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn size(message: &MqttMessage) -> usize {
+    let properties = &message.properties.user_properties;
+    let properties: usize = properties
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    message.topic.len() + message.payload.len() + properties + MESSAGE_OVERHEAD
+}

@@ -1,0 +1,72 @@
+//! What can be seen of a line.
+
+use chrono::{DateTime, Utc};
+
+/// How it stands with the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineState {
+    /// It is being connected for the first time.
+    Connecting,
+    /// The broker has let it in.
+    Connected,
+    /// It is not connected; it is tried again and again.
+    Disconnected {
+        /// Why.
+        reason: String,
+    },
+    /// It was dropped on purpose, until there is room for what the broker sends.
+    Full,
+}
+
+impl std::fmt::Display for LineState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("being connected"),
+            Self::Connected => f.write_str("connected"),
+            Self::Disconnected { reason } => write!(f, "not connected: {reason}"),
+            Self::Full => f.write_str(
+                "the broker sent more than may be unacknowledged; it is connected again when there is room",
+            ),
+        }
+    }
+}
+
+/// What can be seen of a line.
+#[derive(Clone, Debug)]
+pub struct LineStatus {
+    /// The broker.
+    pub broker: String,
+    /// The client's id.
+    pub client_id: String,
+    /// How it stands with the network.
+    pub state: LineState,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Filters that the broker refused, with its reason.
+    pub refused: Vec<(String, String)>,
+    /// Whether the durable queue takes no more of the job's failed messages.
+    pub queue_full: bool,
+    /// Messages of this line, since the server's start.
+    pub counts: LineCounts,
+    /// Messages that are not finished.
+    pub open: usize,
+    /// Of those, messages that wait for a place in the action's lane.
+    pub waiting: usize,
+}
+
+/// Counts of messages, since the server's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LineCounts {
+    /// Came from the broker, copies and repeats included.
+    pub received: u64,
+    /// Handled with success at the first attempt.
+    pub handled: u64,
+    /// Failed at the first attempt.
+    pub failed: u64,
+    /// Of QoS 0, dropped because there was no room.
+    pub dropped: u64,
+    /// There was no trigger for them any more.
+    pub unrouted: u64,
+    /// Known already: a copy, or a repeat of what is being worked on.
+    pub repeated: u64,
+}

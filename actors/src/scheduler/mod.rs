@@ -1,0 +1,12 @@
+//! Schedules: one timer for all of them, and the decision what each instant comes to.
+
+mod actor;
+mod board;
+mod plan;
+
+pub use actor::Scheduler;
+pub use board::{ScheduleBoard, ScheduleSeed, ScheduleStatus};
+pub use plan::{LATE_TOLERANCE, MOST_CATCH_UP, Plan, plan};
+
+#[cfg(test)]
+mod tests;

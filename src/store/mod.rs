@@ -1,4 +1,4 @@
-//! Postgres: what should exist, and what functions leave behind.
+//! Postgres: what should exist, what must still happen, and what functions leave behind.
 //!
 //! Every query is a constant with parameters. Each type here is one concern over the same [`Database`]; they are
 //! cheap to clone. The schema is in `migrations/`, forward only, and brought up to date by [`migrate`].
@@ -6,6 +6,8 @@
 mod admin_token;
 mod catalogue;
 mod database;
+mod dead_letters;
+mod durable_queue;
 mod environment;
 mod error;
 mod functions;
@@ -20,6 +22,8 @@ mod versions;
 pub use admin_token::{AdminToken, AdminTokenError, EnsuredToken};
 pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig};
+pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterStore, NotADeadLetterCursor, QueueCounts};
+pub use durable_queue::{PostgresDurableQueue, QueueLimits};
 pub use environment::{EnvironmentStore, MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
 pub use error::DatabaseError;
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};

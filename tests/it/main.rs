@@ -16,6 +16,7 @@ mod admin_token;
 mod api;
 mod api_publish;
 mod catalogue;
+mod durable_queue;
 mod function_store;
 mod listener;
 mod lock;

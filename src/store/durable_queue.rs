@@ -8,6 +8,7 @@ mod keep;
 mod settle;
 
 pub(super) use claim::tries_of;
+pub(super) use keep::json;
 
 use std::time::Duration;
 

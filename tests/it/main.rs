@@ -24,3 +24,4 @@ mod logs;
 mod migrations;
 mod publish;
 mod routes;
+mod schedules;

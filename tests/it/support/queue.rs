@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use jobber::publish::Published;
-use jobber::store::{Database, DatabaseConfig, PostgresDurableQueue, QueueLimits};
+use jobber::store::{Database, DatabaseConfig, PostgresDurableQueue, PostgresSchedules, QueueLimits};
 use jobber_actors::domain::{InvocationId, JobId, ServerId, TriggerId};
 use jobber_actors::invocation::{Input, MqttInput};
 use jobber_actors::manifest::QualityOfService;
@@ -30,6 +30,7 @@ pub const LEASE: Duration = Duration::from_secs(600);
 /// One server as the queue sees it, with connections of its own.
 pub struct QueueServer {
     pub queue: PostgresDurableQueue,
+    pub schedules: PostgresSchedules,
     pub id: ServerId,
 }
 
@@ -38,7 +39,8 @@ impl QueueServer {
     pub fn new(publishing: &Publishing, instance: &str, limits: QueueLimits) -> Self {
         let database = Database::new(&DatabaseConfig::new(publishing.db.url.clone())).unwrap();
         Self {
-            queue: PostgresDurableQueue::new(database, instance, limits),
+            queue: PostgresDurableQueue::new(database.clone(), instance, limits),
+            schedules: PostgresSchedules::new(database, instance, limits),
             id: ServerId::generate(),
         }
     }

@@ -20,7 +20,7 @@ use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
 use crate::publish::Publisher;
 use crate::store::{
-    AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, JobStore, MigrationError,
+    AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
     PostgresCatalogue, PostgresFunctionStore, PostgresLogStore, migrate,
 };
 
@@ -226,6 +226,7 @@ impl Server {
                 database: database.clone(),
                 archives,
                 functions,
+                fires: FireStore::new(database.clone(), settings::queue(config)),
                 tree: tree.clone(),
                 gateway: Arc::clone(&gateway_server),
                 stopped,

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::api::{AdminConfig, AdminServer, ApiState};
+use crate::api::{AdminServer, ApiState};
 use crate::archive::DiskArchiveStore;
 use crate::child::Spawner;
 use crate::config::{Config, ServerSection};
@@ -198,7 +198,7 @@ impl Server {
                     Arc::new(tree.clone()),
                 );
                 let state = ApiState::new(
-                    AdminConfig::default(),
+                    settings::admin(config),
                     database.clone(),
                     publisher.clone(),
                     tree.clone(),

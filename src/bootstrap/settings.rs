@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 
 use jobber_actors::tree::TreeSettings;
 
+use crate::api::AdminConfig;
 use crate::archive::ArchiveLimits;
 use crate::config::Config;
 use crate::gateway::GatewayConfig;
@@ -82,5 +83,12 @@ pub(super) fn queue(config: &Config) -> QueueLimits {
     QueueLimits {
         rows: config.queue.max_rows,
         bytes: config.queue.max_bytes.bytes(),
+    }
+}
+
+pub(super) fn admin(config: &Config) -> AdminConfig {
+    AdminConfig {
+        queue: queue(config),
+        ..AdminConfig::default()
     }
 }

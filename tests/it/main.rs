@@ -15,6 +15,7 @@ mod support;
 mod admin_token;
 mod api;
 mod api_publish;
+mod api_queue;
 mod catalogue;
 mod durable_queue;
 mod function_store;

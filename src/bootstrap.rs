@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::api::{AdminConfig, AdminServer, ApiState};
+use crate::api::{AdminServer, ApiState};
 use crate::archive::DiskArchiveStore;
 use crate::child::Spawner;
 use crate::config::{Config, ServerSection};
@@ -20,7 +20,7 @@ use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
 use crate::publish::Publisher;
 use crate::store::{
-    AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, JobStore, MigrationError,
+    AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
     PostgresCatalogue, PostgresFunctionStore, PostgresLogStore, migrate,
 };
 
@@ -198,7 +198,7 @@ impl Server {
                     Arc::new(tree.clone()),
                 );
                 let state = ApiState::new(
-                    AdminConfig::default(),
+                    settings::admin(config),
                     database.clone(),
                     publisher.clone(),
                     tree.clone(),
@@ -226,6 +226,7 @@ impl Server {
                 database: database.clone(),
                 archives,
                 functions,
+                fires: FireStore::new(database.clone(), settings::queue(config)),
                 tree: tree.clone(),
                 gateway: Arc::clone(&gateway_server),
                 stopped,

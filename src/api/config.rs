@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::QueueLimits;
+
 /// Limits of the admin server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
@@ -21,6 +23,8 @@ pub struct AdminConfig {
     pub shutdown: Duration,
     /// Longest time until a change of a job is served.
     pub reconcile: Duration,
+    /// What a job may have in the durable queue, runs by hand included.
+    pub queue: QueueLimits,
 }
 
 impl Default for AdminConfig {
@@ -34,6 +38,7 @@ impl Default for AdminConfig {
             head_timeout: Duration::from_secs(10),
             shutdown: Duration::from_secs(5),
             reconcile: Duration::from_secs(30),
+            queue: QueueLimits::default(),
         }
     }
 }

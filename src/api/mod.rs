@@ -4,6 +4,7 @@
 //! their errors to problems (RFC 9457) with a stable code. `docs/reference/admin-errors.md` has a section for each code.
 
 mod config;
+mod dead_letters;
 mod environment;
 mod guard;
 mod health;
@@ -13,6 +14,7 @@ mod problem;
 mod publish;
 mod reply;
 mod runners;
+mod schedules;
 mod server;
 mod state;
 
@@ -62,6 +64,28 @@ fn routes(api: &mut ServiceConfig) {
                         .delete(environment::remove)
                         .default_service(web::to(problem::method_not_allowed)),
                 )
+                .configure(queue_routes)
                 .default_service(web::to(problem::not_found)),
         );
+}
+
+/// What is delivered without anybody waiting for it.
+fn queue_routes(api: &mut ServiceConfig) {
+    let resource =
+        |path: &str| web::resource(path.to_owned()).default_service(web::to(problem::method_not_allowed));
+    api.service(resource("/job/{job}/queue").get(dead_letters::counts))
+        .service(
+            resource("/job/{job}/dead-letters")
+                .get(dead_letters::list)
+                .delete(dead_letters::discard_all),
+        )
+        .service(resource("/job/{job}/dead-letters/redrive").post(dead_letters::redrive_all))
+        .service(
+            resource("/job/{job}/dead-letters/{id}")
+                .get(dead_letters::get)
+                .delete(dead_letters::discard),
+        )
+        .service(resource("/job/{job}/dead-letters/{id}/redrive").post(dead_letters::redrive))
+        .service(resource("/job/{job}/triggers/{trigger}/fires").get(schedules::fires))
+        .service(resource("/job/{job}/triggers/{trigger}/run").post(schedules::run));
 }

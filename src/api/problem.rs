@@ -216,12 +216,14 @@ mod tests {
     #[test]
     fn every_code_is_explained() {
         let sources = [
+            include_str!("dead_letters.rs"),
             include_str!("environment.rs"),
             include_str!("jobs.rs"),
             include_str!("logs.rs"),
             include_str!("problem.rs"),
             include_str!("publish.rs"),
             include_str!("runners.rs"),
+            include_str!("schedules.rs"),
             include_str!("server.rs"),
             include_str!("health.rs"),
         ];

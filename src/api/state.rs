@@ -8,7 +8,10 @@ use tokio::sync::Semaphore;
 use super::config::AdminConfig;
 use super::problem::ApiError;
 use crate::publish::Publisher;
-use crate::store::{AdminToken, Database, EnvironmentStore, JobStore, JobSummary, PostgresLogStore};
+use crate::store::{
+    AdminToken, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore, JobSummary,
+    PostgresLogStore,
+};
 
 /// Everything behind the API. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +21,8 @@ pub struct ApiState {
     pub(super) jobs: JobStore,
     pub(super) environment: EnvironmentStore,
     pub(super) logs: PostgresLogStore,
+    pub(super) dead_letters: DeadLetterStore,
+    pub(super) fires: FireStore,
     pub(super) publisher: Publisher,
     pub(super) tree: TreeHandle,
     pub(super) token: AdminToken,
@@ -38,6 +43,8 @@ impl ApiState {
             jobs: JobStore::new(database.clone()),
             environment: EnvironmentStore::new(database.clone()),
             logs: PostgresLogStore::new(database.clone()),
+            dead_letters: DeadLetterStore::new(database.clone()),
+            fires: FireStore::new(database.clone(), config.queue),
             uploads: Arc::new(Semaphore::new(config.uploads)),
             config: Arc::new(config),
             database,

@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 
 use jobber_actors::tree::TreeSettings;
 
+use crate::api::AdminConfig;
 use crate::archive::ArchiveLimits;
 use crate::config::Config;
 use crate::gateway::GatewayConfig;
 use crate::publish::PublisherConfig;
-use crate::store::{DatabaseConfig, FunctionStoreLimits};
+use crate::store::{DatabaseConfig, FunctionStoreLimits, QueueLimits};
 
 pub(super) fn tree(config: &Config) -> TreeSettings {
     TreeSettings {
@@ -75,5 +76,19 @@ pub(super) fn function_store(config: &Config) -> FunctionStoreLimits {
     FunctionStoreLimits {
         keys: config.store.max_keys,
         bytes: config.store.max_bytes.bytes(),
+    }
+}
+
+pub(super) fn queue(config: &Config) -> QueueLimits {
+    QueueLimits {
+        rows: config.queue.max_rows,
+        bytes: config.queue.max_bytes.bytes(),
+    }
+}
+
+pub(super) fn admin(config: &Config) -> AdminConfig {
+    AdminConfig {
+        queue: queue(config),
+        ..AdminConfig::default()
     }
 }

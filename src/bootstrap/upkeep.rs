@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::archive::DiskArchiveStore;
 use crate::gateway::Gateway;
 use crate::store::{
-    Database, DatabaseError, Hint, Listener, ListenerConfig, PostgresFunctionStore, PublishStore,
+    Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore, PublishStore,
 };
 
 /// How often it is looked whether the catalogue has been read.
@@ -21,6 +21,8 @@ const READINESS_POLL: Duration = Duration::from_millis(20);
 /// How often expired items of the functions' store are removed, and how many at once.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 const PURGE_BATCH: u32 = 1_000;
+/// How often old instants of schedules are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// How often archives that nothing refers to are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -28,6 +30,7 @@ pub(super) struct Parts {
     pub(super) database: Database,
     pub(super) archives: DiskArchiveStore,
     pub(super) functions: Arc<PostgresFunctionStore>,
+    pub(super) fires: FireStore,
     pub(super) tree: TreeHandle,
     pub(super) gateway: Arc<Gateway<RouteTarget>>,
     pub(super) stopped: watch::Receiver<bool>,
@@ -38,6 +41,7 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         database,
         archives,
         functions,
+        fires,
         tree,
         gateway,
         stopped,
@@ -77,6 +81,8 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         io,
     );
 
+    tasks.spawn_on(until_stopped(stopped.clone(), forget(fires)), io);
+
     tasks.spawn_on(
         until_stopped(stopped, async move {
             let versions = PublishStore::new(database);
@@ -112,6 +118,16 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>, work: impl Future<Out
 async fn purge(functions: &PostgresFunctionStore) -> Result<(), DatabaseError> {
     while functions.purge_expired(PURGE_BATCH).await? == u64::from(PURGE_BATCH) {}
     Ok(())
+}
+
+async fn forget(fires: FireStore) {
+    let mut due = ticks(FORGET_EVERY);
+    loop {
+        due.tick().await;
+        if let Err(error) = fires.purge().await {
+            tracing::warn!(%error, "old instants of schedules could not be forgotten");
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

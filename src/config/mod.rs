@@ -2,6 +2,7 @@
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
 mod parse;
+mod queue;
 mod reader;
 mod sections;
 mod sources;
@@ -10,6 +11,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use parse::LogFormat;
+pub use queue::QueueSection;
 pub use reader::{ConfigProblem, Setting};
 pub use sections::{
     ArchiveSection, DatabaseSection, EngineKind, GatewaySection, Listen, LoggingSection, RunnerSection,
@@ -51,6 +53,8 @@ pub struct Config {
     pub archives: ArchiveSection,
     /// The functions' store.
     pub store: StoreSection,
+    /// The durable queue.
+    pub queue: QueueSection,
     /// Every option as it is in force, for `jobber config`.
     pub settings: Vec<Setting>,
     /// What is no error but should be said.
@@ -123,6 +127,7 @@ impl Config {
         let gateway = GatewaySection::read(reader);
         let archives = ArchiveSection::read(reader);
         let store = StoreSection::read(reader);
+        let queue = QueueSection::read(reader);
         Some(Self {
             server: server?,
             logging: logging?,
@@ -131,6 +136,7 @@ impl Config {
             gateway: gateway?,
             archives: archives?,
             store: store?,
+            queue: queue?,
             settings: Vec::new(),
             warnings: Vec::new(),
         })

@@ -66,10 +66,11 @@ impl Database {
     pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
         let dedicated = dedicated_config(config)?;
         let mut pooled = dedicated.clone();
-        let timeout = format!("-c statement_timeout={}", config.statement.as_millis());
+        // Compiling a statement pays for reports, and all of ours are short: it would cost more than they do.
+        let ours = format!("-c jit=off -c statement_timeout={}", config.statement.as_millis());
         let options = match dedicated.get_options() {
-            Some(own) => format!("{timeout} {own}"),
-            None => timeout,
+            Some(own) => format!("{ours} {own}"),
+            None => ours,
         };
         pooled.options(options);
         let recycling_method = RecyclingMethod::Fast;

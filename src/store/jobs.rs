@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::database::Database;
 use super::error::DatabaseError;
 use super::routes;
+use super::schedules;
 use super::versions::ActivateError;
 
 /// `$1` is an id, `$2` a name; both null means all jobs.
@@ -235,7 +236,7 @@ impl JobStore {
         Ok(triggers)
     }
 
-    /// Changes a job.
+    /// Changes a job. When it is enabled, its schedules begin anew.
     ///
     /// # Errors
     /// [`ActivateError::Conflict`] when it shall serve again and its routes were taken meanwhile,
@@ -249,6 +250,7 @@ impl JobStore {
             if !conflicts.is_empty() {
                 return Err(ActivateError::Conflict(conflicts));
             }
+            schedules::begin_anew(&transaction, job).await?;
         }
         let enabled = patch.status.map(|status| status == JobStatus::Enabled);
         let updated = transaction
@@ -261,7 +263,7 @@ impl JobStore {
         Ok(())
     }
 
-    /// Removes a job with all its versions, variables, stored items and log lines. `false` if it was not there.
+    /// Removes a job with all its versions, variables, deliveries, stored items and log lines. `false` if it was not there.
     ///
     /// # Errors
     /// [`DatabaseError`].

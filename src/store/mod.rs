@@ -1,4 +1,4 @@
-//! Postgres: what should exist, and what functions leave behind.
+//! Postgres: what should exist, what must still happen, and what functions leave behind.
 //!
 //! Every query is a constant with parameters. Each type here is one concern over the same [`Database`]; they are
 //! cheap to clone. The schema is in `migrations/`, forward only, and brought up to date by [`migrate`].
@@ -6,8 +6,11 @@
 mod admin_token;
 mod catalogue;
 mod database;
+mod dead_letters;
+mod durable_queue;
 mod environment;
 mod error;
+mod fires;
 mod functions;
 mod jobs;
 mod listener;
@@ -15,13 +18,17 @@ mod lock;
 mod logs;
 mod migrations;
 mod routes;
+mod schedules;
 mod versions;
 
 pub use admin_token::{AdminToken, AdminTokenError, EnsuredToken};
 pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig};
+pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterStore, NotADeadLetterCursor, QueueCounts};
+pub use durable_queue::{PostgresDurableQueue, QueueLimits};
 pub use environment::{EnvironmentStore, MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
 pub use error::DatabaseError;
+pub use fires::{FireStore, ManualRun, NamedTrigger, StoredFire};
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
 pub use jobs::{JobPatch, JobStatus, JobStore, JobSummary, VersionSummary, Versions};
 pub use listener::{Hint, Listener, ListenerConfig};
@@ -29,4 +36,5 @@ pub use lock::JobLock;
 pub use logs::{LogCursor, LogPage, LogQuery, PostgresLogStore, StoredLogLine};
 pub use migrations::{MigrationError, migrate};
 pub use routes::RouteConflict;
+pub use schedules::PostgresSchedules;
 pub use versions::{ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore};

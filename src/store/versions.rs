@@ -13,6 +13,7 @@ use super::catalogue::{digest_of, import_state_of};
 use super::database::Database;
 use super::error::DatabaseError;
 use super::routes::{self, RouteConflict};
+use super::schedules;
 
 const FIND: &str = "
     select j.id as job_id, j.enabled, v.id, a.id as action_id, v.archive, v.import_state,
@@ -267,7 +268,8 @@ impl PublishStore {
     }
 
     /// Makes a version its job's active one. One such transaction at a time looks at the routes of all jobs, so two
-    /// jobs never get the same one. `imported` records that a runner has imported it.
+    /// jobs never get the same one. Schedules that the version before did not have begin anew. `imported` records that a
+    /// runner has imported it.
     ///
     /// # Errors
     /// [`ActivateError`]; then the version that was active still is.
@@ -286,6 +288,7 @@ impl PublishStore {
         if !conflicts.is_empty() {
             return Err(ActivateError::Conflict(conflicts));
         }
+        schedules::forget(&transaction, job, version).await?;
         let activated = transaction
             .execute(ACTIVATE, &[job.as_uuid(), version.as_uuid()])
             .await;

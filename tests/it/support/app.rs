@@ -13,7 +13,7 @@ use jobber::engine::process::{NodePrograms, ProcessEngine, ProcessEngineConfig};
 use jobber::gateway::{Gateway, GatewayConfig};
 use jobber::publish::{Publisher, PublisherConfig};
 use jobber::store::{
-    AdminToken, FunctionStoreLimits, PostgresCatalogue, PostgresFunctionStore, PostgresLogStore,
+    AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresFunctionStore, PostgresLogStore,
 };
 use jobber_actors::ports::HttpServer;
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
@@ -31,6 +31,7 @@ pub struct App {
     pub url: String,
     pub gateway_url: String,
     pub token: String,
+    pub database: Database,
     tree: TreeHandle,
     client: reqwest::Client,
 }
@@ -114,6 +115,7 @@ impl App {
             url: admin_url,
             gateway_url,
             token: ensured.token.unwrap().expose_secret().to_owned(),
+            database: db.database,
             tree,
             client: reqwest::Client::new(),
         }

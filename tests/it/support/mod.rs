@@ -4,6 +4,7 @@ mod app;
 mod package;
 mod postgres;
 mod publishing;
+pub mod queue;
 mod wait;
 
 pub use app::{App, answer, form};

@@ -1,0 +1,86 @@
+//! Schedules: what became of their instants, and runs by hand.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
+use jobber_actors::domain::{InvocationId, JobId, TriggerId};
+use serde::{Deserialize, Serialize};
+
+use super::problem::ApiError;
+use super::reply;
+use super::state::ApiState;
+use crate::store::ManualRun;
+
+type Reply = Result<HttpResponse, ApiError>;
+type State = web::Data<ApiState>;
+type Trigger = web::Path<(String, String)>;
+
+/// Which instants. `before` takes the `at` of one, or any time.
+#[derive(Debug, Deserialize)]
+pub(super) struct Parameters {
+    limit: Option<u16>,
+    before: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Started {
+    invocation_id: InvocationId,
+}
+
+/// What became of a schedule's instants, newest first.
+pub(super) async fn fires(state: State, path: Trigger, parameters: web::Query<Parameters>) -> Reply {
+    let limit = reply::limit(parameters.limit)?;
+    let before = parameters.before.as_deref().map(instant).transpose()?;
+    let (_, trigger) = schedule(&state, path).await?;
+    Ok(reply::data(state.fires.list(trigger, before, limit).await?))
+}
+
+/// Starts a schedule's function now.
+pub(super) async fn run(state: State, path: Trigger) -> Reply {
+    let (job, trigger) = schedule(&state, path).await?;
+    match state.fires.run_now(job, trigger).await? {
+        ManualRun::Started(invocation_id) => Ok(reply::accepted(Started { invocation_id })),
+        ManualRun::Gone => Err(no_trigger("the job or its trigger was removed just now")),
+        ManualRun::Disabled => {
+            let detail = "the job is disabled; enable it first";
+            Err(ApiError::new(StatusCode::CONFLICT, "job-disabled", detail))
+        }
+        ManualRun::NotActive => {
+            let detail = "the active version of the job does not have this trigger";
+            Err(ApiError::new(StatusCode::CONFLICT, "trigger-not-active", detail))
+        }
+        ManualRun::Full => {
+            let detail =
+                "the job has as much in the durable queue as it may, or too much of this trigger waits there";
+            Err(ApiError::new(StatusCode::CONFLICT, "deliveries-full", detail))
+        }
+    }
+}
+
+/// The schedule that a path names by its id or its name, and its job.
+async fn schedule(state: &ApiState, path: Trigger) -> Result<(JobId, TriggerId), ApiError> {
+    let (job, trigger) = path.into_inner();
+    let job = state.job(&job).await?;
+    let found = state.fires.find_trigger(job.id, &trigger).await?;
+    let found = found.ok_or_else(|| no_trigger(format!("the job has no trigger {trigger:?}")))?;
+    if found.kind != "schedule" {
+        let detail = format!(
+            "the trigger {trigger:?} is of type {}, not a schedule",
+            found.kind
+        );
+        return Err(ApiError::new(StatusCode::CONFLICT, "not-a-schedule", detail));
+    }
+    Ok((job.id, found.id))
+}
+
+fn no_trigger(detail: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "trigger-not-found", detail)
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, ApiError> {
+    let wrong = |_| ApiError::bad_request("before is no time like 2026-01-31T12:00:00Z");
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .map_err(wrong)
+}

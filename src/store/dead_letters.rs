@@ -1,0 +1,329 @@
+//! The durable queue, as people see it: how much is in it, and what was given up.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use jobber_actors::domain::{InvocationId, JobId, TriggerId};
+use jobber_actors::ports::{DeliveryFailure, Tries};
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use super::database::Database;
+use super::durable_queue::tries_of;
+use super::error::DatabaseError;
+
+const COUNTS: &str = "
+    select count(*) filter (where state = 'due') as due, count(*) filter (where state = 'claimed') as claimed,
+           count(*) filter (where state = 'dead') as dead, min(due_at) filter (where state = 'due') as oldest_due,
+           coalesce((select bytes from delivery_usage where job_id = $1), 0) as bytes
+    from deliveries where job_id = $1";
+const LIST: &str = "
+    select id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at
+    from deliveries
+    where job_id = $1 and state = 'dead' and (died_at, id) < (coalesce($2::timestamptz, 'infinity'), $3)
+    order by died_at desc, id desc limit $4";
+const FIND: &str = "
+    select id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at,
+           body
+    from deliveries where id = $2 and job_id = $1 and state = 'dead'";
+/// As if it had just come in. What it died of stays to be seen if it dies again.
+const REDRIVE: &str = "
+    with redriven as (
+        update deliveries set state = 'due', due_at = now(), failed = 0, lost = 0, died_at = null
+        where id = $2 and job_id = $1 and state = 'dead'
+        returning job_id
+    )
+    select pg_notify('jobber_deliveries', job_id::text) from redriven";
+/// What was dead at `$2`, so that what dies again meanwhile is not redriven for ever.
+const REDRIVE_SOME: &str = "
+    with redriven as (
+        update deliveries set state = 'due', due_at = now(), failed = 0, lost = 0, died_at = null
+        where id = any (array(select id from deliveries where job_id = $1 and state = 'dead' and died_at <= $2
+                              order by died_at desc, id desc limit $3 for update skip locked))
+        returning job_id
+    )
+    select count(*) as changed, case when count(*) > 0 then pg_notify('jobber_deliveries', $1::uuid::text)::text end
+    from redriven";
+const DISCARD: &str = "delete from deliveries where id = $2 and job_id = $1 and state = 'dead'";
+const DISCARD_SOME: &str = "
+    delete from deliveries
+    where id = any (array(select id from deliveries where job_id = $1 and state = 'dead' and died_at <= $2
+                          order by died_at desc, id desc limit $3 for update skip locked))";
+const NOW: &str = "select clock_timestamp()";
+/// What one statement changes when all are to be changed.
+const BATCH: i64 = 5_000;
+
+/// How much of a job is in the durable queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueCounts {
+    /// Deliveries that are to be made, now or later.
+    pub due: i64,
+    /// Deliveries in a server's hands.
+    pub claimed: i64,
+    /// Dead letters.
+    pub dead: i64,
+    /// Bytes of all inputs and payloads.
+    pub bytes: i64,
+    /// When the first of those that are to be made is due.
+    pub oldest_due: Option<DateTime<Utc>>,
+}
+
+/// A place in a job's dead letters. Shown as `<microseconds since 1970>.<id>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLetterCursor {
+    /// When the letter died.
+    pub died: DateTime<Utc>,
+    /// Tells letters of the same time apart.
+    pub id: InvocationId,
+}
+
+/// A delivery that was given up, without its payload.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The invocation's id.
+    pub id: InvocationId,
+    /// Its place; give it as `before`.
+    pub cursor: DeadLetterCursor,
+    /// The trigger that started it.
+    pub trigger_id: TriggerId,
+    /// The trigger's name, if it had one.
+    pub trigger_name: Option<String>,
+    /// `http`, `schedule` or `mqtt`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The topic of an MQTT message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Value>,
+    /// The properties of an MQTT message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Value>,
+    /// What the trigger had to say, as the handler got it.
+    pub input: Value,
+    /// Bytes of the payload.
+    pub size: i32,
+    /// What was tried.
+    pub tries: Tries,
+    /// Why the last attempt failed.
+    pub failure: Option<DeliveryFailure>,
+    /// When it came in.
+    pub created: DateTime<Utc>,
+    /// When it was given up.
+    pub died: DateTime<Utc>,
+}
+
+/// The durable queue, to look at and to tidy up.
+#[derive(Clone, Debug)]
+pub struct DeadLetterStore {
+    database: Database,
+}
+
+impl DeadLetterStore {
+    /// The dead letters in this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// How much of a job is in the queue.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn counts(&self, job: JobId) -> Result<QueueCounts, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(COUNTS).await?;
+        let row = client.query_one(&statement, &[job.as_uuid()]).await?;
+        Ok(QueueCounts {
+            due: row.get("due"),
+            claimed: row.get("claimed"),
+            dead: row.get("dead"),
+            bytes: row.get("bytes"),
+            oldest_due: row.get("oldest_due"),
+        })
+    }
+
+    /// A job's dead letters before a place, the newest first.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn list(
+        &self,
+        job: JobId,
+        before: Option<DeadLetterCursor>,
+        limit: u16,
+    ) -> Result<Vec<DeadLetter>, DatabaseError> {
+        let (died, id) = (
+            before.map(|cursor| cursor.died),
+            before.map_or(Uuid::nil(), |cursor| *cursor.id.as_uuid()),
+        );
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(LIST).await?;
+        let rows = client
+            .query(&statement, &[job.as_uuid(), &died, &id, &i64::from(limit)])
+            .await?;
+        Ok(rows.iter().map(letter_of).collect())
+    }
+
+    /// A dead letter and its payload.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn find(
+        &self,
+        job: JobId,
+        id: InvocationId,
+    ) -> Result<Option<(DeadLetter, Bytes)>, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(FIND).await?;
+        let row = client
+            .query_opt(&statement, &[job.as_uuid(), id.as_uuid()])
+            .await?;
+        Ok(row.map(|row| (letter_of(&row), row.get::<_, Vec<u8>>("body").into())))
+    }
+
+    /// Makes a dead letter due again, as if it had never been tried. `false` if there is none.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn redrive(&self, job: JobId, id: InvocationId) -> Result<bool, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(REDRIVE).await?;
+        let row = client
+            .query_opt(&statement, &[job.as_uuid(), id.as_uuid()])
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Makes all dead letters of a job due again. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; some may be due again then.
+    pub async fn redrive_all(&self, job: JobId) -> Result<u64, DatabaseError> {
+        let client = self.database.client().await?;
+        let now: DateTime<Utc> = client.query_one(NOW, &[]).await?.get(0);
+        let statement = client.prepare_cached(REDRIVE_SOME).await?;
+        let mut redriven = 0;
+        loop {
+            let row = client
+                .query_one(&statement, &[job.as_uuid(), &now, &BATCH])
+                .await?;
+            match u64::try_from(row.get::<_, i64>("changed")) {
+                Ok(some @ 1..) => redriven += some,
+                _ => return Ok(redriven),
+            }
+        }
+    }
+
+    /// Removes a dead letter. `false` if there is none.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn discard(&self, job: JobId, id: InvocationId) -> Result<bool, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(DISCARD).await?;
+        Ok(client.execute(&statement, &[job.as_uuid(), id.as_uuid()]).await? > 0)
+    }
+
+    /// Removes all dead letters of a job. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; some may be gone then.
+    pub async fn discard_all(&self, job: JobId) -> Result<u64, DatabaseError> {
+        let client = self.database.client().await?;
+        let now: DateTime<Utc> = client.query_one(NOW, &[]).await?.get(0);
+        let statement = client.prepare_cached(DISCARD_SOME).await?;
+        let mut discarded = 0;
+        loop {
+            match client.execute(&statement, &[job.as_uuid(), &now, &BATCH]).await? {
+                0 => return Ok(discarded),
+                some => discarded += some,
+            }
+        }
+    }
+}
+
+impl fmt::Display for DeadLetterCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.died.timestamp_micros(), self.id)
+    }
+}
+
+/// A text that is no place in the dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no cursor of a dead letter")]
+pub struct NotADeadLetterCursor;
+
+impl FromStr for DeadLetterCursor {
+    type Err = NotADeadLetterCursor;
+
+    /// Takes what [`fmt::Display`] gives.
+    fn from_str(text: &str) -> Result<Self, NotADeadLetterCursor> {
+        let (micros, id) = text.split_once('.').ok_or(NotADeadLetterCursor)?;
+        let micros = micros.parse().map_err(|_| NotADeadLetterCursor)?;
+        Ok(Self {
+            died: DateTime::from_timestamp_micros(micros).ok_or(NotADeadLetterCursor)?,
+            id: id.parse().map_err(|_| NotADeadLetterCursor)?,
+        })
+    }
+}
+
+impl Serialize for DeadLetterCursor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn letter_of(row: &Row) -> DeadLetter {
+    let (id, died) = (InvocationId::from(row.get::<_, Uuid>("id")), row.get("died_at"));
+    let Json(input) = row.get::<_, Json<Value>>("input");
+    // What an older or a newer version wrote here is shown without its reason.
+    let failure = row
+        .try_get::<_, Option<Json<DeliveryFailure>>>("failure")
+        .ok()
+        .flatten();
+    DeadLetter {
+        id,
+        cursor: DeadLetterCursor { died, id },
+        trigger_id: row.get::<_, Uuid>("trigger_id").into(),
+        trigger_name: row.get("trigger_name"),
+        kind: row.get("kind"),
+        topic: input.pointer("/mqtt/topic").cloned(),
+        properties: input.pointer("/mqtt/properties").cloned(),
+        input,
+        size: row.get("size"),
+        tries: tries_of(row),
+        failure: failure.map(|Json(failure)| failure),
+        created: row.get("created_at"),
+        died,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back() {
+        let text = "1700000000123456.01890a5d-ac96-774b-bcce-b302099a8057";
+        assert_eq!(text.parse::<DeadLetterCursor>().unwrap().to_string(), text);
+        for wrong in [
+            "",
+            "1700000000123456",
+            "x.01890a5d-ac96-774b-bcce-b302099a8057",
+            "1.x",
+            "9223372036854775807.01890a5d-ac96-774b-bcce-b302099a8057",
+        ] {
+            assert_eq!(
+                wrong.parse::<DeadLetterCursor>(),
+                Err(NotADeadLetterCursor),
+                "{wrong}"
+            );
+        }
+    }
+}

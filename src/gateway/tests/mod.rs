@@ -169,7 +169,9 @@ async fn eventually(condition: impl Fn() -> bool) {
 }
 
 fn http(invocation: &Invocation) -> &HttpInput {
-    let Input::Http { http } = &invocation.input;
+    let Input::Http { http } = &invocation.input else {
+        panic!("the gateway makes no other invocations");
+    };
     http
 }
 

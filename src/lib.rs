@@ -8,6 +8,8 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod gateway;
+pub mod mosquitto;
+pub mod mqtt;
 pub mod postgres;
 pub mod publish;
 pub mod store;

@@ -10,6 +10,8 @@
 //! must not happen twice is therefore also written down ([`ProcessIdentity`]) and ended by the next server.
 
 mod identity;
+mod log;
+mod place;
 mod spawner;
 
 use std::fs::File;
@@ -25,6 +27,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 pub use identity::ProcessIdentity;
+pub(crate) use log::{log_tail, open_log};
+pub use place::free_port;
+pub(crate) use place::make_private_folder;
 pub use spawner::{DeathSignal, Spawner};
 pub(crate) use spawner::{find_program, is_executable};
 

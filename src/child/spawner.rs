@@ -18,7 +18,7 @@ const WAITING_STARTS: usize = 64;
 pub enum DeathSignal {
     /// Ends at once. For what keeps nothing.
     Kill,
-    /// `SIGINT`, for Postgres: disconnect the clients, write a checkpoint, end.
+    /// `SIGINT`, for what keeps data: Postgres and Mosquitto disconnect their clients, write what they have, end.
     Interrupt,
 }
 

@@ -10,7 +10,6 @@ mod server;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use rand::RngCore;
 use rustix::process::Signal;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::child::{ChildProcess, Spawner, read_capped};
+use crate::child::{ChildProcess, Spawner, free_port, make_private_folder, read_capped};
 
 pub use programs::{PostgresPrograms, ProgramsError};
 
@@ -187,18 +186,6 @@ impl Drop for EmbeddedPostgres {
             tracing::warn!("the private Postgres did not shut down in time; the next start recovers it");
         }
     }
-}
-
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn new_password() -> String {

@@ -1,7 +1,7 @@
 //! Making a data directory and starting a server on it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,17 +11,13 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Config, NoTls};
 
 use super::{DATABASE, PostgresError, PostgresPrograms, USER, new_password, read_password};
-use crate::child::{ChildProcess, DeathSignal, Spawner};
+use crate::child::{ChildProcess, DeathSignal, Spawner, log_tail, open_log};
 
 const INIT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Long enough to recover from a crash.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
-/// How much of the log's end is shown when something goes wrong.
-const LOG_TAIL_BYTES: i64 = 4096;
-/// A log larger than this is begun anew at the next start.
-const MAX_LOG_BYTES: u64 = 16 << 20;
 
 /// What differs from Postgres's own defaults: small, on loopback, and as durable as ever.
 const SETTINGS: [&str; 12] = [
@@ -94,7 +90,7 @@ pub(super) async fn initialise(
         .finish()
         .map_err(|error| PostgresError::Init(error.to_string()))?;
     if !status.success() {
-        return Err(PostgresError::Init(format!("{status}\n{}", tail(&log))));
+        return Err(PostgresError::Init(format!("{status}\n{}", log_tail(&log))));
     }
     std::fs::rename(&unfinished, &data).map_err(failed)?;
     read_password(&password_file).map_err(failed)
@@ -113,15 +109,7 @@ pub(super) async fn start(
         path: folder.to_owned(),
         source,
     };
-    let too_large = log.metadata().is_ok_and(|meta| meta.len() > MAX_LOG_BYTES);
-    let output = File::options()
-        .create(true)
-        .append(true)
-        .open(&log)
-        .map_err(failed)?;
-    if too_large {
-        output.set_len(0).map_err(failed)?;
-    }
+    let output = open_log(&log).map_err(failed)?;
     let mut command = programs.command("postgres", DeathSignal::Interrupt, spawner);
     command
         .arg("-D")
@@ -137,7 +125,7 @@ pub(super) async fn start(
         .stderr(output);
     let not_started = |reason: String| PostgresError::Start {
         reason,
-        log: tail(&log),
+        log: log_tail(&log),
     };
     let mut server = spawner
         .spawn(command)
@@ -213,20 +201,4 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
         .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
-}
-
-/// The end of a log, for a message.
-fn tail(path: &Path) -> String {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        let length = i64::try_from(file.metadata()?.len()).unwrap_or(i64::MAX);
-        file.seek(SeekFrom::End(-length.min(LOG_TAIL_BYTES)))?;
-        let mut bytes = vec![0; usize::try_from(length.min(LOG_TAIL_BYTES)).unwrap_or(0)];
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => format!("(its log {} can not be read: {error})", path.display()),
-    }
 }

@@ -9,13 +9,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogFormat, LoggingSection};
 
 /// What is always too talkative unless it is asked for by name.
-const QUIET: [&str; 6] = [
+const QUIET: [&str; 7] = [
     // It calls every client that sends rubbish, or leaves, an error of the server's; the gateway counts them.
     "actix_http::h1::dispatcher=off",
     "actix_server=warn",
     "bollard=warn",
     "hyper=warn",
     "refinery_core=warn",
+    // What a broker refuses it tells by packet ids; the same comes as a result, which is told with a name.
+    "rumqttc=off",
     "tokio_postgres=warn",
 ];
 

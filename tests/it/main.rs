@@ -1,6 +1,8 @@
-//! What Jobber does with a real Postgres: the stores, publishing, and the admin API with the whole tree behind it.
+//! What Jobber does with a real Postgres: the stores, publishing, and the admin API with the whole tree behind it; and what
+//! its clients of MQTT do with a real broker.
 //!
-//! One private Postgres serves all tests of a run; each test has a migrated database of its own.
+//! One private Postgres serves all tests of a run; each test has a migrated database of its own. The tests of MQTT each have
+//! a private Mosquitto.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on fails where it stands"
@@ -23,6 +25,7 @@ mod listener;
 mod lock;
 mod logs;
 mod migrations;
+mod mqtt;
 mod publish;
 mod routes;
 mod schedules;

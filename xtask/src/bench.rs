@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::node::{NEWEST, Node};
-use crate::provision::postgres;
+use crate::provision::{mosquitto, postgres};
 use crate::{command, images, workspace};
 
 /// What `cargo xtask bench` takes.
@@ -23,6 +23,7 @@ pub(crate) struct Options {
 /// When that cannot be provided, or the benchmark fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
     postgres::ensure()?;
+    mosquitto::ensure()?;
     images::build_all()?;
     let mut bench = workspace::cargo("bench");
     bench

@@ -37,7 +37,7 @@ enum Task {
     Up(up::Options),
     /// Provide what the tests need, then run every check and every test.
     Test(test::Options),
-    /// Run the tests against a real Postgres.
+    /// Run the tests against a real Postgres and real MQTT brokers.
     It(test::Filter),
     /// Run the tests against a real Docker engine.
     E2e(test::Filter),

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::node::{self, NEWEST, Node};
-use crate::provision::{docker, postgres};
+use crate::provision::{docker, mosquitto, postgres};
 use crate::report::{Harness, Report};
 use crate::{checks, command, images, workspace};
 
@@ -43,7 +43,7 @@ pub(crate) struct Filter {
 /// An integration test binary of the root package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suite {
-    /// Against a real Postgres.
+    /// Against a real Postgres and real MQTT brokers.
     It,
     /// Against a real Docker engine.
     E2e,
@@ -102,6 +102,7 @@ pub(crate) fn everything(options: &Options) -> Result<()> {
 /// When what it needs cannot be provided, or a test fails.
 pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
     postgres::ensure()?;
+    mosquitto::ensure()?;
     if suite == Suite::E2e {
         images::build_all()?;
     }
@@ -120,6 +121,7 @@ fn provide(options: &Options, report: &mut Report) {
     thread::scope(|scope| {
         let deny = scope.spawn(checks::ensure_deny);
         report.provide("Postgres", postgres::ensure);
+        report.provide("Mosquitto", mosquitto::ensure);
         for major in node::MAJORS {
             report.provide(&format!("Node {major}"), || Node::ensure(major).map(drop));
         }

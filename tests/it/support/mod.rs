@@ -1,6 +1,9 @@
 //! What the stories are told with.
 
 mod app;
+mod broker;
+mod certificates;
+pub mod mqtt;
 mod package;
 mod postgres;
 mod publishing;
@@ -8,6 +11,8 @@ pub mod queue;
 mod wait;
 
 pub use app::{App, answer, form};
+pub use broker::Broker;
+pub use certificates::Authority;
 pub use package::Package;
 pub use postgres::TestDatabase;
 pub use publishing::Publishing;

@@ -2,4 +2,5 @@
 
 pub(crate) mod debian;
 pub(crate) mod docker;
+pub(crate) mod mosquitto;
 pub(crate) mod postgres;

@@ -1,0 +1,128 @@
+//! Receiving.
+
+use std::marker::PhantomData;
+use std::pin::pin;
+
+use async_trait::async_trait;
+use jobber_actors::ports::{MqttEnd, SessionSettings, Subscriber, SubscriberLine, Taken};
+use tokio::time::Instant;
+
+use super::LEAVE_TIMEOUT;
+use super::connection::{Connection, at};
+use super::dialect::{Dialect, Event, Role, Wire};
+use super::requests::Requests;
+use super::session::SessionMemory;
+use super::socket::Socket;
+
+/// A client that receives.
+pub(super) struct ReceivingClient<D> {
+    settings: SessionSettings,
+    memory: SessionMemory,
+    dialect: PhantomData<D>,
+}
+
+impl<D> ReceivingClient<D> {
+    pub(super) fn new(settings: SessionSettings) -> Self {
+        Self {
+            settings,
+            memory: SessionMemory::default(),
+            dialect: PhantomData,
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> Subscriber for ReceivingClient<D> {
+    async fn run(&mut self, line: &dyn SubscriberLine) -> MqttEnd {
+        let role = Role::Subscriber(self.memory.clone());
+        match Connection::<D>::make(&self.settings, role).await {
+            Ok(connection) => serve(connection, line).await,
+            Err(failure) => MqttEnd::Failed(failure),
+        }
+    }
+}
+
+/// Serves the line until the connection ends, however it does, and drops the event loop with all that was not sent. A
+/// broker that had no acknowledgement of a message sends it again.
+async fn serve<D: Dialect>(connection: Connection<D>, line: &dyn SubscriberLine) -> MqttEnd {
+    let Connection {
+        client,
+        wire,
+        welcome,
+        socket,
+    } = connection;
+    line.connected(welcome.session_present);
+    let mut serving = Serving::<D> {
+        wire,
+        requests: Requests::new(&client, welcome.identifiers),
+        socket: socket.clone(),
+        line,
+        leave_by: None,
+    };
+    let end = loop {
+        serving.requests.send();
+        let event = serving.event().await;
+        if let Some(end) = serving.end_of(event) {
+            break end;
+        }
+    };
+    let leave_by = serving.leave_by;
+    drop(serving);
+    if !matches!(end, MqttEnd::Failed(_)) {
+        // What was acknowledged should reach the broker.
+        let by = leave_by.unwrap_or_else(|| Instant::now() + LEAVE_TIMEOUT);
+        socket.close(by).await;
+    }
+    end
+}
+
+/// A connection that serves.
+struct Serving<'a, D: Dialect> {
+    wire: D::Wire,
+    requests: Requests<'a, D::Client>,
+    socket: Socket,
+    line: &'a dyn SubscriberLine,
+    /// When taking leave has taken long enough.
+    leave_by: Option<Instant>,
+}
+
+impl<D: Dialect> Serving<'_, D> {
+    /// Does what the line wants until something happens on the connection, or there was time enough to take leave.
+    async fn event(&mut self) -> Result<Event, String> {
+        // One poll is waited for to its end, whatever else happens.
+        let mut poll = pin!(self.wire.poll());
+        loop {
+            tokio::select! {
+                event = &mut poll => return event,
+                command = self.line.command(), if self.requests.has_room() => {
+                    self.requests.add(command);
+                    if self.requests.is_leaving() {
+                        self.socket.uncork();
+                        self.leave_by = Some(Instant::now() + LEAVE_TIMEOUT);
+                    }
+                }
+                answers = self.requests.answer() => {
+                    if !answers.is_empty() {
+                        self.line.subscribed(answers);
+                    }
+                    self.requests.send();
+                }
+                () = at(self.leave_by) => return Err("the broker took too long to part".to_owned()),
+            }
+        }
+    }
+
+    /// Whether the connection is over with this.
+    fn end_of(&self, event: Result<Event, String>) -> Option<MqttEnd> {
+        let leaving = self.requests.is_leaving();
+        match event {
+            Err(_) | Ok(Event::Disconnected) if leaving => Some(MqttEnd::Left),
+            Err(failure) => Some(MqttEnd::Failed(failure)),
+            // While taking leave a message can not be acknowledged any more, so it comes again.
+            Ok(Event::Message(message)) if !leaving => {
+                (self.line.message(message) == Taken::NoRoom).then_some(MqttEnd::NoRoom)
+            }
+            Ok(_) => None,
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jobber_actors::mqtt::SharedLentBroker;
 use jobber_actors::ports::{EngineError, LogStore};
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle};
 use tokio::runtime::Handle;
@@ -18,10 +19,12 @@ use crate::child::Spawner;
 use crate::config::{Config, ServerSection};
 use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
+use crate::mqtt::RumqttClients;
 use crate::publish::Publisher;
 use crate::store::{
     AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
-    PostgresCatalogue, PostgresFunctionStore, PostgresLogStore, migrate,
+    PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresLogStore, PostgresSchedules,
+    migrate,
 };
 
 mod engine;
@@ -123,6 +126,15 @@ fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, Bo
 /// Puts something in front of the store of the functions' logs.
 pub type WrapLogs = Box<dyn FnOnce(Arc<dyn LogStore>, JobStore) -> Arc<dyn LogStore> + Send>;
 
+/// What `jobber dev` adds to a server.
+#[derive(Default)]
+pub struct Extras {
+    /// In front of the store of the functions' logs.
+    pub wrap_logs: Option<WrapLogs>,
+    /// A broker for packages that name none.
+    pub lent_broker: SharedLentBroker,
+}
+
 /// A server that runs.
 pub struct Server {
     /// The supervision tree.
@@ -163,14 +175,14 @@ impl Server {
         config: &Config,
         sockets: Sockets,
         spawner: Spawner,
-        wrap_logs: Option<WrapLogs>,
+        extras: Extras,
         io: &Handle,
     ) -> Result<Self, BootstrapError> {
         let manager_port = sockets.manager_port()?;
         let mut tasks = JoinSet::new();
-        let (config_copy, wrap) = (config.clone(), wrap_logs);
+        let config_copy = config.clone();
         let foundation = on(io, async move {
-            Foundation::lay(&config_copy, manager_port, spawner, wrap).await
+            Foundation::lay(&config_copy, manager_port, spawner, extras).await
         })
         .await??;
         let Foundation {
@@ -270,8 +282,12 @@ impl Foundation {
         config: &Config,
         manager_port: u16,
         spawner: Spawner,
-        wrap_logs: Option<WrapLogs>,
+        extras: Extras,
     ) -> Result<Self, BootstrapError> {
+        let Extras {
+            wrap_logs,
+            lent_broker,
+        } = extras;
         let data = &config.server.data;
         let data_error = |source| BootstrapError::Data {
             path: data.display().to_string(),
@@ -300,6 +316,18 @@ impl Foundation {
             engine: engine::engine(config, manager_port, spawner).await?,
             functions: Arc::clone(&functions) as Arc<_>,
             logs,
+            queue: Arc::new(PostgresDurableQueue::new(
+                database.clone(),
+                &config.server.name,
+                settings::queue(config),
+            )),
+            schedules: Arc::new(PostgresSchedules::new(
+                database.clone(),
+                &config.server.name,
+                settings::queue(config),
+            )),
+            mqtt: Arc::new(RumqttClients),
+            lent_broker,
         };
         Ok(Self {
             database,

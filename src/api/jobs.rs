@@ -118,20 +118,3 @@ async fn actions(state: &ApiState, job: &str, which: Versions) -> Reply {
         .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "version-not-found", detail))?;
     Ok(reply::data(action))
 }
-
-pub(super) async fn all_triggers(state: State, job: Job) -> Reply {
-    triggers(&state, &job, Versions::All).await
-}
-
-pub(super) async fn latest_triggers(state: State, job: Job) -> Reply {
-    triggers(&state, &job, Versions::Latest).await
-}
-
-pub(super) async fn current_triggers(state: State, job: Job) -> Reply {
-    triggers(&state, &job, Versions::Current).await
-}
-
-async fn triggers(state: &ApiState, job: &str, which: Versions) -> Reply {
-    let job = state.job(job).await?;
-    Ok(reply::data(state.jobs.triggers(job.id, which).await?))
-}

@@ -17,6 +17,7 @@ mod runners;
 mod schedules;
 mod server;
 mod state;
+mod triggers;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -48,12 +49,9 @@ fn routes(api: &mut ServiceConfig) {
                 .route("/job/{job}/actions", web::get().to(jobs::all_actions))
                 .route("/job/{job}/actions:latest", web::get().to(jobs::latest_actions))
                 .route("/job/{job}/actions:current", web::get().to(jobs::current_actions))
-                .route("/job/{job}/triggers", web::get().to(jobs::all_triggers))
-                .route("/job/{job}/triggers:latest", web::get().to(jobs::latest_triggers))
-                .route(
-                    "/job/{job}/triggers:current",
-                    web::get().to(jobs::current_triggers),
-                )
+                .route("/job/{job}/triggers", web::get().to(triggers::all))
+                .route("/job/{job}/triggers:latest", web::get().to(triggers::latest))
+                .route("/job/{job}/triggers:current", web::get().to(triggers::current))
                 .route("/job/{job}/logs", web::get().to(logs::read))
                 .route("/job/{job}/runners", web::get().to(runners::list))
                 .route("/job/{job}/runners/{runner}", web::delete().to(runners::stop))
@@ -86,6 +84,7 @@ fn queue_routes(api: &mut ServiceConfig) {
                 .delete(dead_letters::discard),
         )
         .service(resource("/job/{job}/dead-letters/{id}/redrive").post(dead_letters::redrive))
+        .service(resource("/job/{job}/triggers/{trigger}/status").get(triggers::status))
         .service(resource("/job/{job}/triggers/{trigger}/fires").get(schedules::fires))
         .service(resource("/job/{job}/triggers/{trigger}/run").post(schedules::run));
 }

@@ -225,6 +225,7 @@ mod tests {
             include_str!("runners.rs"),
             include_str!("schedules.rs"),
             include_str!("server.rs"),
+            include_str!("triggers.rs"),
             include_str!("health.rs"),
         ];
         let mut used: Vec<&str> = Vec::new();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
+use super::triggers;
 use crate::store::ManualRun;
 
 type Reply = Result<HttpResponse, ApiError>;
@@ -41,7 +42,10 @@ pub(super) async fn run(state: State, path: Trigger) -> Reply {
     let (job, trigger) = schedule(&state, path).await?;
     match state.fires.run_now(job, trigger).await? {
         ManualRun::Started(invocation_id) => Ok(reply::accepted(Started { invocation_id })),
-        ManualRun::Gone => Err(no_trigger("the job or its trigger was removed just now")),
+        ManualRun::Gone => {
+            let detail = "the job or its trigger was removed just now";
+            Err(ApiError::new(StatusCode::NOT_FOUND, "trigger-not-found", detail))
+        }
         ManualRun::Disabled => {
             let detail = "the job is disabled; enable it first";
             Err(ApiError::new(StatusCode::CONFLICT, "job-disabled", detail))
@@ -62,8 +66,7 @@ pub(super) async fn run(state: State, path: Trigger) -> Reply {
 async fn schedule(state: &ApiState, path: Trigger) -> Result<(JobId, TriggerId), ApiError> {
     let (job, trigger) = path.into_inner();
     let job = state.job(&job).await?;
-    let found = state.fires.find_trigger(job.id, &trigger).await?;
-    let found = found.ok_or_else(|| no_trigger(format!("the job has no trigger {trigger:?}")))?;
+    let found = triggers::find(state, &job, &trigger).await?;
     if found.kind != "schedule" {
         let detail = format!(
             "the trigger {trigger:?} is of type {}, not a schedule",
@@ -72,10 +75,6 @@ async fn schedule(state: &ApiState, path: Trigger) -> Result<(JobId, TriggerId),
         return Err(ApiError::new(StatusCode::CONFLICT, "not-a-schedule", detail));
     }
     Ok((job.id, found.id))
-}
-
-fn no_trigger(detail: impl Into<String>) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "trigger-not-found", detail)
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, ApiError> {

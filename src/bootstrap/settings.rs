@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
-use jobber_actors::tree::TreeSettings;
+use jobber_actors::manifest::ByteSize;
+use jobber_actors::tree::{MqttSettings, TreeSettings};
 
 use crate::api::AdminConfig;
 use crate::archive::ArchiveLimits;
@@ -16,8 +17,18 @@ pub(super) fn tree(config: &Config) -> TreeSettings {
     TreeSettings {
         runner_load_time: config.archives.publish_timeout,
         drain_time: config.server.shutdown_deadline,
+        mqtt: MqttSettings {
+            unacked_messages: config.mqtt.max_unacked,
+            unacked_bytes: memory(config.mqtt.max_unacked_bytes),
+            max_packet_bytes: memory(config.mqtt.max_message),
+        },
         ..TreeSettings::default()
     }
+}
+
+/// A size that has to fit into this machine's memory.
+fn memory(size: ByteSize) -> usize {
+    usize::try_from(size.bytes()).unwrap_or(usize::MAX)
 }
 
 pub(super) fn publisher(config: &Config, gateway: SocketAddr) -> PublisherConfig {

@@ -52,7 +52,11 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
     let listen = async move {
         let hint = move |hint| match hint {
             Hint::Job(job) => hinted.hint(Some(job)),
-            Hint::Everything => hinted.hint(None),
+            Hint::Deliveries => hinted.hint_deliveries(),
+            Hint::Everything => {
+                hinted.hint(None);
+                hinted.hint_deliveries();
+            }
         };
         listener.run(hint, until).await;
     };

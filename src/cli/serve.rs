@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::runtime;
 use super::signals::Signals;
-use crate::bootstrap::{Server, Sockets};
+use crate::bootstrap::{Extras, Server, Sockets};
 use crate::child::Spawner;
 use crate::config::{Config, Overrides};
 use crate::telemetry;
@@ -34,7 +34,7 @@ async fn serve(config: Config, io: Handle) -> anyhow::Result<()> {
     let sockets = Sockets::bind(&config.server, None)?;
     let spawner = Spawner::start()?;
     let server = tokio::select! {
-        started = Server::start(&config, sockets, spawner, None, &io) => started?,
+        started = Server::start(&config, sockets, spawner, Extras::default(), &io) => started?,
         () = signals.received() => return Ok(()),
     };
     tracing::info!(admin = %server.admin, gateway = %server.gateway, "serving");

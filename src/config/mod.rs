@@ -1,6 +1,7 @@
 //! The configuration: the commented defaults of `default.toml`, a file, environment variables and what the command line
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
+mod mqtt;
 mod parse;
 mod queue;
 mod reader;
@@ -10,6 +11,7 @@ mod sources;
 use std::fmt;
 use std::path::Path;
 
+pub use mqtt::MqttSection;
 pub use parse::LogFormat;
 pub use queue::QueueSection;
 pub use reader::{ConfigProblem, Setting};
@@ -55,6 +57,8 @@ pub struct Config {
     pub store: StoreSection,
     /// The durable queue.
     pub queue: QueueSection,
+    /// Connections to MQTT brokers.
+    pub mqtt: MqttSection,
     /// Every option as it is in force, for `jobber config`.
     pub settings: Vec<Setting>,
     /// What is no error but should be said.
@@ -128,6 +132,7 @@ impl Config {
         let archives = ArchiveSection::read(reader);
         let store = StoreSection::read(reader);
         let queue = QueueSection::read(reader);
+        let mqtt = MqttSection::read(reader);
         Some(Self {
             server: server?,
             logging: logging?,
@@ -137,6 +142,7 @@ impl Config {
             archives: archives?,
             store: store?,
             queue: queue?,
+            mqtt: mqtt?,
             settings: Vec::new(),
             warnings: Vec::new(),
         })

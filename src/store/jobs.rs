@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{JobId, VersionId};
-use jobber_actors::manifest::Manifest;
+use jobber_actors::manifest::{Manifest, TriggerKind};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
@@ -16,6 +16,9 @@ use super::error::DatabaseError;
 use super::routes;
 use super::schedules;
 use super::versions::ActivateError;
+
+/// Instants that a schedule's answer tells.
+const NEXT_INSTANTS: usize = 5;
 
 /// `$1` is an id, `$2` a name; both null means all jobs.
 const JOBS: &str = "
@@ -213,11 +216,17 @@ impl JobStore {
         rows.iter().map(action).collect()
     }
 
-    /// The triggers of a job's versions: the manifest's `triggers` with all defaults, without passwords, and ids.
+    /// The triggers of a job's versions: the manifest's `triggers` with all defaults, without passwords, and ids; of a
+    /// schedule also its next five instants after `now`.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn triggers(&self, job: JobId, which: Versions) -> Result<Vec<Value>, DatabaseError> {
+    pub async fn triggers(
+        &self,
+        job: JobId,
+        which: Versions,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Value>, DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(TRIGGERS).await?;
         let rows = client.query(&statement, &[job.as_uuid(), &which.name()]).await?;
@@ -231,7 +240,16 @@ impl JobStore {
             let config = configs.next().ok_or_else(|| {
                 DatabaseError::Unexpected("a version with more triggers than its manifest".to_owned())
             })?;
-            triggers.push(with_ids(&config, job, row)?);
+            let mut trigger = with_ids(&config, job, row)?;
+            if let TriggerKind::Schedule(schedule) = &config.kind {
+                let next: Vec<_> = schedule
+                    .schedule()
+                    .instants_after(now)
+                    .take(NEXT_INSTANTS)
+                    .collect();
+                trigger["next"] = json!(next);
+            }
+            triggers.push(trigger);
         }
         Ok(triggers)
     }

@@ -1,4 +1,4 @@
-//! Hears that jobs changed.
+//! Hears that jobs changed, and that deliveries are due.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use tokio_postgres::AsyncMessage;
 use super::database::Database;
 use super::error::{DatabaseError, describe};
 
-const CHANNEL: &str = "jobber_jobs";
+const JOBS: &str = "jobber_jobs";
+const DELIVERIES: &str = "jobber_deliveries";
 /// Notifications that wait to be handled. Postgres waits with the rest.
 const AHEAD: usize = 256;
 
@@ -21,8 +22,10 @@ const AHEAD: usize = 256;
 pub enum Hint {
     /// This job.
     Job(JobId),
-    /// Any job: notifications may have been missed, or it is time to look again.
+    /// Any job, and the durable queue: notifications may have been missed, or it is time to look again.
     Everything,
+    /// The durable queue: something of some job is due.
+    Deliveries,
 }
 
 /// How a [`Listener`] behaves.
@@ -64,7 +67,8 @@ impl Listener {
     }
 
     /// Calls `hint` (which must not block) until `stop` turns true: with [`Hint::Everything`] each time it begins to
-    /// listen and then every sweep, and with [`Hint::Job`] for each notification.
+    /// listen and then every sweep, and with [`Hint::Job`] or [`Hint::Deliveries`] for each
+    /// notification.
     pub async fn run(self, mut hint: impl FnMut(Hint) + Send, mut stop: watch::Receiver<bool>) {
         let mut pause = self.config.first_pause;
         loop {
@@ -95,7 +99,7 @@ impl Listener {
         };
         let messages = stream::poll_fn(move |context| connection.poll_message(context)).ready_chunks(AHEAD);
         let mut messages = std::pin::pin!(messages);
-        let begin = client.batch_execute("listen jobber_jobs");
+        let begin = client.batch_execute("listen jobber_jobs; listen jobber_deliveries");
         let mut begin = std::pin::pin!(begin);
         let listening = loop {
             tokio::select! {
@@ -141,10 +145,12 @@ fn deliver(arrived: Option<Arrived>, hint: &mut impl FnMut(Hint)) -> Option<Data
     };
     for message in messages {
         match message {
-            Ok(AsyncMessage::Notification(notification)) if notification.channel() == CHANNEL => {
+            Ok(AsyncMessage::Notification(notification)) => match notification.channel() {
                 // A payload that is no id comes from someone else's hand; looking at everything is never wrong.
-                hint(notification.payload().parse().map_or(Hint::Everything, Hint::Job));
-            }
+                JOBS => hint(notification.payload().parse().map_or(Hint::Everything, Hint::Job)),
+                DELIVERIES => hint(Hint::Deliveries),
+                _ => {}
+            },
             Ok(_) => {}
             Err(error) => return Some(DatabaseError::Connection(describe(&error))),
         }

@@ -32,6 +32,19 @@ pub enum TriggerSort {
     Mqtt,
 }
 
+impl TriggerSort {
+    /// What `http`, `schedule` and `mqtt` mean.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "http" => Some(Self::Http),
+            "schedule" => Some(Self::Schedule),
+            "mqtt" => Some(Self::Mqtt),
+            _ => None,
+        }
+    }
+}
+
 /// How it stands with a trigger.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TriggerStatus {

@@ -21,6 +21,9 @@ pub(super) struct DevFile {
     pub(super) gateway: String,
     pub(super) token: Option<String>,
     pub(super) database: String,
+    /// The broker that is lent to packages that name none, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mqtt: Option<String>,
 }
 
 /// The directory, held by this process alone.
@@ -77,6 +80,10 @@ impl DataDirectory {
     /// The name on this directory's containers: the same at every start, so that leftovers are found.
     pub(super) fn instance(&self) -> &str {
         &self.instance
+    }
+
+    pub(super) fn mosquitto(&self) -> PathBuf {
+        self.path.join("mosquitto")
     }
 
     pub(super) fn postgres(&self) -> PathBuf {
@@ -159,6 +166,7 @@ mod tests {
             gateway: "http://b".to_owned(),
             token: Some("secret".to_owned()),
             database: "postgresql://c".to_owned(),
+            mqtt: None,
         };
         data.announce(&about("http://old")).unwrap();
         data.announce(&about("http://new")).unwrap();

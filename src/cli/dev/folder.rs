@@ -1,11 +1,13 @@
 //! One folder: published at the start and whenever it changes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use tokio::sync::watch as level;
 
+use super::broker::BrokerLender;
 use super::pack::{MANIFEST, Snapshot};
 use super::watch::Changes;
 use crate::publish::{Change, PublishError, PublishOptions, Published, Publisher};
@@ -22,18 +24,26 @@ pub(super) struct Folder {
     data: PathBuf,
     publisher: Publisher,
     jobs: JobStore,
+    broker: Arc<BrokerLender>,
     /// What was tried last, whether it could be published or not.
     last: Option<[u8; 32]>,
 }
 
 impl Folder {
     /// The package in `path`, which [`package_folder`] has checked.
-    pub(super) fn new(path: &Path, data: &Path, publisher: Publisher, jobs: JobStore) -> Self {
+    pub(super) fn new(
+        path: &Path,
+        data: &Path,
+        publisher: Publisher,
+        jobs: JobStore,
+        broker: Arc<BrokerLender>,
+    ) -> Self {
         Self {
             path: path.to_owned(),
             data: data.to_owned(),
             publisher,
             jobs,
+            broker,
             last: None,
         }
     }
@@ -72,6 +82,8 @@ impl Folder {
         if self.last == Some(snapshot.digest) {
             return Ok(None);
         }
+        // Before it is published: its triggers find the broker then.
+        self.broker.lend_to(&snapshot.manifest).await;
         let mut version = match self.last {
             None => self.version_so_far(&snapshot).await?,
             Some(_) => self.next_version(&snapshot).await?,

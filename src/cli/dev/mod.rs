@@ -1,5 +1,6 @@
 //! `jobber dev`: the whole of Jobber in one process, for the author of functions.
 
+mod broker;
 mod data;
 mod engine;
 mod folder;
@@ -20,12 +21,13 @@ use tokio::sync::watch as level;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use self::broker::BrokerLender;
 use self::data::{DataDirectory, DevFile};
 use self::folder::Folder;
 use self::terminal::TerminalLogs;
 use super::runtime;
 use super::signals::Signals;
-use crate::bootstrap::{Server, Sockets, on};
+use crate::bootstrap::{Extras, Server, Sockets, on};
 use crate::child::Spawner;
 use crate::config::{Config, Overrides};
 use crate::postgres::EmbeddedPostgres;
@@ -132,6 +134,7 @@ struct Development {
     folders: JoinSet<()>,
     stop_folders: level::Sender<bool>,
     postgres: EmbeddedPostgres,
+    broker: Arc<BrokerLender>,
     bridge: Option<engine::Bridge>,
     /// Last: when it goes, so does every child that is left.
     _spawner: Spawner,
@@ -156,11 +159,21 @@ impl Development {
         })
         .await??;
         config.database.url = postgres.url();
-        let logs = Box::new(|store, jobs| Arc::new(TerminalLogs::new(store, jobs)) as Arc<_>);
-        let server = Server::start(&config, sockets, spawner.clone(), Some(logs), io).await?;
+        let extras = Extras {
+            wrap_logs: Some(Box::new(|store, jobs| {
+                Arc::new(TerminalLogs::new(store, jobs)) as Arc<_>
+            })),
+            lent_broker: Arc::default(),
+        };
+        let broker = Arc::new(BrokerLender::new(
+            data.mosquitto(),
+            spawner.clone(),
+            Arc::clone(&extras.lent_broker),
+        ));
+        let server = Server::start(&config, sockets, spawner.clone(), extras, io).await?;
         until_ready(&server).await?;
 
-        data.announce(&DevFile {
+        let about = DevFile {
             url: format!("http://{}", server.admin),
             gateway: format!("http://{}", server.gateway),
             token: server
@@ -169,12 +182,21 @@ impl Development {
                 .as_ref()
                 .map(|token| token.expose_secret().to_owned()),
             database: postgres.url().expose_secret().to_owned(),
-        })?;
+            mqtt: None,
+        };
+        data.announce(&about)?;
         let (stop_folders, stopped) = level::channel(false);
         let mut folders = JoinSet::new();
         for path in &args.folders {
-            let folder = Folder::new(path, data.path(), server.publisher.clone(), server.jobs.clone());
+            let (publisher, jobs) = (server.publisher.clone(), server.jobs.clone());
+            let folder = Folder::new(path, data.path(), publisher, jobs, Arc::clone(&broker));
             begin(folder, data, &mut folders, &stopped, io).await?;
+        }
+        if let Some(mqtt) = broker.address() {
+            data.announce(&DevFile {
+                mqtt: Some(mqtt),
+                ..about
+            })?;
         }
         say_ready(&server)?;
         Ok(Self {
@@ -182,6 +204,7 @@ impl Development {
             folders,
             stop_folders,
             postgres,
+            broker,
             bridge,
             _spawner: spawner,
         })
@@ -191,8 +214,11 @@ impl Development {
         self.stop_folders.send_replace(true);
         self.folders.shutdown().await;
         self.server.stop().await;
-        let (postgres, bridge) = (self.postgres, self.bridge);
+        let (postgres, broker, bridge) = (self.postgres, self.broker, self.bridge);
         let cleared = on(io, async move {
+            if let Err(error) = broker.stop().await {
+                tracing::warn!(%error, "the private Mosquitto did not stop in good order");
+            }
             if let Some(bridge) = bridge {
                 bridge.remove().await;
             }

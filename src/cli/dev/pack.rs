@@ -32,7 +32,7 @@ pub(super) struct Snapshot {
     pub(super) version: String,
     /// What tells one content from another.
     pub(super) digest: [u8; 32],
-    manifest: Value,
+    pub(super) manifest: Value,
     /// Names in the archive with the files on disk, without the manifest.
     files: BTreeMap<String, PathBuf>,
 }

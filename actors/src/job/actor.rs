@@ -99,7 +99,7 @@ impl Job {
         let wanted = desired.active.clone().filter(|_| desired.enabled);
         if wanted.is_none() {
             // Also what a former life of this actor has left.
-            self.triggers.stop(&desired, &self.around);
+            self.triggers.pause(&desired, &self.around);
         }
         loop {
             let actions: Vec<_> = self.actions.values().map(planned).collect();
@@ -143,7 +143,7 @@ impl Job {
             self.serve(version, desired, ctx);
         }
         if decision.withdraw {
-            self.triggers.stop(desired, &self.around);
+            self.triggers.pause(desired, &self.around);
             self.serving = None;
         }
         for version in &decision.retire {

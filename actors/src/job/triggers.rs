@@ -78,12 +78,19 @@ impl Triggers {
         self.mqtt.keep_only(&mqtt);
     }
 
-    /// Stops every trigger. Brokers go on keeping messages for those of MQTT, until the job serves again or is removed.
+    /// Stops every trigger of a job that is disabled. Brokers go on keeping messages for those of MQTT, until the job serves again
+    /// or is removed.
+    pub(super) fn pause(&mut self, job: &DesiredJob, around: &Surroundings) {
+        around.mqtt.pause(job.id, seeds::dormant_sessions_of(job, around));
+        self.stop(job, around);
+    }
+
+    /// Stops every trigger, of a job that is removed or of a server that ends. What becomes of its MQTT sessions is for whoever
+    /// removes the job to say.
     pub(super) fn stop(&mut self, job: &DesiredJob, around: &Surroundings) {
         around.serving.withdraw(job.id);
         around.routes.keep_only(job.id, &HashSet::new());
         around.schedules.keep_only(job.id, &HashSet::new());
-        around.mqtt.pause(job.id);
         self.http.keep_only(&HashSet::new());
         self.schedule.keep_only(&HashSet::new());
         self.mqtt.keep_only(&HashSet::new());

@@ -1,6 +1,6 @@
 //! The Mqtt actor.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +46,6 @@ enum Ending {
 pub struct Mqtt {
     around: Arc<Surroundings>,
     running: BTreeMap<SessionKey, Running>,
-    /// Sessions that brokers keep for jobs that are disabled.
-    dormant: HashMap<SessionKey, SessionSettings>,
     forgetting: usize,
     stopping: bool,
 }
@@ -59,7 +57,6 @@ impl Mqtt {
         Self {
             around,
             running: BTreeMap::new(),
-            dormant: HashMap::new(),
             forgetting: 0,
             stopping: false,
         }
@@ -101,12 +98,13 @@ impl Mqtt {
         }
         sort_as_published(&mut lines, &seeds);
         board.set_lines(lines);
-        self.forget_dormant(ctx);
+        for session in board.take_abandoned() {
+            self.forget(session, ctx);
+        }
     }
 
     /// The line of a wanted connection, which is started if need be; `None` while one that ended is still in the way.
     fn connect(&mut self, key: &SessionKey, wanted: &Wanted, ctx: &mut Context<Self>) -> Option<Arc<Line>> {
-        self.dormant.remove(key);
         let sessions = sessions(key, wanted, &self.around.settings.mqtt);
         if let Some(running) = self.running.get(key) {
             if running.ending.is_some() {
@@ -164,22 +162,6 @@ impl Mqtt {
             Arc::clone(&self.around.desk),
             self.around.settings.clock,
         )
-    }
-
-    /// Sessions of jobs that were removed while they were disabled.
-    fn forget_dormant(&mut self, ctx: &Context<Self>) {
-        let board = &self.around.mqtt;
-        let removed: Vec<SessionKey> = self
-            .dormant
-            .keys()
-            .filter(|key| !board.is_paused(key.job))
-            .cloned()
-            .collect();
-        for key in removed {
-            if let Some(session) = self.dormant.remove(&key) {
-                self.forget(session, ctx);
-            }
-        }
     }
 
     /// Has a broker forget a session, as soon as it can be told.
@@ -285,20 +267,13 @@ impl Child for Mqtt {
                 continue;
             };
             let session = running.sessions.borrow().subscriber.clone();
-            match running.ending {
-                Some(Ending::Keep) => drop(self.dormant.insert(key.clone(), session)),
-                Some(Ending::Forget) => {
-                    self.around.mqtt.drop_line(&key);
-                    let wanted: HashSet<SessionKey> = assign(&self.around.mqtt.seeds())
-                        .connections
-                        .into_keys()
-                        .collect();
-                    // Wanted again meanwhile: then nothing is forgotten.
-                    if !wanted.contains(&key) && !self.stopping {
-                        self.forget(session, ctx);
-                    }
+            if running.ending == Some(Ending::Forget) && !self.stopping {
+                self.around.mqtt.drop_line(&key);
+                // Wanted again meanwhile: then nothing is forgotten.
+                let wanted = assign(&self.around.mqtt.seeds()).connections;
+                if !wanted.contains_key(&key) {
+                    self.forget(session, ctx);
                 }
-                None => {}
             }
         }
         self.reconcile(ctx);

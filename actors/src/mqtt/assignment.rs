@@ -1,12 +1,12 @@
 //! Which connections the published triggers need: a pure decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::board::MqttSeed;
 use super::settings::{ConnectionSettings, derived_id};
 use crate::domain::{JobId, TriggerId};
-use crate::ports::BrokerSettings;
+use crate::ports::{BrokerSettings, SessionSettings};
 use crate::topic::TopicFilter;
 
 /// What makes two connections the same session: what else changes (a password) reconnects it.
@@ -61,10 +61,7 @@ fn add(
     group: Option<&str>,
     topics: Vec<TopicFilter>,
 ) -> Result<(), String> {
-    let client_id = match group {
-        Some(group) => sub_id(&settings.client_id, group),
-        None => settings.client_id.clone(),
-    };
+    let client_id = group_id(settings, group);
     let broker = settings.broker.to_string();
     let taken = assignment
         .connections
@@ -94,6 +91,29 @@ fn add(
     }
     wanted.seeds.push((Arc::clone(seed), topics));
     Ok(())
+}
+
+/// The sessions that a broker has for a trigger whose job is disabled: enough to tell it to forget them.
+pub(crate) fn dormant_sessions(
+    settings: &ConnectionSettings,
+    topics: &[TopicFilter],
+) -> Vec<SessionSettings> {
+    let groups: BTreeSet<Option<&str>> = topics.iter().map(TopicFilter::group).collect();
+    let session = |group: Option<&str>| SessionSettings {
+        broker: settings.broker.clone(),
+        client_id: group_id(settings, group),
+        clean: settings.clean,
+        receive_maximum: 1,
+        max_packet_bytes: 64 * 1024,
+    };
+    groups.into_iter().map(session).collect()
+}
+
+fn group_id(settings: &ConnectionSettings, group: Option<&str>) -> String {
+    match group {
+        Some(group) => sub_id(&settings.client_id, group),
+        None => settings.client_id.clone(),
+    }
 }
 
 /// The id of a further connection beside the one with this id.

@@ -14,7 +14,7 @@ use crate::action::ActionHandle;
 use crate::domain::{JobId, TriggerId};
 use crate::invocation::TriggerRef;
 use crate::manifest::{QualityOfService, RetryPolicy};
-use crate::ports::Publication;
+use crate::ports::{Publication, SessionSettings};
 use crate::topic::TopicFilter;
 
 /// What an MQTT trigger publishes.
@@ -45,8 +45,10 @@ pub struct MqttSeed {
 #[derive(Default)]
 struct Published {
     seeds: HashMap<TriggerId, Arc<MqttSeed>>,
-    /// Jobs that are disabled: their brokers go on keeping messages for them.
-    paused: HashSet<JobId>,
+    /// Jobs that are disabled, with the sessions in which brokers go on keeping messages for them.
+    paused: HashMap<JobId, Vec<SessionSettings>>,
+    /// Sessions of jobs that were removed while they were disabled.
+    abandoned: Vec<SessionSettings>,
     /// Triggers that can not be served beside others, with the reason.
     conflicts: HashMap<TriggerId, String>,
 }
@@ -107,27 +109,33 @@ impl MqttBoard {
         self.retain(|seed| seed.job != job || triggers.contains(&seed.trigger.id));
     }
 
-    /// Takes away all triggers of a job that does not serve now. Brokers go on keeping messages for them.
-    pub(crate) fn pause(&self, job: JobId) {
-        let mut published = self.lock();
-        if published.seeds.values().any(|seed| seed.job == job) {
-            published.paused.insert(job);
-        }
-        drop(published);
+    /// Takes away all triggers of a job that is disabled. Brokers go on keeping messages for it in these sessions.
+    pub(crate) fn pause(&self, job: JobId, sessions: Vec<SessionSettings>) {
+        self.lock().paused.insert(job, sessions);
         self.retain(|seed| seed.job != job);
     }
 
     /// Takes away the triggers of jobs for which this does not hold: the jobs are gone, and brokers forget their sessions.
     pub(crate) fn keep_jobs(&self, stays: impl Fn(JobId) -> bool) {
         let mut published = self.lock();
-        let before = published.paused.len();
-        published.paused.retain(|job| stays(*job));
-        let unpaused = published.paused.len() < before;
+        let Published {
+            paused, abandoned, ..
+        } = &mut *published;
+        let before = abandoned.len();
+        for (_, sessions) in paused.extract_if(|job, _| !stays(*job)) {
+            abandoned.extend(sessions);
+        }
+        let grown = abandoned.len() > before;
         drop(published);
         self.retain(|seed| stays(seed.job));
-        if unpaused {
+        if grown {
             self.changed.notify_one();
         }
+    }
+
+    /// The sessions of jobs that were removed while they were disabled, once.
+    pub(super) fn take_abandoned(&self) -> Vec<SessionSettings> {
+        std::mem::take(&mut self.lock().abandoned)
     }
 
     fn retain(&self, stays: impl Fn(&MqttSeed) -> bool) {
@@ -154,7 +162,7 @@ impl MqttBoard {
 
     /// Whether this job is disabled, and its sessions are to be kept.
     pub(super) fn is_paused(&self, job: JobId) -> bool {
-        self.lock().paused.contains(&job)
+        self.lock().paused.contains_key(&job)
     }
 
     /// These triggers can not be served beside others.

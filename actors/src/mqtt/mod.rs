@@ -18,6 +18,7 @@ mod subscriptions;
 mod window;
 
 pub use actor::Mqtt;
+pub(crate) use assignment::dormant_sessions;
 pub use board::{MqttBoard, MqttSeed, MqttStatus};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use connection::Connection;

@@ -11,7 +11,8 @@ use crate::domain::{DesiredJob, JobVersion, TriggerId};
 use crate::gateway::RouteTarget;
 use crate::invocation::TriggerRef;
 use crate::manifest::{ActionConfig, TriggerKind};
-use crate::mqtt::{ConnectionSettings, MqttSeed};
+use crate::mqtt::{ConnectionSettings, MqttSeed, dormant_sessions};
+use crate::ports::SessionSettings;
 use crate::scheduler::ScheduleSeed;
 use crate::tree::Surroundings;
 use crate::trigger::HttpTriggerSeed;
@@ -90,6 +91,21 @@ impl Seeds {
         }
         seeds
     }
+}
+
+/// The sessions that brokers keep for a job that is disabled.
+pub(super) fn dormant_sessions_of(job: &DesiredJob, around: &Surroundings) -> Vec<SessionSettings> {
+    let lent = around.lent_broker.load();
+    let triggers = job.active.iter().flat_map(|version| &version.manifest.triggers);
+    let sessions = triggers.filter_map(|trigger| match &trigger.kind {
+        TriggerKind::Mqtt(mqtt) => {
+            let settings =
+                ConnectionSettings::resolve(&mqtt.connection, &job.environment, job.id, lent.as_deref());
+            Some(dormant_sessions(&settings.ok()?, &mqtt.topics))
+        }
+        TriggerKind::Http(_) | TriggerKind::Schedule(_) => None,
+    });
+    sessions.flatten().collect()
 }
 
 /// How many messages an action can have at once: with all its runners, and in the part of its queue that is for patient work.

@@ -100,8 +100,9 @@ impl FakeBroker {
         changed
     }
 
-    /// Sends a message to every session that subscribed to its topic.
-    pub fn publish(&self, sent: &Sent) {
+    /// Sends a message to every session that subscribed to its topic. Gives to how many.
+    pub fn publish(&self, sent: &Sent) -> usize {
+        let mut sessions = 0;
         self.change(|broker| {
             for session in broker.sessions.values_mut() {
                 let matching: Vec<&Subscription> = session
@@ -112,6 +113,7 @@ impl FakeBroker {
                 let Some(qos) = matching.iter().map(|subscription| subscription.qos).max() else {
                     continue;
                 };
+                sessions += 1;
                 session.queued.push_back(MqttMessage {
                     topic: sent.topic.clone(),
                     payload: sent.payload.clone(),
@@ -124,6 +126,7 @@ impl FakeBroker {
                 });
             }
         });
+        sessions
     }
 
     /// Refuses all connections from now on, and ends those that there are; with `None` it takes them again.

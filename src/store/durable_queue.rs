@@ -85,9 +85,10 @@ impl DurableQueue for PostgresDurableQueue {
         &self,
         server: ServerId,
         room: &[Room],
+        most: u32,
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>, QueueError> {
-        again(|| self.take(server, room, lease).boxed()).await
+        again(|| self.take(server, room, most, lease).boxed()).await
     }
 
     async fn next_due(&self, jobs: &[JobId]) -> Result<Option<DateTime<Utc>>, QueueError> {

@@ -7,7 +7,7 @@ use jobber_actors::ports::{DurableQueue, NewDelivery, Room};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::queue::{LEASE, dead, due};
+use crate::support::queue::{LEASE, MOST, dead, due};
 use crate::support::{App, Package};
 
 fn queue(app: &App) -> PostgresDurableQueue {
@@ -108,7 +108,7 @@ fn dead_letters_are_paged_read_redriven_and_removed() {
         );
         let room = [Room { job, deliveries: 9 }];
         let claimed = queue(app)
-            .claim(ServerId::generate(), &room, LEASE)
+            .claim(ServerId::generate(), &room, MOST, LEASE)
             .await
             .unwrap();
         assert_eq!(claimed[0].delivery.id, ids[0]);

@@ -11,7 +11,7 @@ use jobber_actors::ports::{
 };
 
 use crate::support::queue::{
-    LEASE, Notifications, QueueFixture, QueueServer, dead, due, failure, ids, seconds,
+    LEASE, MOST, Notifications, QueueFixture, QueueServer, dead, due, failure, ids, seconds,
 };
 
 #[tokio::test]
@@ -61,7 +61,10 @@ async fn the_longest_due_come_first_and_no_more_than_there_is_room_for() {
     let next = f.one.queue.next_due(&[f.job]).await.unwrap().unwrap();
     assert!((seconds(1_800) - next).abs() < TimeDelta::seconds(60), "{next}");
     assert_eq!(f.one.queue.next_due(&[]).await.unwrap(), None);
-    assert_eq!(f.one.queue.claim(f.one.id, &[], LEASE).await.unwrap().len(), 0);
+    assert_eq!(
+        f.one.queue.claim(f.one.id, &[], MOST, LEASE).await.unwrap().len(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -75,11 +78,15 @@ async fn a_job_with_much_to_do_keeps_no_other_from_its_turn() {
     let claimed = f
         .one
         .queue
-        .claim(f.one.id, &[room(other, 5), room(f.job, 3)], LEASE)
+        .claim(f.one.id, &[room(other, 5), room(f.job, 3)], MOST, LEASE)
         .await
         .unwrap();
     let jobs: Vec<JobId> = claimed.iter().map(|claimed| claimed.delivery.job).collect();
     assert_eq!(jobs, [f.job, f.job, f.job, other, other]);
+
+    let room = [room(other, 5), room(f.job, 5)];
+    let claimed = f.one.queue.claim(f.one.id, &room, 2, LEASE).await.unwrap();
+    assert_eq!(claimed.len(), 2, "of all jobs together");
 }
 
 #[tokio::test]
@@ -169,7 +176,7 @@ async fn what_an_earlier_life_had_claimed_is_due_at_once() {
         job: f.job,
         deliveries: 2,
     }];
-    f.one.queue.claim(before, &room, LEASE).await.unwrap();
+    f.one.queue.claim(before, &room, MOST, LEASE).await.unwrap();
     f.one.claim(f.job, 1).await;
     f.two.claim(f.job, 1).await;
     assert_eq!(

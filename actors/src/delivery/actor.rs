@@ -125,12 +125,13 @@ impl Work {
         if !wait.is_zero() {
             return Ok(wait.min(SWEEP));
         }
-        let room = room(jobs, self.desk.len(), MOST_HELD);
-        if room.is_empty() {
+        let room = room(jobs);
+        let most = u32::try_from(MOST_HELD.saturating_sub(self.desk.len())).unwrap_or(u32::MAX);
+        if room.is_empty() || most == 0 {
             // Whatever makes room is not told here.
             return Ok(RETRY_PAUSE);
         }
-        let claimed = self.queue.claim(self.desk.server, &room, LEASE).await?;
+        let claimed = self.queue.claim(self.desk.server, &room, most, LEASE).await?;
         let pause = if claimed.is_empty() {
             RETRY_PAUSE
         } else {

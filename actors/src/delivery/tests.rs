@@ -143,16 +143,16 @@ fn what_was_not_run_is_no_attempt() {
 }
 
 #[test]
-fn no_more_is_claimed_than_can_be_held() {
+fn a_job_is_given_what_it_can_take_and_less_where_there_are_many() {
     let (one, two) = (JobId::generate(), JobId::generate());
-    let claimed = room([(one, 0), (two, 5)], 0, 1_000);
-    assert_eq!(
-        claimed
+    let given = |jobs| {
+        room(jobs)
             .iter()
             .map(|room| (room.job, room.deliveries))
-            .collect::<Vec<_>>(),
-        [(two, 5)]
-    );
-    assert!(room([(one, 100)], 1_000, 1_000).is_empty());
-    assert_eq!(room([(one, 100)], 990, 1_000)[0].deliveries, 10);
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(given(vec![(one, 0), (two, 5)]), [(two, 5)]);
+    assert_eq!(given(vec![(one, 1_000)]), [(one, 200)]);
+    let many = (0..1_000).map(|_| (JobId::generate(), 1_000)).collect();
+    assert!(given(many).iter().all(|(_, deliveries)| *deliveries == 8));
 }

@@ -172,8 +172,8 @@ pub trait DurableQueue: Send + Sync + 'static {
     /// [`QueueError`]; then it is not known which were kept, and keeping them again does no harm.
     async fn keep(&self, deliveries: &[NewDelivery]) -> Result<Vec<Kept>, QueueError>;
 
-    /// Takes deliveries that are due, the longest due first, for as many as there is room. Those whose lease has run out are
-    /// among them; they count as lost once more.
+    /// Takes deliveries that are due, the longest due first: of each job as many as it has room for, and `most` of all of them.
+    /// Those whose lease has run out are among them; they count as lost once more.
     ///
     /// # Errors
     /// [`QueueError`].
@@ -181,6 +181,7 @@ pub trait DurableQueue: Send + Sync + 'static {
         &self,
         server: ServerId,
         room: &[Room],
+        most: u32,
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>, QueueError>;
 

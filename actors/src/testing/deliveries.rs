@@ -166,6 +166,7 @@ impl DurableQueue for FakeDeliveries {
         &self,
         server: ServerId,
         room: &[Room],
+        most: u32,
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>, QueueError> {
         self.answer()?;
@@ -188,7 +189,8 @@ impl DurableQueue for FakeDeliveries {
             let Some(row) = rows.rows.get_mut(&id) else {
                 continue;
             };
-            let Some(left) = left.get_mut(&row.delivery.job).filter(|left| **left > 0) else {
+            let left = left.get_mut(&row.delivery.job).filter(|left| **left > 0);
+            let Some(left) = left.filter(|_| claimed.len() < most as usize) else {
                 continue;
             };
             *left -= 1;

@@ -55,7 +55,8 @@ const CLAIM: &str = concat!(
                         order by l.lease_until limit r.room for update skip locked) lost
                 ) either
                 order by either.due_at, either.id limit r.room
-            ) picked))
+            ) picked
+            order by picked.due_at, picked.id limit $5))
         returning d.id, d.job_id, d.trigger_id, d.trigger_name, d.input, d.body, d.failed, d.lost, d.token, d.due_at
     )
     select * from claimed order by due_at, id"
@@ -89,6 +90,7 @@ impl PostgresDurableQueue {
         &self,
         server: ServerId,
         room: &[Room],
+        most: u32,
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>, DatabaseError> {
         if room.is_empty() {
@@ -101,7 +103,10 @@ impl PostgresDurableQueue {
             let client = self.database.client().await?;
             let statement = client.prepare_cached(CLAIM).await?;
             client
-                .query(&statement, &[&jobs, &rooms, &owner, &milliseconds(lease)])
+                .query(
+                    &statement,
+                    &[&jobs, &rooms, &owner, &milliseconds(lease), &i64::from(most)],
+                )
                 .await?
         };
         let mut claimed = Vec::with_capacity(rows.len());

@@ -6,7 +6,7 @@ use jobber_actors::manifest::Overlap;
 use jobber_actors::ports::{DurableQueue, Room, Tries, Verdict};
 
 use super::{Schedules, at, counts, record, states};
-use crate::support::queue::{LEASE, QueueServer, due, failure, ids};
+use crate::support::queue::{LEASE, MOST, QueueServer, due, failure, ids};
 
 #[tokio::test]
 async fn with_skip_an_instant_is_left_out_while_an_earlier_one_is_not_over() {
@@ -167,7 +167,7 @@ async fn what_waits_for_an_earlier_one_does_not_keep_others_of_its_job_waiting()
         .queue
         .one
         .queue
-        .claim(s.queue.one.id, &room, LEASE)
+        .claim(s.queue.one.id, &room, MOST, LEASE)
         .await
         .unwrap();
     assert_eq!(claimed[0].delivery.input.kind(), "mqtt");

@@ -11,9 +11,11 @@ use jobber::child::Spawner;
 use jobber::engine::ManagerAddress;
 use jobber::engine::process::{NodePrograms, ProcessEngine, ProcessEngineConfig};
 use jobber::gateway::{Gateway, GatewayConfig};
+use jobber::mqtt::RumqttClients;
 use jobber::publish::{Publisher, PublisherConfig};
 use jobber::store::{
-    AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresFunctionStore, PostgresLogStore,
+    AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore,
+    PostgresLogStore, PostgresSchedules, QueueLimits,
 };
 use jobber_actors::ports::HttpServer;
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
@@ -80,6 +82,18 @@ impl App {
                 FunctionStoreLimits::default(),
             )),
             logs: Arc::new(PostgresLogStore::new(database.clone())),
+            queue: Arc::new(PostgresDurableQueue::new(
+                database.clone(),
+                "it",
+                QueueLimits::default(),
+            )),
+            schedules: Arc::new(PostgresSchedules::new(
+                database.clone(),
+                "it",
+                QueueLimits::default(),
+            )),
+            mqtt: Arc::new(RumqttClients),
+            lent_broker: Arc::default(),
         };
         let publishing = PublisherConfig {
             archive: limits,

@@ -26,6 +26,8 @@ use super::{Package, Publishing};
 
 /// Longer than any test.
 pub const LEASE: Duration = Duration::from_secs(600);
+/// More than any test claims.
+pub const MOST: u32 = 10_000;
 
 /// One server as the queue sees it, with connections of its own.
 pub struct QueueServer {
@@ -48,7 +50,7 @@ impl QueueServer {
     /// Claims up to so many of a job's deliveries.
     pub async fn claim(&self, job: JobId, deliveries: u32) -> Vec<ClaimedDelivery> {
         let room = [Room { job, deliveries }];
-        self.queue.claim(self.id, &room, LEASE).await.unwrap()
+        self.queue.claim(self.id, &room, MOST, LEASE).await.unwrap()
     }
 
     pub async fn settle(&self, claimed: &ClaimedDelivery, verdict: Verdict) {

@@ -11,12 +11,12 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
 use super::assignment::{SessionKey, Wanted, assign, sub_id};
-use super::board::MqttSeed;
+use super::board::{LinesOfJobs, MqttSeed};
 use super::connection::{Connection, ConnectionParts, Sessions};
 use super::line::{Line, LineName};
 use super::reconnect::Reconnect;
 use super::window::WindowLimits;
-use crate::domain::{JobId, TriggerId};
+use crate::domain::TriggerId;
 use crate::ports::SessionSettings;
 use crate::tree::{MqttSettings, Surroundings};
 
@@ -82,7 +82,7 @@ impl Mqtt {
             });
             running.child.stop("no trigger wants it any more");
         }
-        let mut lines: HashMap<JobId, Vec<(TriggerId, Arc<Line>)>> = HashMap::new();
+        let mut lines = LinesOfJobs::new();
         for (key, wanted) in assignment.connections {
             let Some(line) = self.connect(&key, &wanted, ctx) else {
                 continue;
@@ -214,7 +214,7 @@ fn sessions(key: &SessionKey, wanted: &Wanted, settings: &MqttSettings) -> Sessi
 }
 
 /// In the order of each job's package: its first broker is where its functions publish if nothing else is said.
-fn sort_as_published(lines: &mut HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>, seeds: &[Arc<MqttSeed>]) {
+fn sort_as_published(lines: &mut LinesOfJobs, seeds: &[Arc<MqttSeed>]) {
     let positions: HashMap<TriggerId, usize> = seeds
         .iter()
         .map(|seed| (seed.trigger.id, seed.position))

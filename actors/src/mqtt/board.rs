@@ -53,12 +53,15 @@ struct Published {
     conflicts: HashMap<TriggerId, String>,
 }
 
+/// The lines that serve each job's triggers; more than one for a trigger with shared subscriptions.
+pub(super) type LinesOfJobs = HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>;
+
 /// The published MQTT triggers.
 #[derive(Default)]
 pub struct MqttBoard {
     published: Mutex<Published>,
     /// The lines that serve a job's triggers, in the order of its package.
-    lines: Mutex<HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>>,
+    lines: Mutex<LinesOfJobs>,
     /// All lines, over all lives of the actors.
     kept: Mutex<HashMap<SessionKey, Arc<Line>>>,
     changed: Notify,
@@ -90,7 +93,7 @@ impl MqttBoard {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>> {
+    fn lines(&self) -> MutexGuard<'_, LinesOfJobs> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -192,7 +195,7 @@ impl MqttBoard {
     }
 
     /// These lines serve the triggers now.
-    pub(super) fn set_lines(&self, lines: HashMap<JobId, Vec<(TriggerId, Arc<Line>)>>) {
+    pub(super) fn set_lines(&self, lines: LinesOfJobs) {
         *self.lines() = lines;
     }
 

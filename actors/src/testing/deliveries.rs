@@ -261,7 +261,7 @@ impl DurableQueue for FakeDeliveries {
                 Verdict::Done => drop(rows.rows.remove(&settlement.id)),
                 Verdict::Postponed(due) => settle(Standing::Due(*due), None, None),
                 Verdict::Retried { due, tries, failure } => {
-                    settle(Standing::Due(*due), Some(*tries), Some(failure))
+                    settle(Standing::Due(*due), Some(*tries), Some(failure));
                 }
                 Verdict::Dead { tries, failure } => settle(Standing::Dead, Some(*tries), Some(failure)),
             }

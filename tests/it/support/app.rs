@@ -14,8 +14,8 @@ use jobber::gateway::{Gateway, GatewayConfig};
 use jobber::mqtt::RumqttClients;
 use jobber::publish::{Publisher, PublisherConfig};
 use jobber::store::{
-    AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore,
-    PostgresLogStore, PostgresSchedules, QueueLimits,
+    AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue,
+    PostgresFunctionStore, PostgresLogStore, PostgresSchedules, QueueLimits,
 };
 use jobber_actors::ports::HttpServer;
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};

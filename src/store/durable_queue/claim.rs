@@ -42,7 +42,7 @@ const CLAIM: &str = concat!(
         where d.id = any (array(
             select picked.id
             from unnest($1::uuid[], $2::bigint[]) as r (job, room) cross join lateral (
-                select either.id from (
+                select either.id, either.due_at from (
                     select * from (
                         select w.id, w.due_at ",
     whose_turn_it_is!(),

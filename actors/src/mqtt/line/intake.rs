@@ -23,6 +23,10 @@ const MESSAGE_OVERHEAD: usize = 256;
 impl SubscriberLine for Line {
     fn connected(&self, session_present: bool) {
         let mut state = self.lock();
+        if state.connected.is_some() {
+            // Whoever ran the former connection was gone before it could say that it had ended.
+            state.window.disconnected();
+        }
         if !session_present {
             state.window.session_lost();
         }

@@ -1,7 +1,7 @@
 //! The Job actor.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Handler};
 use jobber_kernel::{ActorId, Child, ChildExit, ChildRef, Context, StopOrder, StopReason};
@@ -9,35 +9,13 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::brief::JobBrief;
 use super::messages::{Abandon, JobChanged, PrepareError, PrepareVersion, StopJobRunner};
 use super::plan::{ActionPhase, Plan, PlanView, PlannedAction, plan};
 use super::triggers::Triggers;
 use crate::action::{Action, ActionHandle, ActionNews, ActionReport, ActionSeed, spawn_action};
 use crate::domain::{DesiredJob, Environment, ImportState, JobVersion, VersionId};
 use crate::tree::Surroundings;
-
-/// What a job should be, kept up to date from outside of its actor.
-#[derive(Debug)]
-pub struct JobBrief(Mutex<Arc<DesiredJob>>);
-
-impl JobBrief {
-    /// A brief that says this.
-    #[must_use]
-    pub fn new(job: DesiredJob) -> Self {
-        Self(Mutex::new(Arc::new(job)))
-    }
-
-    /// What it says now.
-    #[must_use]
-    pub fn get(&self) -> Arc<DesiredJob> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// It says something else from now on.
-    pub fn set(&self, job: DesiredJob) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(job);
-    }
-}
 
 /// An action as its job knows it.
 struct Running {

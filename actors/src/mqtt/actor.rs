@@ -11,10 +11,11 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
 use super::assignment::{SessionKey, Wanted, assign, sub_id};
-use super::board::{LinesOfJobs, MqttSeed};
+use super::board::LinesOfJobs;
 use super::connection::{Connection, ConnectionParts, Sessions};
 use super::line::{Line, LineName};
 use super::reconnect::Reconnect;
+use super::seed::MqttSeed;
 use super::window::WindowLimits;
 use crate::domain::TriggerId;
 use crate::ports::SessionSettings;

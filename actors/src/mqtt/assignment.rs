@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::board::MqttSeed;
+use super::seed::MqttSeed;
 use super::settings::{ConnectionSettings, derived_id};
 use crate::domain::{JobId, TriggerId};
 use crate::ports::{BrokerSettings, SessionSettings};

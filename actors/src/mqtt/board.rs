@@ -9,38 +9,10 @@ use tokio::sync::Notify;
 use super::assignment::SessionKey;
 use super::line::{Line, LineStatus};
 use super::outlet::{PublishError, PublishReply, check_topic};
-use super::settings::{ConnectionSettings, SettingsError};
-use crate::action::ActionHandle;
+use super::seed::MqttSeed;
+use super::settings::SettingsError;
 use crate::domain::{JobId, TriggerId};
-use crate::invocation::TriggerRef;
-use crate::manifest::{QualityOfService, RetryPolicy};
 use crate::ports::{Publication, SessionSettings};
-use crate::topic::TopicFilter;
-
-/// What an MQTT trigger publishes.
-#[derive(Clone, Debug)]
-pub struct MqttSeed {
-    /// The job.
-    pub job: JobId,
-    /// Its name.
-    pub job_name: Arc<str>,
-    /// The trigger.
-    pub trigger: TriggerRef,
-    /// Its place among the triggers of its package.
-    pub position: usize,
-    /// Which messages.
-    pub topics: Vec<TopicFilter>,
-    /// How hard they are delivered.
-    pub qos: QualityOfService,
-    /// Where they come from.
-    pub connection: Result<ConnectionSettings, SettingsError>,
-    /// Who handles them.
-    pub action: ActionHandle,
-    /// What the version says about attempts after a failed one.
-    pub retries: RetryPolicy,
-    /// How many messages its action can have at once, with all its runners: a broker that asks is told to send no more.
-    pub window: u32,
-}
 
 #[derive(Default)]
 struct Published {

@@ -13,18 +13,20 @@ mod line;
 mod outlet;
 mod reconnect;
 mod router;
+mod seed;
 mod settings;
 mod subscriptions;
 mod window;
 
 pub use actor::Mqtt;
 pub(crate) use assignment::dormant_sessions;
-pub use board::{MqttBoard, MqttSeed, MqttStatus};
+pub use board::{MqttBoard, MqttStatus};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use connection::Connection;
 pub use line::{LineCounts, LineState, LineStatus};
 pub use outlet::{PublishError, PublishReply};
 pub use router::TopicRouter;
+pub use seed::MqttSeed;
 pub use settings::{ConnectionSettings, LentBroker, SettingsError, SharedLentBroker};
 
 #[cfg(test)]

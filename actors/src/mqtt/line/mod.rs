@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::flow::{Part, Unkept};
-use super::board::MqttSeed;
 use super::copies::Copies;
 use super::outlet::Outlet;
 use super::router::TopicRouter;
+use super::seed::MqttSeed;
 use super::subscriptions::subscriptions;
 use super::window::{AckWindow, WindowLimits};
 use crate::action::ActionHandle;

@@ -81,6 +81,7 @@ export class FrameWriter {
    */
   frame(type, flags, stream, head, body) {
     if (this.#closed) return;
+    if (head.includes('\\ud')) head = withoutHalves(head);
     if (typeof body === 'string') {
       // A character takes at most three bytes: so much room is enough to write first and count afterwards.
       if (PREFIX_BYTES + 3 * (head.length + body.length) <= BLOCK_BYTES) {
@@ -186,4 +187,13 @@ export class FrameWriter {
     for (const part of parts) this.#socket.write(part);
     this.#socket.uncork();
   }
+}
+
+/**
+ * JSON without halves of surrogate pairs, which no other language's strings can hold: a manager would take such a head for a
+ * breach of the protocol. `JSON.stringify` writes whole pairs as they are, so what it escapes is a half.
+ * @param {string} json
+ */
+function withoutHalves(json) {
+  return json.replace(/\\\\|\\ud[89a-f][0-9a-f]{2}/g, (found) => (found === '\\\\' ? found : '\\ufffd'));
 }

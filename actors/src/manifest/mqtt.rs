@@ -15,6 +15,7 @@ const MAX_TOPICS: usize = 1_000;
 
 /// Messages on some topics of a broker.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(transform = with_fields_of_the_connection)]
 pub struct MqttTrigger {
     /// Topic filters, with `+`, `#` and `$share/<group>/…`.
     #[schemars(with = "Vec<String>", length(min = 1, max = 1_000))]
@@ -73,6 +74,20 @@ impl<'de> Deserialize<'de> for QualityOfService {
 impl Serialize for QualityOfService {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(self.level())
+    }
+}
+
+/// Some fields of the connection may also stand in the trigger itself.
+fn with_fields_of_the_connection(schema: &mut schemars::Schema) {
+    let fields = json!({
+        "version": { "description": "As in `connection`.", "type": "string", "enum": ["3.1.1", "5"] },
+        "cleanSession": { "description": "As in `connection`.", "type": "boolean" },
+        "ca": { "description": "As in `connection`.", "type": "string" },
+        "caVariable": { "description": "As in `connection`.", "type": "string" },
+    });
+    let properties = schema.ensure_object().get_mut("properties");
+    if let (Some(Value::Object(properties)), Value::Object(fields)) = (properties, fields) {
+        properties.extend(fields);
     }
 }
 

@@ -1,10 +1,12 @@
 //! Too much, too slow, broken or gone: no message is lost.
 
+use std::time::Duration;
+
 use jobber_kernel::testing::run_paused;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{listens, seconds};
+use super::{hello, listens, seconds};
 use crate::manifest::QualityOfService;
 use crate::testing::{LoadScript, RunnerScript, Sent, TestTree, test_settings};
 use crate::trigger::Health;
@@ -239,5 +241,33 @@ fn a_shutdown_finishes_and_acknowledges_what_runs_and_leaves_the_rest_to_the_bro
             500 - handled,
             "what was handled was acknowledged"
         );
+    });
+}
+
+#[test]
+fn a_broker_of_version_5_is_told_to_send_no_more_than_the_action_can_take() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let package = hello()
+            .trigger(json!({
+                "type": "mqtt", "name": "messages", "topics": ["hello/#"], "version": "5",
+                "connection": { "host": "broker" },
+            }))
+            .action(json!({ "runnerAsynchronous": false, "runnerMaxCount": 2, "queue": { "length": 6 } }));
+        let version = tree.serve(&package).await;
+        tree.until_subscribed(1).await;
+        for number in 0..40 {
+            tree.broker
+                .publish(&Sent::new("hello/wait/500", &number.to_string()));
+        }
+        let mut most = 0;
+        while tree.broker.unfinished() > 0 {
+            let open = tree.mqtt_status(&version).details["connections"][0]["open"].as_u64();
+            most = most.max(open.unwrap_or(0));
+            sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(most, 5, "two at work, three in the action's queue");
+        assert_eq!(tree.engine.events().len(), 40);
+        tree.shut_down().await;
     });
 }

@@ -26,6 +26,7 @@ mod lock;
 mod logs;
 mod migrations;
 mod mqtt;
+mod mqtt_triggers;
 mod publish;
 mod routes;
 mod schedules;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::router::covers;
+use super::router::{TopicRouter, covers};
 use crate::manifest::QualityOfService;
 use crate::ports::Subscription;
 use crate::topic::TopicFilter;
@@ -26,10 +26,16 @@ pub(super) fn subscriptions(filters: &[(TopicFilter, QualityOfService)]) -> Vec<
         .copied()
         .filter(|filter| filter.filter().contains(['+', '#']))
         .collect();
+    let mut router = TopicRouter::default();
+    for (index, filter) in wide.iter().enumerate() {
+        router.insert(filter, index);
+    }
+    // A filter that covers another one matches its text, as if that were a topic. The converse is not true of `#`.
     let covering = |filter: &TopicFilter| {
-        wide.iter()
-            .copied()
-            .find(|wide| *wide != filter && covers(wide, filter) && !covered_back(wide, filter))
+        let mut candidates = router.matches(filter.filter());
+        candidates.sort_unstable();
+        let mut candidates = candidates.into_iter().map(|index| wide[index]);
+        candidates.find(|wide| *wide != filter && covers(wide, filter) && !covered_back(wide, filter))
     };
     let mut kept: BTreeMap<&TopicFilter, QualityOfService> = BTreeMap::new();
     for (filter, qos) in &wanted {
@@ -81,9 +87,8 @@ pub(super) fn change(wanted: &[Subscription], told: &BTreeMap<TopicFilter, Subsc
     let subscribe = wanted
         .iter()
         .filter(|subscription| told.get(&subscription.filter) != Some(subscription));
-    let unsubscribe = told
-        .keys()
-        .filter(|filter| wanted.iter().all(|subscription| subscription.filter != **filter));
+    let kept: BTreeSet<&TopicFilter> = wanted.iter().map(|subscription| &subscription.filter).collect();
+    let unsubscribe = told.keys().filter(|filter| !kept.contains(filter));
     Change {
         subscribe: subscribe.cloned().collect(),
         unsubscribe: unsubscribe.cloned().collect(),

@@ -153,14 +153,22 @@ fn health(line: &LineStatus) -> Health {
     match &line.state {
         LineState::Connecting => Health::Unknown,
         LineState::Disconnected { .. } | LineState::Full => Health::Unhealthy,
-        LineState::Connected if line.refused.is_empty() && !line.queue_full => Health::Healthy,
-        LineState::Connected => Health::Unhealthy,
+        LineState::Connected if line.queue_full || !line.refused.is_empty() => Health::Unhealthy,
+        LineState::Connected if line.unanswered > 0 => Health::Unknown,
+        LineState::Connected => Health::Healthy,
     }
 }
 
 fn message(line: &LineStatus) -> String {
     let mut message = format!("{}: {}", line.broker, line.state);
     // Writing to a String does not fail.
+    if line.state == LineState::Connected && line.unanswered > 0 {
+        let _ = write!(
+            message,
+            "; it waits for the broker to grant {} subscriptions",
+            line.unanswered
+        );
+    }
     for (filter, reason) in &line.refused {
         let _ = write!(message, "; the broker refused {filter}: {reason}");
     }

@@ -162,6 +162,19 @@ impl Receiver {
         seen.messages.clone()
     }
 
+    /// Acknowledges messages as they come, until there are so many of this connection.
+    pub async fn acknowledged(&mut self, count: usize) -> Vec<MqttMessage> {
+        let mut acknowledged = 0;
+        loop {
+            let messages = self.messages(acknowledged + 1).await;
+            self.acknowledge(&messages[acknowledged..]).await;
+            acknowledged = messages.len();
+            if acknowledged >= count {
+                return messages;
+            }
+        }
+    }
+
     /// Acknowledges messages.
     pub async fn acknowledge(&self, messages: &[MqttMessage]) {
         let packets: Vec<(PacketId, QualityOfService)> = messages

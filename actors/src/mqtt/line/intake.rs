@@ -83,6 +83,7 @@ impl SubscriberLine for Line {
 impl Told {
     fn connected(&mut self, session_present: bool) {
         self.asked.clear();
+        self.agreed = false;
         // What was refused is asked for again: rights may have changed.
         let refused = std::mem::take(&mut self.refused);
         self.subscribed.retain(|filter, _| !refused.contains_key(filter));
@@ -114,7 +115,7 @@ impl State {
         if self.leaving {
             return self.is_idle().then_some(SubscriberCommand::Leave);
         }
-        if !self.told.asked.is_empty() {
+        if self.told.agreed || !self.told.asked.is_empty() {
             // One after the other: the broker answers at its own pace.
             return None;
         }
@@ -129,6 +130,7 @@ impl State {
         }
         change.subscribe.truncate(SUBSCRIBE_AT_ONCE);
         if change.subscribe.is_empty() {
+            self.told.agreed = true;
             return None;
         }
         let asked = change.subscribe.iter();

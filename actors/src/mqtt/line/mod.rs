@@ -21,7 +21,7 @@ use super::copies::Copies;
 use super::outlet::Outlet;
 use super::router::TopicRouter;
 use super::seed::MqttSeed;
-use super::subscriptions::subscriptions;
+use super::subscriptions::{change, subscriptions};
 use super::window::{AckWindow, WindowLimits};
 use crate::action::ActionHandle;
 use crate::clock::Clock;
@@ -43,6 +43,8 @@ struct Target {
 /// What the broker was told.
 #[derive(Default)]
 struct Told {
+    /// All that is wanted was asked for, and nothing else is left: there is nothing to compare.
+    agreed: bool,
     /// Answered, by filter.
     subscribed: BTreeMap<TopicFilter, Subscription>,
     /// Asked for on the present connection and not answered.
@@ -188,6 +190,7 @@ impl Line {
         state.router = router;
         state.identifiers = identifiers;
         state.wanted = wanted;
+        state.told.agreed = false;
         state.hold_until = None;
         drop(state);
         self.command.notify_waiters();
@@ -226,6 +229,7 @@ impl Line {
         let mut state = self.lock();
         state.window.disconnected();
         state.told.asked.clear();
+        state.told.agreed = false;
         let connected = state.connected.take();
         if state.network != network {
             state.network = network;
@@ -267,6 +271,7 @@ impl Line {
             client_id: self.client_id.clone(),
             state: state.network.clone(),
             since: state.since,
+            unanswered: change(&state.wanted, &state.told.subscribed).subscribe.len(),
             refused: refused
                 .map(|(filter, reason)| (filter.as_str().to_owned(), reason.clone()))
                 .collect(),

@@ -42,6 +42,8 @@ pub struct LineStatus {
     pub state: LineState,
     /// Since when.
     pub since: DateTime<Utc>,
+    /// Subscriptions that the broker has not answered yet.
+    pub unanswered: usize,
     /// Filters that the broker refused, with its reason.
     pub refused: Vec<(String, String)>,
     /// Whether the durable queue takes no more of the job's failed messages.

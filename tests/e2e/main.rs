@@ -14,6 +14,7 @@ mod deploys;
 mod development;
 mod docker_engine;
 mod failures;
+mod mqtt;
 mod recovery;
 mod runtimes;
 mod scaling;

@@ -1,12 +1,16 @@
 //! What the stories are told with.
 
+mod broker;
 mod docker;
+mod mqtt;
 mod package;
 mod process;
 mod server;
 mod wait;
 
+pub use broker::{Broker, certify};
 pub use docker::{containers_of, kill_container};
+pub use mqtt::MqttClient;
 pub use package::Package;
 pub use server::{Options, Server, shared};
 pub use wait::eventually;

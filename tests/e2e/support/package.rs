@@ -45,6 +45,12 @@ impl Package {
         self
     }
 
+    /// With one more trigger.
+    pub fn trigger(mut self, trigger: Value) -> Self {
+        self.manifest["triggers"].as_array_mut().unwrap().push(trigger);
+        self
+    }
+
     /// For this range of Node.js releases.
     pub fn node(mut self, range: &str) -> Self {
         self.manifest["engines"] = json!({ "node": range });

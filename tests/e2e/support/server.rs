@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
-use reqwest::{Client, Response, StatusCode};
-use serde_json::Value;
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -15,6 +15,8 @@ use super::process::ServerProcess;
 use super::{Package, eventually};
 
 const START_TIME: Duration = Duration::from_secs(60);
+/// How long it may take until a trigger is as expected.
+const TRIGGER_TIME: Duration = Duration::from_secs(30);
 
 /// How a server is started.
 #[derive(Clone)]
@@ -103,8 +105,7 @@ impl Server {
             .await
             .unwrap();
         let process = started.unwrap_or_else(|| panic!("the server did not get ready; its log is {log}"));
-        let about: Value =
-            serde_json::from_slice(&std::fs::read(data.path().join("dev.json")).unwrap()).unwrap();
+        let about = about(data.path());
         let text = |name: &str| about[name].as_str().unwrap().trim_end_matches('/').to_owned();
         Self {
             url: text("url"),
@@ -154,10 +155,16 @@ impl Server {
 
     /// GETs from the admin API.
     pub async fn api(&self, path: &str) -> Value {
-        let request = self
-            .client
-            .get(format!("{}{path}", self.url))
-            .bearer_auth(&self.token);
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// Asks the admin API for something that it does.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}{path}", self.url);
+        let mut request = self.client.request(method, url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
         let response = request.send().await.unwrap();
         assert!(
             response.status().is_success(),
@@ -165,6 +172,53 @@ impl Server {
             response.text().await.unwrap()
         );
         response.json().await.unwrap()
+    }
+
+    /// Sets a variable of a job.
+    pub async fn set_variable(&self, job: &str, name: &str, value: &str) {
+        let path = format!("/api/job/{job}/environment/{name}");
+        let variable = json!({ "type": "text", "value": value });
+        self.ask(Method::POST, &path, Some(variable)).await;
+    }
+
+    /// Enables or disables a job.
+    pub async fn set_status(&self, job: &str, status: &str) {
+        let change = json!({ "status": status });
+        self.ask(Method::PUT, &format!("/api/job/{job}"), Some(change))
+            .await;
+    }
+
+    /// How it stands with a trigger.
+    pub async fn trigger_status(&self, job: &str, trigger: &str) -> Value {
+        self.api(&format!("/api/job/{job}/triggers/{trigger}/status"))
+            .await["data"]
+            .clone()
+    }
+
+    /// Waits until a trigger is `healthy` or `unhealthy`, with this text in the message. Gives its status.
+    pub async fn until_trigger(&self, job: &str, trigger: &str, status: &str, message: &str) -> Value {
+        let what = format!("the trigger {trigger} is {status}: {message}");
+        eventually(&what, TRIGGER_TIME, || async {
+            let now = self.trigger_status(job, trigger).await;
+            let as_expected =
+                now["status"] == status && now["message"].as_str().is_some_and(|said| said.contains(message));
+            as_expected.then_some(now)
+        })
+        .await
+    }
+
+    /// Waits until a job has so many dead letters. Gives them, the newest first.
+    pub async fn dead_letters(&self, job: &str, count: usize) -> Vec<Value> {
+        eventually(
+            &format!("{count} dead letters of {job}"),
+            TRIGGER_TIME,
+            || async {
+                let letters = self.api(&format!("/api/job/{job}/dead-letters")).await;
+                let letters = letters["data"].as_array().unwrap().clone();
+                (letters.len() == count).then_some(letters)
+            },
+        )
+        .await
     }
 
     /// The job's runners that are ready.
@@ -193,6 +247,11 @@ impl Server {
             },
         )
         .await
+    }
+
+    /// What it tells other programs, in `dev.json`.
+    pub fn about(&self) -> Value {
+        about(self.data())
     }
 
     /// Its data directory.
@@ -229,6 +288,10 @@ impl Server {
             kept_log(self.data.path())
         );
     }
+}
+
+fn about(data: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(data.join("dev.json")).unwrap()).unwrap()
 }
 
 fn log_directory() -> PathBuf {

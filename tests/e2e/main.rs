@@ -18,4 +18,5 @@ mod mqtt;
 mod recovery;
 mod runtimes;
 mod scaling;
+mod schedules;
 mod streaming;

@@ -1,0 +1,5 @@
+//! The durable queue.
+
+mod claiming;
+mod limits;
+mod settling;

@@ -1,6 +1,5 @@
 //! Messages survive whatever ends between the broker and the function.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,10 +8,10 @@ use super::listens;
 use crate::support::{Broker, MqttClient, Options, Server, containers_of, eventually, kill_container};
 
 const MESSAGES: usize = 20_000;
-/// Each part of the messages is published while something else ends.
+/// The rest of each part is published while something ends.
 const PART: usize = MESSAGES / 4;
-/// So much of a part is published, and as much handled, when that happens.
-const UNDER_WAY: usize = 1_000;
+/// So much of a part has been published before.
+const FIRST: usize = PART / 5;
 const BOUND: Duration = Duration::from_secs(120);
 /// Between two looks at what takes a while to count.
 const COUNT_PAUSE: Duration = Duration::from_millis(500);
@@ -34,21 +33,6 @@ const COUNTS: &str = r#"
         response.json({ missing: missing.size, some: [...missing].slice(0, 50), repeats });
     }"#;
 
-/// Publishes a part of the numbers. While it does, and when some of it is on its way, something ends.
-async fn meanwhile(publisher: &MqttClient, part: usize, ends: impl AsyncFnOnce()) {
-    let published = AtomicUsize::new(0);
-    let numbers = part * PART..(part + 1) * PART;
-    let publishes = publisher.publish_numbers("numbers", numbers, &published);
-    let ends = async {
-        eventually("some are published", BOUND, async || {
-            (published.load(Ordering::Relaxed) >= UNDER_WAY).then_some(())
-        })
-        .await;
-        ends().await;
-    };
-    tokio::join!(publishes, ends);
-}
-
 /// Messages that were handled since the server's start.
 async fn handled(server: &Server) -> usize {
     let status = server.trigger_status("counts", "numbers").await;
@@ -56,13 +40,22 @@ async fn handled(server: &Server) -> usize {
     usize::try_from(handled.as_u64().unwrap_or(0)).unwrap()
 }
 
-/// Waits until so many more are handled.
-async fn until_handled(server: &Server, more: usize) {
+/// Publishes the first of a part, and waits until some of it is handled.
+async fn publish_first(publisher: &MqttClient, part: usize, server: &Server) {
     let before = handled(server).await;
+    publisher
+        .publish_numbers("numbers", part * PART..part * PART + FIRST)
+        .await;
     eventually("some are handled", BOUND, async || {
-        (handled(server).await >= before + more).then_some(())
+        (handled(server).await >= before + FIRST / 2).then_some(())
     })
     .await;
+}
+
+async fn publish_rest(publisher: &MqttClient, part: usize) {
+    publisher
+        .publish_numbers("numbers", part * PART + FIRST..(part + 1) * PART)
+        .await;
 }
 
 /// Waits until every number was counted. Gives the number of repeats.
@@ -95,29 +88,26 @@ async fn no_message_is_lost_when_servers_brokers_and_runners_end() {
     let publisher = broker.client().await;
     let began = Instant::now();
 
-    meanwhile(&publisher, 0, async || {
-        until_handled(&server, UNDER_WAY).await;
+    publish_first(&publisher, 0, &server).await;
+    tokio::join!(publish_rest(&publisher, 0), async {
         server.kill();
         server = server.start_again(Options::default()).await;
-    })
-    .await;
-    meanwhile(&publisher, 1, async || {
+    });
+    publish_first(&publisher, 1, &server).await;
+    tokio::join!(publish_rest(&publisher, 1), async {
         broker.stop().await;
         broker.start_again().await;
-    })
-    .await;
-    meanwhile(&publisher, 2, async || {
-        until_handled(&server, UNDER_WAY).await;
+    });
+    publish_first(&publisher, 2, &server).await;
+    tokio::join!(publish_rest(&publisher, 2), async {
         let runner = server.ready_runners("counts").await.remove(0);
         kill_container(&containers_of("jobber.runner", &runner).await[0]).await;
-    })
-    .await;
-    meanwhile(&publisher, 3, async || {
-        until_handled(&server, UNDER_WAY).await;
+    });
+    publish_first(&publisher, 3, &server).await;
+    tokio::join!(publish_rest(&publisher, 3), async {
         server.kill();
         server = server.start_again(Options::default()).await;
-    })
-    .await;
+    });
 
     let repeats = until_all_are_counted(&server).await;
     println!("{MESSAGES} messages, {repeats} repeats, in {:?}", began.elapsed());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::{AttachContainerResults, LogOutput};
-use bollard::models::{ContainerStateStatusEnum, ContainerSummary};
+use bollard::models::{ContainerState, ContainerStateStatusEnum, ContainerSummary};
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
     StopContainerOptionsBuilder,
@@ -27,6 +27,11 @@ use crate::engine::output::OutputPump;
 
 /// How long the last lines of a container that is over may take to arrive.
 const LAST_LINES: Duration = Duration::from_millis(250);
+/// Docker learns of a container's end and of the kernel having killed it for its memory by two ways, in either order. So often
+/// it is asked, with this pause, after a kill without a reason.
+const MEMORY_LOOKS: u32 = 6;
+const MEMORY_PAUSE: Duration = Duration::from_millis(50);
+const SIGKILL: i32 = 9;
 /// A signal's number is added to this in the exit code of a process that it ended.
 const SIGNAL_EXIT_BASE: i64 = 128;
 /// The largest number of a signal.
@@ -81,14 +86,14 @@ impl Daemon {
         let Some(live) = self.live.take(runner) else {
             return Ok(());
         };
-        // Read before the removal: it is gone afterwards.
-        let exit = self.exit_of(runner, &live, reported_code).await;
         if tokio::time::timeout(LAST_LINES, live.drained.cancelled())
             .await
             .is_err()
         {
             tracing::debug!(%runner, "the last output of a container did not arrive in time");
         }
+        // Read after the last line, which may say that the heap was exhausted, and before the removal: it is gone afterwards.
+        let exit = self.exit_of(runner, &live, reported_code).await;
         self.outbox.exited(runner, exit).await;
         let removed = self.remove(runner).await;
         live.over.cancel();
@@ -101,25 +106,40 @@ impl Daemon {
         live: &LiveContainer,
         reported_code: Option<i64>,
     ) -> RunnerExit {
+        let heap_exhausted = live.heap_exhausted.load(Ordering::Relaxed);
+        let mut looks = MEMORY_LOOKS;
+        loop {
+            let ended = self.ended_state(runner).await;
+            let code = ended.as_ref().and_then(|state| state.exit_code).or(reported_code);
+            let killed_for_memory = ended.and_then(|state| state.oom_killed).unwrap_or(false);
+            let exit = RunnerExit {
+                code,
+                signal: code.and_then(signal_of),
+                out_of_memory: killed_for_memory || heap_exhausted,
+            };
+            looks -= 1;
+            if exit.out_of_memory || exit.signal != Some(SIGKILL) || looks == 0 {
+                return exit;
+            }
+            tokio::time::sleep(MEMORY_PAUSE).await;
+        }
+    }
+
+    /// How a container ended, if that can be read.
+    async fn ended_state(&self, runner: RunnerId) -> Option<ContainerState> {
         let name = self.container_name(runner);
-        let state = match self
+        let found = self
             .docker
             .inspect_container(&name, None::<InspectContainerOptions>)
-            .await
-        {
-            Ok(found) => found.state,
+            .await;
+        match found {
+            Ok(found) => found
+                .state
+                .filter(|state| state.status != Some(ContainerStateStatusEnum::RUNNING)),
             Err(error) => {
                 tracing::debug!(%runner, %error, "how a container ended could not be read");
                 None
             }
-        };
-        let ended = state.filter(|state| state.status != Some(ContainerStateStatusEnum::RUNNING));
-        let code = ended.as_ref().and_then(|state| state.exit_code).or(reported_code);
-        let killed_for_memory = ended.and_then(|state| state.oom_killed).unwrap_or(false);
-        RunnerExit {
-            code,
-            signal: code.and_then(signal_of),
-            out_of_memory: killed_for_memory || live.heap_exhausted.load(Ordering::Relaxed),
         }
     }
 

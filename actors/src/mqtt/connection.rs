@@ -124,7 +124,8 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients) {
                 break;
             }
             MqttEnd::NoRoom => {
-                tracing::info!(line = ?line, "a broker sent more than there is room for; connecting again when there is");
+                // Some brokers send as much each time there is a backlog: nothing for a person to act on.
+                tracing::debug!(line = ?line, "a broker sent more than there is room for; connecting again when there is");
                 line.disconnected(LineState::Full);
                 tokio::select! {
                     () = line.roomy() => {}

@@ -152,10 +152,13 @@ impl TriggerStatus {
 fn health(line: &LineStatus) -> Health {
     match &line.state {
         LineState::Connecting => Health::Unknown,
-        LineState::Disconnected { .. } | LineState::Full => Health::Unhealthy,
-        LineState::Connected if line.queue_full || !line.refused.is_empty() => Health::Unhealthy,
+        LineState::Disconnected { .. } => Health::Unhealthy,
+        // Full is a matter of moments while messages are handled: it is how brokers are held back.
+        LineState::Connected | LineState::Full if line.queue_full || !line.refused.is_empty() => {
+            Health::Unhealthy
+        }
         LineState::Connected if line.unanswered > 0 => Health::Unknown,
-        LineState::Connected => Health::Healthy,
+        LineState::Connected | LineState::Full => Health::Healthy,
     }
 }
 

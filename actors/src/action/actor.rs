@@ -14,7 +14,7 @@ use super::lane::Lane;
 use super::messages::{ActionNews, ActionReport, Wake};
 use super::recovery::{Recovery, StartFailure};
 use super::scaling::{RunnerPhase, RunnerView, ScalingPolicy, ScalingView, decide};
-use super::slots::{Advance, LaneSweep};
+use super::slots::LaneSweep;
 use crate::domain::{Environment, JobVersion, RunnerId};
 use crate::invocation::Refusal;
 use crate::job::Job;
@@ -118,10 +118,12 @@ impl Action {
         // Watched while the decision is made: a runner that falls idle between the look and the end of this would be
         // missed otherwise.
         self.parts.lane.watch_idle(true);
-        let Advance { dispatched, queued } = self.parts.lane.advance(now);
-        if dispatched > 0 {
-            self.arm(Some(now + self.settings.invocation_limits.timeout), ctx);
+        if !self.can_serve()
+            && let Some(refusal) = self.recovery.refusal(now)
+        {
+            self.parts.lane.refuse_waiting(&refusal);
         }
+        let queued = self.parts.lane.advance(now).queued;
         let runners = self.views(now);
         let view = ScalingView {
             runners: &runners,
@@ -336,11 +338,17 @@ impl Actor for Action {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         crate::crashable(ctx);
-        // After a crash: the runners of the former life are gone, what waits in the lane is still there.
-        self.parts.lane.remove_all_runners();
+        // After a crash what waits in the lane is still there.
         let me = ctx.address();
         self.parts.lane.on_change(move || tell(&me, Wake));
         self.act(ctx);
+    }
+}
+
+impl Drop for Action {
+    fn drop(&mut self) {
+        // They end with it: what comes from now on waits for those of its next life.
+        self.parts.lane.remove_all_runners();
     }
 }
 

@@ -4,23 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
-use jobber_kernel::{ChildRef, ChildSpec, Intensity, Scope, tell, try_tell};
+use jobber_kernel::{ChildRef, ChildSpec, Intensity, Scope, tell};
+use tokio::time::Instant;
 
 use super::actor::{Action, ActionParts};
 use super::intent::ActionIntent;
 use super::lane::Lane;
-use super::messages::{Invoke, Reconsider, StopRunner};
+use super::messages::{Reconsider, StopRunner};
 use super::permit::Permit;
 use super::slots::LaneGauge;
 use crate::domain::{Environment, JobVersion};
-use crate::invocation::{Invocation, Outcome, Refusal};
+use crate::invocation::{Invocation, Refusal};
 use crate::job::Job;
 use crate::tree::{ActionSettings, Surroundings};
 
 /// An action that stops gives up by itself after the drain time; this much later its supervisor kills it.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
 
-/// The way to an action: its lane for a permit, its actor for the invocation. Cheap to clone, usable on any thread.
+/// The way to an action: its lane for permits and invocations, its actor for what it should be. Cheap to clone, usable on any
+/// thread.
 #[derive(Clone)]
 pub struct ActionHandle {
     lane: Arc<Lane>,
@@ -65,11 +67,9 @@ impl ActionHandle {
         &self.lane
     }
 
-    /// Hands an admitted invocation over. Never waits; the invocation's reply slot answers.
+    /// Hands an admitted invocation over. Never waits; the invocation's reply slot answers, which may be at once.
     pub fn invoke(&self, invocation: Invocation) {
-        if let Err(Invoke(invocation)) = try_tell(&self.address, Invoke(invocation)) {
-            invocation.reply.answer(Outcome::Refused(Refusal::ShuttingDown));
-        }
+        self.lane.place(invocation, Instant::now());
     }
 
     /// How full its lane is.

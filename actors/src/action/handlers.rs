@@ -5,44 +5,17 @@ use jobber_kernel::Context;
 use tokio::time::Instant;
 
 use super::actor::Action;
-use super::messages::{Invoke, Reconsider, StopRunner, Wake};
+use super::messages::{Reconsider, StopRunner, Wake};
 use super::recovery::StartFailure;
 use super::scaling::RunnerPhase;
-use super::slots::Placed;
-use crate::invocation::Outcome;
 use crate::runner::{RunnerNews, RunnerReport};
-
-impl Handler<Invoke> for Action {
-    type Result = ();
-
-    fn handle(&mut self, Invoke(invocation): Invoke, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        if !self.can_serve()
-            && let Some(refusal) = self.recovery.refusal(now)
-        {
-            invocation.reply.answer(Outcome::Refused(refusal));
-            return;
-        }
-        match self.parts.lane.place(invocation, now) {
-            Placed::Dispatched => {
-                self.arm(Some(now + self.settings.invocation_limits.timeout), ctx);
-                if self.settings.scaling.run_once {
-                    // A runner was used up: the next one is made ready.
-                    self.scale(now, ctx);
-                }
-            }
-            Placed::Queued => self.act(ctx),
-            Placed::Refused => {}
-        }
-    }
-}
 
 impl Handler<Wake> for Action {
     type Result = ();
 
     fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
         self.parts.lane.looked_at();
-        if self.parts.lane.has_abandoned() {
+        if self.parts.lane.wants_sweep() {
             self.act(ctx);
         } else {
             self.scale(Instant::now(), ctx);

@@ -1,7 +1,8 @@
 //! What of an action must survive its actor: the queue, the permits and the runners' slots.
 //!
-//! The gateway asks the lane for a permit, from any thread. The Action actor alone places invocations. Permits come back
-//! by being dropped, wherever that happens.
+//! Whoever has an invocation asks the lane for a permit and places it, from any thread: where a runner has room that needs no
+//! actor. The Action actor hands out what had to wait, keeps the times, and sees to it that there are runners. Permits come
+//! back by being dropped, wherever that happens.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use crate::invocation::{Invocation, Outcome, Refusal, TimeoutPhase};
 use crate::session::{Session, Sweep};
 
 use super::permit::Place;
-use super::slots::{Advance, LaneGauge, LaneState, LaneSweep, Placed, Slot, SlotLoad};
+use super::slots::{Advance, LaneGauge, LaneState, LaneSweep, Placed, Reserved, Slot, SlotLoad};
 
 /// How much a lane holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct LaneLimits {
     pub queue_length: u32,
     /// Longest wait for a runner.
     pub queue_wait: Duration,
+    /// Longest run of a handler.
+    pub timeout: Duration,
 }
 
 /// Called when something changed that the Action actor may act on. Must not block.
@@ -38,8 +41,8 @@ pub struct Lane {
     woken: AtomicBool,
     /// Whether the actor wants to hear of every runner that falls idle (one is to be retired).
     watch_idle: AtomicBool,
-    /// Whether a caller in the queue gave up since the last sweep.
-    abandoned: AtomicBool,
+    /// Whether there is something to sweep: a caller in the queue gave up, or a time runs out before the planned sweep.
+    to_sweep: AtomicBool,
     pub(super) refused: AtomicU64,
     /// Tells whoever waits for a place that there may be one.
     pub(super) room: Notify,
@@ -64,17 +67,19 @@ impl Lane {
                 queue: VecDeque::new(),
                 slots: Vec::new(),
                 closed: None,
+                next_sweep: None,
             }),
             wake: Mutex::default(),
             woken: AtomicBool::new(false),
             watch_idle: AtomicBool::new(false),
-            abandoned: AtomicBool::new(false),
+            to_sweep: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             room: Notify::new(),
         })
     }
 
-    /// Whom to call when there may be something to do: room for a queued invocation, a caller that gave up.
+    /// Whom to call when there may be something to do: an invocation that waits, room for one, a time to keep, a caller that
+    /// gave up.
     pub fn on_change(&self, wake: impl Fn() + Send + Sync + 'static) {
         *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(wake));
         // What happened while nobody listened (the actor was restarting) is looked at once.
@@ -96,7 +101,7 @@ impl Lane {
     pub fn place(self: &Arc<Self>, invocation: Invocation, now: Instant) -> Placed {
         enum Next {
             Refuse(Refusal),
-            Dispatch(Arc<Session>),
+            Dispatch(Reserved),
             Wait,
         }
         let next = {
@@ -108,16 +113,12 @@ impl Lane {
             }
         };
         match next {
-            Next::Refuse(refusal) => {
-                let Invocation { reply, permit, .. } = invocation;
-                drop(permit);
-                reply.answer(Outcome::Refused(refusal));
-                Placed::Refused
-            }
-            Next::Dispatch(session) => match self.dispatch(&session, invocation, now) {
+            Next::Refuse(refusal) => refuse(invocation, refusal),
+            Next::Dispatch(reserved) => match self.dispatch(&reserved, invocation, now) {
                 Ok(()) => Placed::Dispatched,
                 Err(invocation) => {
                     self.lock().queue.push_front(*invocation);
+                    self.wake();
                     Placed::Queued
                 }
             },
@@ -125,35 +126,52 @@ impl Lane {
                 let lane = Arc::downgrade(self);
                 invocation.reply.cancellation().on_cancel(move || {
                     if let Some(lane) = lane.upgrade() {
-                        lane.abandoned.store(true, Ordering::Release);
-                        lane.wake();
+                        lane.sweep_soon();
                     }
                 });
-                self.lock().queue.push_back(invocation);
-                Placed::Queued
+                self.queue(invocation)
             }
         }
+    }
+
+    /// Lets an invocation wait, behind those that came before, and tells the actor.
+    fn queue(&self, invocation: Invocation) -> Placed {
+        let mut state = self.lock();
+        if let Some(refusal) = state.closed.clone() {
+            // Closed since it was looked at: nobody looks into the queue any more.
+            drop(state);
+            return refuse(invocation, refusal);
+        }
+        let over = invocation.admitted + state.limits.queue_wait;
+        state.queue.push_back(invocation);
+        let sooner = state.sweep_by(over);
+        drop(state);
+        if sooner {
+            self.to_sweep.store(true, Ordering::Release);
+        }
+        self.wake();
+        Placed::Queued
     }
 
     /// Gives queued invocations to runners that have room, the oldest first.
     pub fn advance(self: &Arc<Self>, now: Instant) -> Advance {
         let mut advance = Advance::default();
         loop {
-            let (invocation, session) = {
+            let (invocation, reserved) = {
                 let mut state = self.lock();
                 if state.queue.is_empty() {
                     return advance;
                 }
-                let Some(session) = state.reserve() else {
+                let Some(reserved) = state.reserve() else {
                     advance.queued = state.queue.len();
                     return advance;
                 };
                 let Some(invocation) = state.queue.pop_front() else {
                     return advance;
                 };
-                (invocation, session)
+                (invocation, reserved)
             };
-            match self.dispatch(&session, invocation, now) {
+            match self.dispatch(&reserved, invocation, now) {
                 Ok(()) => advance.dispatched += 1,
                 Err(invocation) => self.lock().queue.push_front(*invocation),
             }
@@ -163,13 +181,26 @@ impl Lane {
     /// Hands an invocation over, outside of the lock. One that comes back was never seen by the runner.
     fn dispatch(
         &self,
-        session: &Arc<Session>,
+        Reserved { session, used_up }: &Reserved,
         mut invocation: Invocation,
         now: Instant,
     ) -> Result<(), Box<Invocation>> {
         let runner = session.runner();
         invocation.permit.moved_to(Place::Running(runner));
-        session.invoke(invocation, now).map_err(|mut invocation| {
+        let handed_over = session.invoke(invocation, now);
+        if handed_over.is_ok() {
+            let mut state = self.lock();
+            let over = now + state.limits.timeout;
+            let sooner = state.sweep_by(over);
+            drop(state);
+            if sooner {
+                self.sweep_soon();
+            } else if *used_up {
+                // The next runner is to be made ready.
+                self.wake();
+            }
+        }
+        handed_over.map_err(|mut invocation| {
             let mut state = self.lock();
             state.waiting += 1;
             if let Some(slot) = state.slot(runner) {
@@ -183,19 +214,26 @@ impl Lane {
         })
     }
 
-    /// Whether a caller in the queue gave up since the last sweep.
+    /// Whether there is something to [sweep](Self::sweep) before the time that the last sweep gave.
     #[must_use]
-    pub fn has_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
+    pub fn wants_sweep(&self) -> bool {
+        self.to_sweep.load(Ordering::Acquire)
+    }
+
+    fn sweep_soon(&self) {
+        self.to_sweep.store(true, Ordering::Release);
+        self.wake();
     }
 
     /// Ends what is over its time, in the queue and at the runners, and forgets callers that gave up.
     pub fn sweep(&self, now: Instant) -> LaneSweep {
-        self.abandoned.store(false, Ordering::Release);
+        self.to_sweep.store(false, Ordering::Release);
         let mut overdue = Vec::new();
         let mut gone = Vec::new();
         let (wait, mut next, sessions) = {
             let mut state = self.lock();
+            // Whatever is placed from here on asks for a sweep of its own.
+            state.next_sweep = None;
             let wait = state.limits.queue_wait;
             let mut kept = VecDeque::with_capacity(state.queue.len());
             for invocation in state.queue.drain(..) {
@@ -240,6 +278,10 @@ impl Lane {
             if is_stuck {
                 stuck.push(session.runner());
             }
+        }
+        if let Some(next) = next {
+            // Its caller knows.
+            let _: bool = self.lock().sweep_by(next);
         }
         LaneSweep { stuck, next }
     }
@@ -371,4 +413,11 @@ impl Lane {
         // The state is changed in whole steps; nothing that can panic runs between them.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn refuse(invocation: Invocation, refusal: Refusal) -> Placed {
+    let Invocation { reply, permit, .. } = invocation;
+    drop(permit);
+    reply.answer(Outcome::Refused(refusal));
+    Placed::Refused
 }

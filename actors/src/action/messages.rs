@@ -4,12 +4,7 @@ use actix::Message;
 use jobber_kernel::ActorId;
 
 use crate::domain::RunnerId;
-use crate::invocation::{FunctionError, Invocation};
-
-/// Run this. The same message for every kind of trigger.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Invoke(pub Invocation);
+use crate::invocation::FunctionError;
 
 /// The lane: there may be something to do.
 #[derive(Message, Clone, Copy, Debug)]

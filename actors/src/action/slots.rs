@@ -19,6 +19,15 @@ pub(super) struct LaneState {
     pub(super) queue: VecDeque<Invocation>,
     pub(super) slots: Vec<Slot>,
     pub(super) closed: Option<Refusal>,
+    /// When the timers are looked at next, as far as that is planned.
+    pub(super) next_sweep: Option<Instant>,
+}
+
+/// A place on a runner.
+pub(super) struct Reserved {
+    pub(super) session: Arc<Session>,
+    /// Whether the runner takes nothing after this.
+    pub(super) used_up: bool,
 }
 
 /// A runner that serves this action.
@@ -51,7 +60,7 @@ impl LaneState {
     }
 
     /// Takes a place on the least busy runner that has room.
-    pub(super) fn reserve(&mut self) -> Option<Arc<Session>> {
+    pub(super) fn reserve(&mut self) -> Option<Reserved> {
         let slot = self
             .slots
             .iter_mut()
@@ -61,7 +70,19 @@ impl LaneState {
         slot.served += 1;
         slot.accepting &= !slot.single_use;
         self.waiting = self.waiting.saturating_sub(1);
-        Some(Arc::clone(&slot.session))
+        Some(Reserved {
+            session: Arc::clone(&slot.session),
+            used_up: slot.single_use,
+        })
+    }
+
+    /// Plans a sweep for a time at which something is over. `false` if one is planned for then or before.
+    pub(super) fn sweep_by(&mut self, over: Instant) -> bool {
+        let sooner = self.next_sweep.is_none_or(|planned| over < planned);
+        if sooner {
+            self.next_sweep = Some(over);
+        }
+        sooner
     }
 }
 

@@ -118,6 +118,7 @@ impl ActionSettings {
             lane: LaneLimits {
                 queue_length: action.queue.length,
                 queue_wait: action.queue.wait,
+                timeout,
             },
             invocation_limits: InvocationLimits {
                 queue_wait: action.queue.wait,

@@ -89,6 +89,7 @@ impl TestGateway {
             lane: Lane::new(LaneLimits {
                 queue_length: 3,
                 queue_wait: PATIENCE,
+                timeout: PATIENCE,
             }),
             refusal,
             calls: calls_in,

@@ -22,11 +22,13 @@ use crate::session::{Session, SessionContext};
 use crate::testing::FakeFunctionStore;
 
 const WAIT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn lane(queue_length: u32) -> Arc<Lane> {
     Lane::new(LaneLimits {
         queue_length,
         queue_wait: WAIT,
+        timeout: TIMEOUT,
     })
 }
 
@@ -176,7 +178,7 @@ fn a_sweep_forgets_who_left_and_tells_who_waited_too_long() {
         let next = lane.sweep(Instant::now()).next;
         assert_eq!(next, Some(Instant::now() + WAIT));
         drop(leaves);
-        assert!(lane.has_abandoned());
+        assert!(lane.wants_sweep());
         lane.sweep(Instant::now());
         assert_eq!(lane.gauge().waiting, 1);
         tokio::time::advance(WAIT).await;
@@ -229,6 +231,7 @@ fn a_runner_that_falls_idle_wakes_only_who_watches_or_waits() {
             lane.remove_runner(runner.runner());
             wakes.load(Ordering::SeqCst) - before
         };
+        assert_eq!(fall_idle(&lane), 1, "the first has a time to be kept");
         assert_eq!(fall_idle(&lane), 0);
         lane.watch_idle(true);
         assert_eq!(fall_idle(&lane), 1);
@@ -271,5 +274,33 @@ fn a_session_that_goes_with_its_slot_gives_back_its_permits() {
         lane.remove_runner(id);
         assert!(matches!(pending.outcome().await, Outcome::Lost(_)));
         assert_eq!((lane.gauge().waiting, lane.gauge().running), (0, 0));
+    });
+}
+
+#[test]
+fn the_actor_is_woken_when_a_time_is_to_be_kept_that_it_does_not_know_of() {
+    run_paused(async {
+        let lane = lane(10);
+        let wakes = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&wakes);
+        lane.on_change(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        let woken = |lane: &Arc<Lane>| {
+            lane.looked_at();
+            wakes.swap(0, Ordering::SeqCst) > 0
+        };
+        assert!(woken(&lane));
+        let runner = session();
+        lane.add_runner(Arc::clone(&runner), 2, false, Instant::now());
+        let (_, _first) = place(&lane);
+        assert!(woken(&lane) && lane.wants_sweep());
+        assert_eq!(lane.sweep(Instant::now()).next, Some(Instant::now() + TIMEOUT));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let (_, _second) = place(&lane);
+        assert!(!woken(&lane), "the first is over before");
+        let (_, _waits) = place(&lane);
+        assert!(woken(&lane) && lane.wants_sweep(), "its wait is over even sooner");
+        assert_eq!(lane.sweep(Instant::now()).next, Some(Instant::now() + WAIT));
     });
 }

@@ -66,6 +66,7 @@ impl Bench {
         let lane = Lane::new(LaneLimits {
             queue_length: 10_000,
             queue_wait: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
         });
         Self {
             session,

@@ -139,3 +139,13 @@ fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
     let length: usize = length.context("the answer has no length")?.trim().parse()?;
     Ok(Some(end + 4 + length))
 }
+
+/// Whether something at this address answers `GET /hello` with 200.
+pub(crate) fn answers(address: SocketAddr) -> Result<()> {
+    let load = Load {
+        address,
+        path: "/hello",
+        connections: 1,
+    };
+    load.run(Duration::from_millis(1)).map(drop)
+}

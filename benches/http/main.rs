@@ -8,9 +8,9 @@
 
 mod jobber;
 mod load;
-mod node;
-mod processes;
 mod report;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::time::Duration;
 
@@ -18,9 +18,20 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 
 use crate::jobber::Jobber;
-use crate::load::{Load, Run};
-use crate::node::BareNode;
+use crate::load::{Load, Run, answers};
 use crate::report::{Cell, Report};
+use crate::support::bare::Bare;
+use crate::support::processes::eventually;
+use crate::support::statistics::mebibytes;
+
+/// The yardstick: Node's own HTTP server, with nothing around it.
+const SERVER: &str = r#"require("node:http").createServer((request, response) => {
+  response.writeHead(200, {"content-type": "text/plain; charset=utf-8", "content-length": 13});
+  response.end("Hello, world!");
+}).listen(8080, "0.0.0.0");"#;
+
+/// How long it may take to start.
+const SERVER_START: Duration = Duration::from_secs(20);
 
 /// The server's resident memory before the first request must stay below this.
 const IDLE_MEMORY_BAR: u64 = 60 * 1024 * 1024;
@@ -52,7 +63,8 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let jobber = Jobber::start()?;
     let memory = jobber.resident_memory()?;
-    let node = BareNode::start(&jobber.runner()?)?;
+    let node = Bare::start(&jobber.runner()?, None, &["-e", SERVER])?;
+    eventually(SERVER_START, || answers(node.address()))?;
     println!(
         "jobber {}, one Docker runner; bare node {}",
         jobber.address(),
@@ -85,7 +97,7 @@ fn main() -> Result<()> {
 }
 
 /// All rounds, the two sides in turns.
-fn measure(options: &Options, jobber: &Jobber, node: &BareNode) -> Result<Report> {
+fn measure(options: &Options, jobber: &Jobber, node: &Bare) -> Result<Report> {
     let time = Duration::from_secs(options.seconds);
     let mut report = Report::default();
     for round in 0..options.rounds {
@@ -117,8 +129,4 @@ fn measure(options: &Options, jobber: &Jobber, node: &BareNode) -> Result<Report
         }
     }
     Ok(report)
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / 1024.0 / 1024.0
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::load::Run;
+use crate::support::statistics::{median, milliseconds, percentile};
 
 /// Who was measured, and with how many connections.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +51,7 @@ impl Report {
         self.cells
             .get(&Cell { side, connections })
             .map_or(f64::NAN, |runs| {
-                median(runs.iter().map(|run| of(run).as_secs_f64() * 1000.0).collect())
+                median(runs.iter().map(|run| milliseconds(of(run))).collect())
             })
     }
 }
@@ -80,14 +81,4 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
-}
-
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(index).copied().unwrap_or_default()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

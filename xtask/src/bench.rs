@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::node::{NEWEST, Node};
+use crate::node::{self, NEWEST, Node};
 use crate::provision::{mosquitto, postgres};
 use crate::{command, images, workspace};
 
@@ -25,6 +25,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     postgres::ensure()?;
     mosquitto::ensure()?;
     images::build_all()?;
+    let folder = workspace::root().join("benches").join(&options.name);
+    if folder.join("package-lock.json").is_file() {
+        node::ensure_packages(&folder)?;
+    }
     let mut bench = workspace::cargo("bench");
     bench
         .args(["--package", "jobber", "--bench", &options.name, "--"])

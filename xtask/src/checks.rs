@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::node::{NEWEST, Node};
+use crate::node::{self, NEWEST, Node};
 use crate::report::{Harness, Report};
 use crate::{command, workspace};
 
@@ -69,18 +69,7 @@ pub(crate) fn ensure_deny() -> Result<()> {
 /// # Errors
 /// When npm fails.
 pub(crate) fn ensure_packages() -> Result<()> {
-    let runtime = runtime();
-    let modified = |file: &str| fs::metadata(runtime.join(file)).and_then(|file| file.modified());
-    let wanted = modified("package-lock.json").context("the Node runtime has no lock file")?;
-    if modified("node_modules/.package-lock.json").is_ok_and(|installed| installed >= wanted) {
-        return Ok(());
-    }
-    let mut install = Node::ensure(NEWEST)?.npm()?;
-    install
-        .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-        .current_dir(&runtime);
-    command::output(&mut install)?;
-    Ok(())
+    node::ensure_packages(&runtime())
 }
 
 /// Licences, bans and sources always; advisories where their database can be reached.

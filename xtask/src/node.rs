@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -120,6 +120,25 @@ impl Node {
         fs::remove_dir_all(&partial)?;
         Ok(())
     }
+}
+
+/// The npm packages of a folder, as its lock file has them.
+///
+/// # Errors
+/// When there is no lock file, or npm fails.
+pub(crate) fn ensure_packages(folder: &Path) -> Result<()> {
+    let modified = |file: &str| fs::metadata(folder.join(file)).and_then(|file| file.modified());
+    let wanted =
+        modified("package-lock.json").with_context(|| format!("{} has no lock file", folder.display()))?;
+    if modified("node_modules/.package-lock.json").is_ok_and(|installed| installed >= wanted) {
+        return Ok(());
+    }
+    let mut install = Node::ensure(NEWEST)?.npm()?;
+    install
+        .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+        .current_dir(folder);
+    command::output(&mut install)?;
+    Ok(())
 }
 
 fn pin(major: u32) -> PathBuf {

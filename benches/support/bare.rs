@@ -1,31 +1,30 @@
-//! The yardstick: Node's own HTTP server, with nothing around it.
+//! The yardstick: a Node program with nothing around it, in the same image as a runner, on its network, under its limits.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Result;
 
-use crate::jobber::{Runner, answers};
-use crate::processes::{docker, eventually};
+use super::dev::Runner;
+use super::processes::docker;
 
+/// The port on which the program is to listen.
 const PORT: u16 = 8080;
+/// Where the program finds a folder that it is given.
+pub(crate) const FOLDER: &str = "/bench";
 
-const SERVER: &str = r#"require("node:http").createServer((request, response) => {
-  response.writeHead(200, {"content-type": "text/plain; charset=utf-8", "content-length": 13});
-  response.end("Hello, world!");
-}).listen(8080, "0.0.0.0");"#;
-
-/// A running container of it.
-pub(crate) struct BareNode {
+/// A running container.
+pub(crate) struct Bare {
     container: String,
     address: SocketAddr,
 }
 
-impl BareNode {
-    /// In the function's image, on its network, under its limits.
-    pub(crate) fn start(like: &Runner) -> Result<Self> {
+impl Bare {
+    /// Starts `node` with these arguments. It may not listen yet.
+    pub(crate) fn start(like: &Runner, folder: Option<&Path>, program: &[&str]) -> Result<Self> {
         let (memory, cpus) = (like.memory.to_string(), (like.nano_cpus as f64 / 1e9).to_string());
-        let arguments = [
+        let volume = folder.map(|folder| format!("{}:{FOLDER}:ro", folder.display()));
+        let mut arguments = vec![
             "run",
             "--detach",
             "--rm",
@@ -41,21 +40,22 @@ impl BareNode {
             &cpus,
             "--entrypoint",
             "node",
-            &like.image,
-            "-e",
-            SERVER,
         ];
+        if let Some(volume) = &volume {
+            arguments.extend(["--volume", volume]);
+        }
+        arguments.push(&like.image);
+        arguments.extend(program);
         let container = docker(&arguments)?;
         // From here on the container is removed whatever happens.
-        let mut node = Self {
+        let mut bare = Self {
             container,
             address: SocketAddr::from(([0, 0, 0, 0], PORT)),
         };
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        let address: IpAddr = docker(&["inspect", "--format", format, &node.container])?.parse()?;
-        node.address = SocketAddr::new(address, PORT);
-        eventually(Duration::from_secs(20), || answers(node.address))?;
-        Ok(node)
+        let address: IpAddr = docker(&["inspect", "--format", format, &bare.container])?.parse()?;
+        bare.address = SocketAddr::new(address, PORT);
+        Ok(bare)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -63,7 +63,7 @@ impl BareNode {
     }
 }
 
-impl Drop for BareNode {
+impl Drop for Bare {
     fn drop(&mut self) {
         // Nothing can be done about a daemon that does not listen; the container goes with `--rm` when it ends.
         drop(docker(&["rm", "--force", &self.container]));

@@ -1,0 +1,128 @@
+//! Messages per second into one Docker runner through Jobber, and into a bare client of the package `mqtt` for Node.
+//!
+//! `cargo xtask bench mqtt` builds the images, installs the package and runs this. Both sides get the same messages from the
+//! same publisher over the same broker, in turns, and do the same with them: `count.mjs`. The bare client runs in the runner's
+//! image, on its network, under its limits. What is measured is what the programs themselves have counted.
+//!
+//! QoS 1: the messages wait at the broker in a session of the side, which then drains it. QoS 0, of which a broker keeps
+//! nothing: each side is sent a little more than it can take.
+
+#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+
+mod broker;
+mod measure;
+mod publisher;
+mod report;
+mod sides;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+use crate::broker::Broker;
+use crate::measure::{MARK, drain, flood};
+use crate::publisher::Publisher;
+use crate::report::{Case, Report};
+use crate::sides::{Client, Jobber, Side, host_on};
+
+/// Jobber's messages per second over the bare client's must reach this.
+const RATIO_BAR: f64 = 1.0;
+
+/// Messages per second into one Docker runner through Jobber, and into a bare client.
+#[derive(Parser)]
+struct Options {
+    /// Sizes of the payload to measure with, in bytes.
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 1024])]
+    payloads: Vec<usize>,
+    /// Qualities of service to measure with.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 1])]
+    qos: Vec<u8>,
+    /// Messages of a measurement of QoS 1: a multiple of 1,000.
+    #[arg(long, default_value_t = 100_000)]
+    messages: usize,
+    /// Seconds of a measurement of QoS 0.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// The version of MQTT that both sides speak.
+    #[arg(long, default_value = "3.1.1", value_parser = ["3.1.1", "5"])]
+    mqtt: String,
+    /// Rounds; the medians over them are shown.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Fail when a bar is missed.
+    #[arg(long)]
+    check: bool,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    ensure!(
+        options.messages > 0 && options.messages.is_multiple_of(MARK),
+        "--messages is a multiple of {MARK}"
+    );
+    let port = Broker::free_port()?;
+    let jobber = Jobber::start(port, &options.mqtt)?;
+    let runner = jobber.runner()?;
+    let folder = tempfile::tempdir()?;
+    let broker = Broker::start(folder.path(), port, host_on(&runner.network)?)?;
+    let mut publisher = Publisher::connect(broker.address())?;
+    jobber.subscribed()?;
+    let mut client = Client::new(runner, port, &options.mqtt)?;
+    client.come()?;
+    println!(
+        "MQTT {}, Mosquitto on {}; jobber: one Docker runner; client: mqtt for Node, in the same image",
+        options.mqtt,
+        broker.address()
+    );
+    println!(
+        "dropped: by jobber, beyond what may be unhandled; what the client can not take waits at the broker\n"
+    );
+
+    let mut sides: [Box<dyn Side>; 2] = [Box::new(jobber), Box::new(client)];
+    let report = measure(&options, &mut sides, &mut publisher)?;
+    println!("{report}");
+    for (Case { qos, payload }, ratio) in report.ratios() {
+        println!("ratio for QoS {qos} and {payload} bytes: {ratio:.2} (bar: at least {RATIO_BAR})");
+    }
+    if options.check {
+        for (Case { qos, payload }, ratio) in report.ratios() {
+            ensure!(
+                ratio >= RATIO_BAR,
+                "the ratio for QoS {qos} and {payload} bytes is {ratio:.2}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// All rounds, the two sides in turns.
+fn measure(options: &Options, sides: &mut [Box<dyn Side>; 2], publisher: &mut Publisher) -> Result<Report> {
+    let time = Duration::from_secs(options.seconds);
+    let mut report = Report::default();
+    for _ in 0..options.rounds {
+        for bytes in &options.payloads {
+            let payload = vec![b'x'; *bytes];
+            for side in sides.iter_mut() {
+                let case = |qos| Case { qos, payload: *bytes };
+                // First, because it leaves a program behind that has warmed up.
+                if options.qos.contains(&1) {
+                    let run = drain(&mut **side, publisher, &payload, options.messages)?;
+                    report.add(case(1), side.name(), run);
+                }
+                if options.qos.contains(&0) {
+                    let run = flood(&**side, publisher, &payload, time)?;
+                    report.add(case(0), side.name(), run);
+                }
+            }
+        }
+        // Who comes first changes, so that neither always gets the warmer machine.
+        sides.reverse();
+    }
+    Ok(report)
+}

@@ -1,0 +1,184 @@
+//! How a side is measured.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::publisher::Publisher;
+use crate::sides::{Counts, Side};
+
+/// Of QoS 1, messages that come before those that are measured: the program is new, and its code is being compiled.
+pub(crate) const WARM_UP: usize = 20_000;
+/// Messages between two marks.
+pub(crate) const MARK: usize = 1_000;
+/// Nothing may take longer than this without a message being handled.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(200);
+/// A side that handles nothing for so long has handled everything.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Where the search for what a side can take begins, in messages each second.
+const FIRST_PACE: f64 = 8_000.0;
+/// What is sent next, over what was sent without a loss.
+const STEP: f64 = 1.4;
+/// What is sent while it is measured, over what the side can take.
+const SURPLUS: f64 = 1.1;
+/// A side that handles less than this much of what it is sent has reached its limit.
+const KEEPS_UP: f64 = 0.97;
+const STEP_TIME: Duration = Duration::from_secs(1);
+
+/// What was measured once.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Run {
+    /// Messages handled each second.
+    pub(crate) rate: f64,
+    /// Of QoS 0, messages sent each second.
+    pub(crate) offered: f64,
+    /// Of QoS 0, the part that was dropped.
+    pub(crate) dropped: f64,
+    /// Of QoS 1, the part that was handled twice.
+    pub(crate) repeated: f64,
+}
+
+/// QoS 1: so many messages wait at the broker when the side comes, and are handled and acknowledged as quickly as it can. The
+/// publisher has nothing to do meanwhile.
+pub(crate) fn drain(
+    side: &mut dyn Side,
+    publisher: &mut Publisher,
+    payload: &[u8],
+    messages: usize,
+) -> Result<Run> {
+    side.leave()?;
+    let total = WARM_UP + messages;
+    publisher.preload(side.topic(), payload, total)?;
+    side.come()?;
+    settled(side, |counts| counts.handled >= total as u64)?;
+    // A message whose acknowledgement was lost with a connection comes once more.
+    let counts = quiet(side)?;
+    ensure!(
+        counts.last_bytes == payload.len(),
+        "the last message is another one"
+    );
+    let begun = counts
+        .marks
+        .get(WARM_UP / MARK - 1)
+        .context("a mark is missing")?;
+    Ok(Run {
+        rate: messages as f64 / (counts.last_at - begun) * 1000.0,
+        repeated: (counts.handled - total as u64) as f64 / total as f64,
+        ..Run::default()
+    })
+}
+
+/// QoS 0: the side is sent a little more than it can take, and what it handles is counted.
+pub(crate) fn flood(
+    side: &dyn Side,
+    publisher: &mut Publisher,
+    payload: &[u8],
+    time: Duration,
+) -> Result<Run> {
+    let mut pace = FIRST_PACE;
+    loop {
+        let run = paced(side, publisher, payload, pace, STEP_TIME)?;
+        if run.rate < KEEPS_UP * pace {
+            pace = run.rate * SURPLUS;
+            break;
+        }
+        pace *= STEP;
+    }
+    loop {
+        let run = paced(side, publisher, payload, pace, time)?;
+        // At its limit, or the broker at its own: it does not take what is to be sent.
+        if run.rate < KEEPS_UP * run.offered || run.offered < KEEPS_UP * pace {
+            return Ok(run);
+        }
+        // It had only been slow for a moment.
+        pace *= SURPLUS;
+    }
+}
+
+/// Sends at a pace, and waits afterwards until everything has been handled or dropped.
+fn paced(
+    side: &dyn Side,
+    publisher: &mut Publisher,
+    payload: &[u8],
+    pace: f64,
+    time: Duration,
+) -> Result<Run> {
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (handled_before, dropped_before) = (side.counts("/count")?.handled, side.dropped()?);
+    let window = std::thread::scope(|scope| {
+        let (stop, sent, topic) = (&stop, &sent, side.topic());
+        let publishing = scope.spawn(move || publisher.pace(topic, payload, pace, stop, sent));
+        let window = window(side, sent, time);
+        stop.store(true, Ordering::Relaxed);
+        let published = publishing.join();
+        published
+            .map_err(|_| anyhow::anyhow!("the publisher panicked"))?
+            .and(window)
+    });
+    let (rate, offered) = window?;
+    let sent = sent.load(Ordering::Relaxed);
+    let over =
+        |counts: &Counts, dropped: u64| counts.handled - handled_before + (dropped - dropped_before) >= sent;
+    settled(side, |counts| {
+        side.dropped().is_ok_and(|dropped| over(counts, dropped))
+    })?;
+    Ok(Run {
+        rate,
+        offered,
+        dropped: (side.dropped()? - dropped_before) as f64 / sent as f64,
+        ..Run::default()
+    })
+}
+
+/// What is handled and sent each second during a window of time, after a tenth of it has passed.
+fn window(side: &dyn Side, sent: &AtomicU64, time: Duration) -> Result<(f64, f64)> {
+    std::thread::park_timeout(time / 10);
+    let (begun, sent_before, first) = (
+        Instant::now(),
+        sent.load(Ordering::Relaxed),
+        side.counts("/count")?,
+    );
+    std::thread::park_timeout(time);
+    let (took, sent_after) = (begun.elapsed(), sent.load(Ordering::Relaxed));
+    let last = side.counts("/count")?;
+    let rate = (last.handled - first.handled) as f64 / (last.now - first.now) * 1000.0;
+    Ok((rate, (sent_after - sent_before) as f64 / took.as_secs_f64()))
+}
+
+/// Asks again and again until the counts are as wanted.
+fn settled(side: &dyn Side, wanted: impl Fn(&Counts) -> bool) -> Result<()> {
+    let (mut handled, mut moved) = (0, Instant::now());
+    loop {
+        // A program that has just been started does not answer yet.
+        if let Ok(counts) = side.counts("/count") {
+            if wanted(&counts) {
+                return Ok(());
+            }
+            if counts.handled != handled {
+                (handled, moved) = (counts.handled, Instant::now());
+            }
+        }
+        ensure!(
+            moved.elapsed() < PATIENCE,
+            "{}: nothing is handled any more after {handled} messages",
+            side.name()
+        );
+        std::thread::park_timeout(POLL);
+    }
+}
+
+/// Asks again and again until nothing more is handled, for the counts with the marks.
+fn quiet(side: &dyn Side) -> Result<Counts> {
+    let mut counts = side.counts("/marks")?;
+    loop {
+        std::thread::park_timeout(QUIET);
+        let handled = counts.handled;
+        counts = side.counts("/marks")?;
+        if counts.handled == handled {
+            return Ok(counts);
+        }
+    }
+}

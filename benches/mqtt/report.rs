@@ -1,0 +1,81 @@
+//! The table at the end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::measure::Run;
+use crate::support::statistics::median;
+
+/// What was measured, but for the side.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Case {
+    pub(crate) qos: u8,
+    /// Bytes.
+    pub(crate) payload: usize,
+}
+
+/// Everything that was measured.
+#[derive(Default)]
+pub(crate) struct Report {
+    runs: BTreeMap<(Case, &'static str), Vec<Run>>,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, case: Case, side: &'static str, run: Run) {
+        self.runs.entry((case, side)).or_default().push(run);
+    }
+
+    /// All cases with Jobber's rate over the bare client's.
+    pub(crate) fn ratios(&self) -> Vec<(Case, f64)> {
+        let mut cases: Vec<Case> = self.runs.keys().map(|(case, _)| *case).collect();
+        cases.dedup();
+        let ratio = |case| self.rate(case, "jobber") / self.rate(case, "client");
+        cases.into_iter().map(|case| (case, ratio(case))).collect()
+    }
+
+    fn rate(&self, case: Case, side: &'static str) -> f64 {
+        self.median(case, side, |run| run.rate)
+    }
+
+    fn median(&self, case: Case, side: &'static str, of: impl Fn(&Run) -> f64) -> f64 {
+        self.runs
+            .get(&(case, side))
+            .map_or(f64::NAN, |runs| median(runs.iter().map(of).collect()))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>3} {:>7}", "QoS", "bytes")?;
+        for side in ["jobber/s", "client/s"] {
+            write!(
+                f,
+                " | {side:>8} {:>8} {:>9} {:>9}",
+                "sent/s", "dropped", "repeated"
+            )?;
+        }
+        writeln!(f, " | {:>5}", "ratio")?;
+        for (case, ratio) in self.ratios() {
+            write!(f, "{:>3} {:>7}", case.qos, case.payload)?;
+            for side in ["jobber", "client"] {
+                let of = |of: fn(&Run) -> f64| self.median(case, side, of);
+                let shown = |digits: usize, value: f64, unit: &str| format!("{value:.digits$}{unit}");
+                let (sent, dropped, repeated) = if case.qos == 0 {
+                    let dropped = of(|run| run.dropped * 100.0);
+                    (
+                        shown(0, of(|run| run.offered), ""),
+                        shown(1, dropped, " %"),
+                        String::new(),
+                    )
+                } else {
+                    let repeated = of(|run| run.repeated * 100.0);
+                    (String::new(), String::new(), shown(2, repeated, " %"))
+                };
+                let rate = self.rate(case, side);
+                write!(f, " | {rate:>8.0} {sent:>8} {dropped:>9} {repeated:>9}")?;
+            }
+            writeln!(f, " | {ratio:>5.2}")?;
+        }
+        Ok(())
+    }
+}

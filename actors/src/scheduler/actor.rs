@@ -298,6 +298,7 @@ impl Child for Scheduler {
     fn observe(&self) -> serde_json::Value {
         json!({
             "schedules": self.tracked.len(),
+            "due": self.due.len(),
             "next": self.due.first().map(|(at, _)| at),
             "fired": self.counts.fired,
             "skipped": self.counts.skipped,

@@ -33,6 +33,8 @@ use v5::V5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Seconds without a packet after which the broker is asked whether it is there; it has as long to answer.
 const KEEP_ALIVE_SECONDS: u16 = 30;
+/// Without reading for longer, a broker's answer to a ping would be missed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How long taking leave may take: acknowledgements and what is under way are waited for that long.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Packets that may wait for the event loop, and that it writes at once.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use futures_util::task::AtomicWaker;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
@@ -59,6 +60,10 @@ pub(super) struct Socket(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     uncorked: AtomicBool,
+    /// Nothing is read for now: the network holds the other side back.
+    paused: AtomicBool,
+    /// Who wants to read meanwhile.
+    reader: AtomicWaker,
     end: Mutex<Option<End>>,
 }
 
@@ -73,6 +78,25 @@ impl Socket {
     /// From now on, a flush writes at once.
     pub(super) fn uncork(&self) {
         self.0.uncorked.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on nothing is read. What is written goes out all the same.
+    pub(super) fn pause(&self) {
+        self.0.paused.store(true, Ordering::Release);
+    }
+
+    /// From now on there is reading again.
+    pub(super) fn read_on(&self) {
+        self.0.paused.store(false, Ordering::Release);
+        self.0.reader.wake();
+    }
+
+    fn is_paused(&self, cx: &Context<'_>) -> bool {
+        // Registered before the look, so that a change between the two is not missed.
+        self.0.paused.load(Ordering::Acquire) && {
+            self.0.reader.register(cx.waker());
+            self.0.paused.load(Ordering::Acquire)
+        }
     }
 
     /// Closes the connection whose event loop is gone, in a way that lets the broker read all that was written: when a
@@ -155,7 +179,11 @@ impl AsyncRead for CorkedStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read = if self.socket.is_paused(cx) {
+            Poll::Pending
+        } else {
+            Pin::new(&mut self.stream).poll_read(cx, buffer)
+        };
         self.reads += 1;
         if read.is_pending() || self.reads >= READS_BEFORE_WRITE {
             // What can not be written yet is tried again when this is woken, for one or the other.
@@ -252,6 +280,25 @@ mod tests {
         let mut received = [0; 3];
         peer.read_exact(&mut received).await.unwrap();
         assert_eq!(&received, b"bye");
+    }
+
+    #[tokio::test]
+    async fn a_paused_connection_writes_and_reads_only_when_it_goes_on() {
+        let (mut stream, mut peer, socket) = pair().await;
+        socket.pause();
+        peer.write_all(b"later").await.unwrap();
+        stream.write_all(b"ack.").await.unwrap();
+        let mut received = [0; 5];
+        let mut read = std::pin::pin!(stream.read_exact(&mut received));
+        let mut acknowledged = [0; 4];
+        tokio::select! {
+            biased;
+            read = &mut read => panic!("it is paused, and {read:?} came"),
+            written = peer.read_exact(&mut acknowledged) => assert_eq!(written.unwrap(), 4),
+        }
+        socket.read_on();
+        read.await.unwrap();
+        assert_eq!(&received, b"later");
     }
 
     #[tokio::test]

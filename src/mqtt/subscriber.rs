@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use jobber_actors::ports::{MqttEnd, SessionSettings, Subscriber, SubscriberLine, Taken};
 use tokio::time::Instant;
 
-use super::LEAVE_TIMEOUT;
 use super::connection::{Connection, at};
 use super::dialect::{Dialect, Event, Role, Wire};
 use super::requests::Requests;
 use super::session::SessionMemory;
 use super::socket::Socket;
+use super::{LEAVE_TIMEOUT, LONGEST_PAUSE};
 
 /// A client that receives.
 pub(super) struct ReceivingClient<D> {
@@ -57,6 +57,7 @@ async fn serve<D: Dialect>(connection: Connection<D>, line: &dyn SubscriberLine)
         requests: Requests::new(&client, welcome.identifiers),
         socket: socket.clone(),
         line,
+        paused_until: None,
         leave_by: None,
     };
     let end = loop {
@@ -82,6 +83,8 @@ struct Serving<'a, D: Dialect> {
     requests: Requests<'a, D::Client>,
     socket: Socket,
     line: &'a dyn SubscriberLine,
+    /// Nothing is read until the line has room, or until this moment: then it takes too long.
+    paused_until: Option<Instant>,
     /// When taking leave has taken long enough.
     leave_by: Option<Instant>,
 }
@@ -98,6 +101,7 @@ impl<D: Dialect> Serving<'_, D> {
                     self.requests.add(command);
                     if self.requests.is_leaving() {
                         self.socket.uncork();
+                        self.socket.read_on();
                         self.leave_by = Some(Instant::now() + LEAVE_TIMEOUT);
                     }
                 }
@@ -107,21 +111,34 @@ impl<D: Dialect> Serving<'_, D> {
                     }
                     self.requests.send();
                 }
+                () = async { self.line.room().await }, if self.paused_until.is_some() => {
+                    self.paused_until = None;
+                    self.socket.read_on();
+                }
+                () = at(self.paused_until) => return Ok(Event::Other),
                 () = at(self.leave_by) => return Err("the broker took too long to part".to_owned()),
             }
         }
     }
 
     /// Whether the connection is over with this.
-    fn end_of(&self, event: Result<Event, String>) -> Option<MqttEnd> {
+    fn end_of(&mut self, event: Result<Event, String>) -> Option<MqttEnd> {
         let leaving = self.requests.is_leaving();
         match event {
             Err(_) | Ok(Event::Disconnected) if leaving => Some(MqttEnd::Left),
             Err(failure) => Some(MqttEnd::Failed(failure)),
             // While taking leave a message can not be acknowledged any more, so it comes again.
-            Ok(Event::Message(message)) if !leaving => {
-                (self.line.message(message) == Taken::NoRoom).then_some(MqttEnd::NoRoom)
-            }
+            Ok(Event::Message(message)) if !leaving => match self.line.message(message) {
+                Taken::Yes => None,
+                Taken::Last => {
+                    self.paused_until
+                        .get_or_insert_with(|| Instant::now() + LONGEST_PAUSE);
+                    self.socket.pause();
+                    None
+                }
+                Taken::NoRoom => Some(MqttEnd::NoRoom),
+            },
+            Ok(_) if self.paused_until.is_some_and(|until| until <= Instant::now()) => Some(MqttEnd::NoRoom),
             Ok(_) => None,
         }
     }

@@ -124,8 +124,7 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients) {
                 break;
             }
             MqttEnd::NoRoom => {
-                // Some brokers send as much each time there is a backlog: nothing for a person to act on.
-                tracing::debug!(line = ?line, "a broker sent more than there is room for; connecting again when there is");
+                tracing::info!(line = ?line, "a broker sent more than there is room for; connecting again when there is");
                 line.disconnected(LineState::Full);
                 tokio::select! {
                     () = line.roomy() => {}

@@ -88,11 +88,19 @@ impl AckWindow {
         Arrival::Known
     }
 
-    /// Whether there is room for one more message.
+    /// Whether there is room for one more message. What was read before the connection was told to pause may take as much
+    /// again as the limits say.
     #[must_use]
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.open == 0
-            || (self.open < self.limits.messages && self.bytes.saturating_add(bytes) <= self.limits.bytes)
+            || (self.open < self.limits.messages.saturating_mul(2)
+                && self.bytes.saturating_add(bytes) <= self.limits.bytes.saturating_mul(2))
+    }
+
+    /// Whether there is more than the limits say: nothing further should be read.
+    #[must_use]
+    pub(super) fn is_full(&self) -> bool {
+        self.open > self.limits.messages || (self.open > 1 && self.bytes > self.limits.bytes)
     }
 
     /// Takes a message, for so many triggers.

@@ -158,6 +158,9 @@ pub struct Publication {
 pub enum Taken {
     /// It will be acknowledged in time, or needs no acknowledgement.
     Yes,
+    /// The same, but there should be no more for now: what has not been read is left to the network until there is
+    /// [room](SubscriberLine::room). What was read already is still taken, within limits.
+    Last,
     /// There is no room for it: the connection is to be dropped, so that the broker keeps it and sends it again.
     NoRoom,
 }
@@ -198,6 +201,9 @@ pub trait SubscriberLine: Send + Sync {
 
     /// Waits for what is to be done next. May be dropped while it waits without losing anything.
     async fn command(&self) -> SubscriberCommand;
+
+    /// Waits, after [`Taken::Last`], until there is room again.
+    async fn room(&self);
 }
 
 /// How a connection ended.

@@ -153,7 +153,7 @@ fn health(line: &LineStatus) -> Health {
     match &line.state {
         LineState::Connecting => Health::Unknown,
         LineState::Disconnected { .. } => Health::Unhealthy,
-        // Full is a matter of moments while messages are handled: it is how brokers are held back.
+        // Full is no fault: it is how brokers are held back by handlers that take long.
         LineState::Connected | LineState::Full if line.queue_full || !line.refused.is_empty() => {
             Health::Unhealthy
         }

@@ -60,6 +60,8 @@ impl SubscriberLine for Line {
             None => std::future::pending().await,
         }
     }
+
+    async fn room(&self) {}
 }
 
 /// A client that receives.

@@ -231,7 +231,8 @@ impl Line {
         let moves = state.leaving
             || !state.waiting.is_empty()
             || !state.unkept.is_empty()
-            || state.network == LineState::Full;
+            || state.network == LineState::Full
+            || (state.paused && state.window.is_half_free());
         drop(state);
         if commands {
             self.command.notify_waiters();

@@ -31,6 +31,7 @@ impl SubscriberLine for Line {
             state.window.session_lost();
         }
         state.told.connected(session_present);
+        state.paused = false;
         state.network = LineState::Connected;
         state.since = self.clock.now();
         state.connected = Some(Instant::now());
@@ -77,6 +78,15 @@ impl SubscriberLine for Line {
             }
             notified.await;
         }
+    }
+
+    async fn room(&self) {
+        self.when_moved(|state| {
+            let free = state.window.is_half_free();
+            state.paused &= !free;
+            free.then_some(())
+        })
+        .await;
     }
 }
 
@@ -200,8 +210,14 @@ impl State {
             payload: payload.clone(),
         });
         let parts: Vec<Part> = parts.collect();
+        let taken = if self.window.is_full() {
+            self.paused = true;
+            Taken::Last
+        } else {
+            Taken::Yes
+        };
         (
-            Taken::Yes,
+            taken,
             parts.into_iter().filter_map(|part| self.place(part)).collect(),
         )
     }

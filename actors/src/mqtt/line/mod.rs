@@ -75,6 +75,8 @@ struct State {
     /// Parts that are with the action, or on their way to the durable queue.
     running: usize,
     leaving: bool,
+    /// The connection reads nothing until there is room.
+    paused: bool,
     network: LineState,
     since: DateTime<Utc>,
     connected: Option<Instant>,
@@ -144,6 +146,7 @@ impl Line {
                 hold_until: None,
                 running: 0,
                 leaving: false,
+                paused: false,
                 network: LineState::Connecting,
                 since: clock.now(),
                 connected: None,

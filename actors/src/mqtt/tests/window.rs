@@ -103,13 +103,17 @@ fn a_session_that_the_broker_forgot_is_acknowledged_no_more() {
 fn the_window_is_bounded_by_number_and_by_size_but_takes_one_message_of_any_size() {
     let mut window = AckWindow::new(LIMITS);
     assert!(window.has_room(1_000_000));
-    let large = window.open(None, 0, 900, 1);
-    assert!(window.has_room(100) && !window.has_room(101));
+    let large = window.open(None, 0, 1_100, 1);
+    assert!(!window.is_full(), "one of any size");
+    assert!(window.has_room(900) && !window.has_room(901));
     window.finish(large);
-    let entries: Vec<EntryId> = (1..=10).map(|packet| open(&mut window, packet)).collect();
+    let mut entries: Vec<EntryId> = (1..=10).map(|packet| open(&mut window, packet)).collect();
+    assert!(!window.is_full());
+    entries.extend((11..=20).map(|packet| open(&mut window, packet)));
+    assert!(window.is_full(), "what was read already has been taken");
     assert!(!window.has_room(1));
     assert!(!window.is_half_free());
-    for entry in &entries[1..6] {
+    for entry in &entries[1..16] {
         window.finish(*entry);
     }
     assert!(

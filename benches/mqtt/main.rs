@@ -67,7 +67,8 @@ fn main() -> Result<()> {
         "--messages is a multiple of {MARK}"
     );
     let port = Broker::free_port()?;
-    let jobber = Jobber::start(port, &options.mqtt)?;
+    // Ends last: the others use its network, which it removes.
+    let mut jobber = Jobber::start(port, &options.mqtt)?;
     let runner = jobber.runner()?;
     let folder = tempfile::tempdir()?;
     let broker = Broker::start(folder.path(), port, host_on(&runner.network)?)?;
@@ -84,7 +85,7 @@ fn main() -> Result<()> {
         "dropped: by jobber, beyond what may be unhandled; what the client can not take waits at the broker\n"
     );
 
-    let mut sides: [Box<dyn Side>; 2] = [Box::new(jobber), Box::new(client)];
+    let mut sides: [&mut dyn Side; 2] = [&mut jobber, &mut client];
     let report = measure(&options, &mut sides, &mut publisher)?;
     println!("{report}");
     for (Case { qos, payload }, ratio) in report.ratios() {
@@ -102,7 +103,7 @@ fn main() -> Result<()> {
 }
 
 /// All rounds, the two sides in turns.
-fn measure(options: &Options, sides: &mut [Box<dyn Side>; 2], publisher: &mut Publisher) -> Result<Report> {
+fn measure(options: &Options, sides: &mut [&mut dyn Side; 2], publisher: &mut Publisher) -> Result<Report> {
     let time = Duration::from_secs(options.seconds);
     let mut report = Report::default();
     for _ in 0..options.rounds {

@@ -116,34 +116,33 @@ impl Lane {
             Next::Refuse(refusal) => refuse(invocation, refusal),
             Next::Dispatch(reserved) => match self.dispatch(&reserved, invocation, now) {
                 Ok(()) => Placed::Dispatched,
-                Err(invocation) => {
-                    self.lock().queue.push_front(*invocation);
-                    self.wake();
-                    Placed::Queued
-                }
+                Err(invocation) => self.queue(*invocation, VecDeque::push_front),
             },
-            Next::Wait => {
-                let lane = Arc::downgrade(self);
-                invocation.reply.cancellation().on_cancel(move || {
-                    if let Some(lane) = lane.upgrade() {
-                        lane.sweep_soon();
-                    }
-                });
-                self.queue(invocation)
-            }
+            Next::Wait => self.queue(invocation, VecDeque::push_back),
         }
     }
 
-    /// Lets an invocation wait, behind those that came before, and tells the actor.
-    fn queue(&self, invocation: Invocation) -> Placed {
+    /// Lets an invocation wait, before or behind the others, and tells the actor.
+    fn queue(
+        self: &Arc<Self>,
+        invocation: Invocation,
+        add: fn(&mut VecDeque<Invocation>, Invocation),
+    ) -> Placed {
         let mut state = self.lock();
         if let Some(refusal) = state.closed.clone() {
             // Closed since it was looked at: nobody looks into the queue any more.
             drop(state);
             return refuse(invocation, refusal);
         }
+        // Under the lock: a sweep that this asks for at once must find it, and whoever dispatches it has a hook of its own.
+        let lane = Arc::downgrade(self);
+        invocation.reply.cancellation().on_cancel(move || {
+            if let Some(lane) = lane.upgrade() {
+                lane.sweep_soon();
+            }
+        });
         let over = invocation.admitted + state.limits.queue_wait;
-        state.queue.push_back(invocation);
+        add(&mut state.queue, invocation);
         let sooner = state.sweep_by(over);
         drop(state);
         if sooner {
@@ -173,7 +172,10 @@ impl Lane {
             };
             match self.dispatch(&reserved, invocation, now) {
                 Ok(()) => advance.dispatched += 1,
-                Err(invocation) => self.lock().queue.push_front(*invocation),
+                Err(invocation) => {
+                    // Refused only if the lane was closed meanwhile; then the queue is empty.
+                    let _: Placed = self.queue(*invocation, VecDeque::push_front);
+                }
             }
         }
     }

@@ -304,3 +304,23 @@ fn the_actor_is_woken_when_a_time_is_to_be_kept_that_it_does_not_know_of() {
         assert_eq!(lane.sweep(Instant::now()).next, Some(Instant::now() + WAIT));
     });
 }
+
+#[test]
+fn what_comes_back_from_a_runner_that_is_gone_waits_with_its_time_kept() {
+    run_paused(async {
+        let lane = lane(10);
+        let runner = session();
+        lane.add_runner(Arc::clone(&runner), 2, false, Instant::now());
+        runner.close_streams_for_test();
+        let (placed, pending) = place(&lane);
+        assert_eq!(placed, Placed::Queued);
+        assert!(lane.wants_sweep(), "nobody kept its time until now");
+        assert_eq!(lane.sweep(Instant::now()).next, Some(Instant::now() + WAIT));
+
+        assert!(!lane.wants_sweep());
+        drop(pending);
+        assert!(lane.wants_sweep(), "its caller gave up");
+        lane.sweep(Instant::now());
+        assert_eq!(lane.gauge().waiting, 0);
+    });
+}

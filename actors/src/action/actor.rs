@@ -115,9 +115,10 @@ impl Action {
 
     /// Decides how many runners there should be, and does it.
     pub(super) fn scale(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        // Watched while the decision is made: a runner that falls idle between the look and the end of this would be
-        // missed otherwise.
+        // Watched while the decision is made: a runner that falls idle, or an invocation that has to wait, between the look
+        // and the end of this would be missed otherwise.
         self.parts.lane.watch_idle(true);
+        self.parts.lane.watch_queue(true);
         if !self.can_serve()
             && let Some(refusal) = self.recovery.refusal(now)
         {
@@ -138,6 +139,7 @@ impl Action {
         };
         let decision = decide(&self.policy(), &view);
         self.parts.lane.watch_idle(decision.watch_idle || self.stopping);
+        self.parts.lane.watch_queue(decision.watch_queue);
         for runner in decision.end {
             let busy = runners.iter().any(|view| view.id == runner && view.running > 0);
             self.end_runner(runner, busy);

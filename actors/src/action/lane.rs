@@ -1,8 +1,8 @@
 //! What of an action must survive its actor: the queue, the permits and the runners' slots.
 //!
 //! Whoever has an invocation asks the lane for a permit and places it, from any thread: where a runner has room that needs no
-//! actor. The Action actor hands out what had to wait, keeps the times, and sees to it that there are runners. Permits come
-//! back by being dropped, wherever that happens.
+//! actor. Whoever reads a runner's answers hands out what had to wait. The Action actor keeps the times, sees to it that there
+//! are runners, and hands out what is left. Permits come back by being dropped, wherever that happens.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +41,8 @@ pub struct Lane {
     woken: AtomicBool,
     /// Whether the actor wants to hear of every runner that falls idle (one is to be retired).
     watch_idle: AtomicBool,
+    /// Whether the actor wants to hear of everything that has to wait (another runner could be started for it).
+    watch_queue: AtomicBool,
     /// Whether there is something to sweep: a caller in the queue gave up, or a time runs out before the planned sweep.
     to_sweep: AtomicBool,
     pub(super) refused: AtomicU64,
@@ -72,6 +74,7 @@ impl Lane {
             wake: Mutex::default(),
             woken: AtomicBool::new(false),
             watch_idle: AtomicBool::new(false),
+            watch_queue: AtomicBool::new(true),
             to_sweep: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             room: Notify::new(),
@@ -83,6 +86,7 @@ impl Lane {
     pub fn on_change(&self, wake: impl Fn() + Send + Sync + 'static) {
         *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(wake));
         // What happened while nobody listened (the actor was restarting) is looked at once.
+        self.watch_queue(true);
         self.woken.store(false, Ordering::Release);
         self.wake();
     }
@@ -97,43 +101,40 @@ impl Lane {
         self.watch_idle.store(watch, Ordering::Release);
     }
 
-    /// Gives an admitted invocation to a runner, or queues it behind those that came before.
-    pub fn place(self: &Arc<Self>, invocation: Invocation, now: Instant) -> Placed {
-        enum Next {
-            Refuse(Refusal),
-            Dispatch(Reserved),
-            Wait,
-        }
-        let next = {
-            let mut state = self.lock();
-            match state.closed.clone() {
-                Some(refusal) => Next::Refuse(refusal),
-                None if !state.queue.is_empty() => Next::Wait,
-                None => state.reserve().map_or(Next::Wait, Next::Dispatch),
-            }
-        };
-        match next {
-            Next::Refuse(refusal) => refuse(invocation, refusal),
-            Next::Dispatch(reserved) => match self.dispatch(&reserved, invocation, now) {
-                Ok(()) => Placed::Dispatched,
-                Err(invocation) => self.queue(*invocation, VecDeque::push_front),
-            },
-            Next::Wait => self.queue(invocation, VecDeque::push_back),
-        }
+    /// Whether everything that has to wait is worth a wake.
+    pub fn watch_queue(&self, watch: bool) {
+        self.watch_queue.store(watch, Ordering::Release);
     }
 
-    /// Lets an invocation wait, before or behind the others, and tells the actor.
-    fn queue(
-        self: &Arc<Self>,
-        invocation: Invocation,
-        add: fn(&mut VecDeque<Invocation>, Invocation),
-    ) -> Placed {
+    /// Gives an admitted invocation to a runner, or queues it behind those that came before.
+    pub fn place(self: &Arc<Self>, invocation: Invocation, now: Instant) -> Placed {
         let mut state = self.lock();
         if let Some(refusal) = state.closed.clone() {
-            // Closed since it was looked at: nobody looks into the queue any more.
             drop(state);
             return refuse(invocation, refusal);
         }
+        let free = if state.queue.is_empty() {
+            state.reserve(now)
+        } else {
+            None
+        };
+        let Some(reserved) = free else {
+            return self.queue(state, invocation, VecDeque::push_back);
+        };
+        drop(state);
+        match self.dispatch(&reserved, invocation, now) {
+            Ok(()) => Placed::Dispatched,
+            Err(invocation) => self.returned(*invocation),
+        }
+    }
+
+    /// Lets an invocation wait, before or behind the others, and tells the actor if that matters to it.
+    fn queue(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, LaneState>,
+        invocation: Invocation,
+        add: fn(&mut VecDeque<Invocation>, Invocation),
+    ) -> Placed {
         // Under the lock: a sweep that this asks for at once must find it, and whoever dispatches it has a hook of its own.
         let lane = Arc::downgrade(self);
         invocation.reply.cancellation().on_cancel(move || {
@@ -144,12 +145,36 @@ impl Lane {
         let over = invocation.admitted + state.limits.queue_wait;
         add(&mut state.queue, invocation);
         let sooner = state.sweep_by(over);
+        // Room that was made since the lane was found full: nobody else looks at the queue for its sake.
+        let room = state.has_room();
         drop(state);
         if sooner {
             self.to_sweep.store(true, Ordering::Release);
         }
-        self.wake();
+        if sooner || room || self.watch_queue.load(Ordering::Acquire) {
+            self.wake();
+        }
         Placed::Queued
+    }
+
+    /// Lets an invocation wait before all others: its runner turned out to be gone, which the actor must see to.
+    fn returned(self: &Arc<Self>, invocation: Invocation) -> Placed {
+        let state = self.lock();
+        if let Some(refusal) = state.closed.clone() {
+            // Closed since it was placed: nobody looks into the queue any more.
+            drop(state);
+            return refuse(invocation, refusal);
+        }
+        let placed = self.queue(state, invocation, VecDeque::push_front);
+        self.wake();
+        placed
+    }
+
+    /// Gives what waits to runners that have room, and tells whoever waits for a place. For whoever has given permits back
+    /// without a wake.
+    pub(crate) fn hand_out(self: &Arc<Self>, now: Instant) {
+        let _: Advance = self.advance(now);
+        self.room.notify_waiters();
     }
 
     /// Gives queued invocations to runners that have room, the oldest first.
@@ -161,7 +186,7 @@ impl Lane {
                 if state.queue.is_empty() {
                     return advance;
                 }
-                let Some(reserved) = state.reserve() else {
+                let Some(reserved) = state.reserve(now) else {
                     advance.queued = state.queue.len();
                     return advance;
                 };
@@ -174,7 +199,7 @@ impl Lane {
                 Ok(()) => advance.dispatched += 1,
                 Err(invocation) => {
                     // Refused only if the lane was closed meanwhile; then the queue is empty.
-                    let _: Placed = self.queue(*invocation, VecDeque::push_front);
+                    let _: Placed = self.returned(*invocation);
                 }
             }
         }
@@ -183,24 +208,22 @@ impl Lane {
     /// Hands an invocation over, outside of the lock. One that comes back was never seen by the runner.
     fn dispatch(
         &self,
-        Reserved { session, used_up }: &Reserved,
+        Reserved {
+            session,
+            used_up,
+            sooner,
+        }: &Reserved,
         mut invocation: Invocation,
         now: Instant,
     ) -> Result<(), Box<Invocation>> {
         let runner = session.runner();
         invocation.permit.moved_to(Place::Running(runner));
         let handed_over = session.invoke(invocation, now);
-        if handed_over.is_ok() {
-            let mut state = self.lock();
-            let over = now + state.limits.timeout;
-            let sooner = state.sweep_by(over);
-            drop(state);
-            if sooner {
-                self.sweep_soon();
-            } else if *used_up {
-                // The next runner is to be made ready.
-                self.wake();
-            }
+        if *sooner {
+            self.sweep_soon();
+        } else if *used_up && handed_over.is_ok() {
+            // The next runner is to be made ready.
+            self.wake();
         }
         handed_over.map_err(|mut invocation| {
             let mut state = self.lock();
@@ -378,26 +401,36 @@ impl Lane {
         }
     }
 
-    /// A permit came back.
-    pub(super) fn release(&self, place: Place) {
+    /// A permit came back. Gives whether something waits for its place.
+    pub(super) fn release(&self, place: Place) -> bool {
         let mut state = self.lock();
-        let mut worth_a_wake = false;
+        let mut awaited = false;
+        let mut idle = false;
         match place {
             Place::Waiting => state.waiting = state.waiting.saturating_sub(1),
             Place::Running(runner) => {
-                worth_a_wake = !state.queue.is_empty();
+                awaited = !state.queue.is_empty();
                 if let Some(slot) = state.slot(runner) {
                     slot.running = slot.running.saturating_sub(1);
                     if slot.running == 0 {
                         slot.idle_since = Instant::now();
-                        worth_a_wake |= self.watch_idle.load(Ordering::Acquire);
+                        idle = self.watch_idle.load(Ordering::Acquire);
                     }
                 }
             }
         }
         drop(state);
+        if idle {
+            self.wake();
+        }
+        awaited
+    }
+
+    /// A permit was dropped: whoever waits for its place is told.
+    pub(super) fn dropped(&self, place: Place) {
+        let awaited = self.release(place);
         self.room.notify_waiters();
-        if worth_a_wake {
+        if awaited {
             self.wake();
         }
     }

@@ -18,25 +18,37 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub struct Permit {
     lane: Arc<Lane>,
-    place: Place,
+    /// `None` once it was given back.
+    place: Option<Place>,
 }
 
 impl Permit {
     pub(super) fn new(lane: Arc<Lane>) -> Self {
         Self {
             lane,
-            place: Place::Waiting,
+            place: Some(Place::Waiting),
         }
     }
 
     /// The lane itself has already counted the move.
     pub(super) fn moved_to(&mut self, place: Place) {
-        self.place = place;
+        self.place = Some(place);
+    }
+
+    /// Gives the place back. Who does so sees to it that it is [handed out](Lane::hand_out) again.
+    pub(crate) fn give_back(mut self) -> Arc<Lane> {
+        if let Some(place) = self.place.take() {
+            // What waits is looked for when it is handed out.
+            let _: bool = self.lane.release(place);
+        }
+        Arc::clone(&self.lane)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.lane.release(self.place);
+        if let Some(place) = self.place {
+            self.lane.dropped(place);
+        }
     }
 }

@@ -91,6 +91,8 @@ pub struct ScalingDecision {
     pub next: Option<Instant>,
     /// Whether every runner that falls idle is worth deciding again.
     pub watch_idle: bool,
+    /// Whether everything that has to wait is worth deciding again: another runner could be started for it.
+    pub watch_queue: bool,
 }
 
 /// Decides.
@@ -118,6 +120,15 @@ pub fn decide(policy: &ScalingPolicy, view: &ScalingView<'_>) -> ScalingDecision
     start_missing(policy, view, &mut decision, target, present, starting);
     retire_stale(policy, &mut decision, &stale, &fresh, target);
     retire_idle(policy, view, &mut decision, &fresh, target);
+    let staying = number(
+        fresh
+            .iter()
+            .filter(|runner| !decision.retire.contains(&runner.id))
+            .count(),
+    );
+    // Without a runner the question may also be whether there will ever be one.
+    decision.watch_queue =
+        staying == 0 || bounded(policy, u32::MAX, used_up(policy, view)) > staying + starting;
     // What is retired while it works ends when it falls idle.
     decision.watch_idle |= !decision.retire.is_empty();
     for runner in &fresh {

@@ -28,6 +28,8 @@ pub(super) struct Reserved {
     pub(super) session: Arc<Session>,
     /// Whether the runner takes nothing after this.
     pub(super) used_up: bool,
+    /// Whether its time is over before the next sweep that was planned.
+    pub(super) sooner: bool,
 }
 
 /// A runner that serves this action.
@@ -52,6 +54,11 @@ impl LaneState {
         self.slots.iter_mut().find(|slot| slot.session.runner() == runner)
     }
 
+    /// Whether a runner could take an invocation now.
+    pub(super) fn has_room(&self) -> bool {
+        self.slots.iter().any(Slot::has_room)
+    }
+
     /// How many invocations the runners that serve could take now.
     pub(super) fn free(&self) -> u32 {
         let free = self.slots.iter().filter(|slot| slot.has_room());
@@ -60,7 +67,7 @@ impl LaneState {
     }
 
     /// Takes a place on the least busy runner that has room.
-    pub(super) fn reserve(&mut self) -> Option<Reserved> {
+    pub(super) fn reserve(&mut self, now: Instant) -> Option<Reserved> {
         let slot = self
             .slots
             .iter_mut()
@@ -69,10 +76,13 @@ impl LaneState {
         slot.running += 1;
         slot.served += 1;
         slot.accepting &= !slot.single_use;
+        let (session, used_up) = (Arc::clone(&slot.session), slot.single_use);
         self.waiting = self.waiting.saturating_sub(1);
+        let sooner = self.sweep_by(now + self.limits.timeout);
         Some(Reserved {
-            session: Arc::clone(&slot.session),
-            used_up: slot.single_use,
+            session,
+            used_up,
+            sooner,
         })
     }
 

@@ -236,7 +236,7 @@ impl Session {
             told_to_stop: false,
             overdue: false,
             timer: now,
-            _permit: permit,
+            permit: Some(permit),
         };
         streams.insert(stream, now);
         drop(streams);

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::codec::Decoder;
 
-use super::stream::Output;
+use super::stream::{Freed, Output};
 use super::{Session, SessionEvent, SessionListener};
 use crate::invocation::{FunctionError, Outcome, OutputBody, ResponseHead, body_channel};
 use crate::protocol::{
@@ -50,9 +50,10 @@ pub(super) async fn read(
     let mut state = State::Waiting;
     let mut input = BytesMut::with_capacity(READ_BYTES);
     loop {
+        let mut freed = Freed::default();
         loop {
             let step = match FrameCodec.decode(&mut input) {
-                Ok(Some(frame)) => on_frame(session, &mut state, frame, listener),
+                Ok(Some(frame)) => on_frame(session, &mut state, frame, listener, &mut freed),
                 Ok(None) => break,
                 Err(error) => Err(error.into()),
             };
@@ -60,6 +61,7 @@ pub(super) async fn read(
                 return (format!("the runner broke the protocol: {violation}"), true);
             }
         }
+        drop(freed);
         input.reserve(READ_BYTES / 2);
         match socket.read_buf(&mut input).await {
             Ok(0) if input.is_empty() => return ("the runner closed the connection".into(), false),
@@ -80,6 +82,7 @@ fn on_frame(
     state: &mut State,
     frame: Frame,
     listener: &SessionListener,
+    freed: &mut Freed,
 ) -> Result<(), Violation> {
     frame.check(Side::Runner)?;
     let not_allowed = |state| {
@@ -89,10 +92,10 @@ fn on_frame(
         })
     };
     match frame.kind {
-        FrameKind::Response => on_response(session, frame),
-        FrameKind::Data => on_data(session, frame),
-        FrameKind::Settled => on_settled(session, &frame),
-        FrameKind::Failed => on_failed(session, &frame),
+        FrameKind::Response => on_response(session, frame, freed),
+        FrameKind::Data => on_data(session, frame, freed),
+        FrameKind::Settled => on_settled(session, &frame, freed),
+        FrameKind::Failed => on_failed(session, &frame, freed),
         FrameKind::Credit => on_credit(session, &frame),
         FrameKind::StopReading => on_stop_reading(session, &frame),
         FrameKind::Log => session.log(&frame).map_err(Violation::from),
@@ -157,7 +160,7 @@ fn no_stream(frame: &Frame) -> Violation {
     }
 }
 
-fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
+fn on_response(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(), Violation> {
     let size = part_size(&frame);
     let head: ResponseHead = frame.head()?;
     let mut streams = session.streams();
@@ -176,7 +179,7 @@ fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
             stream.window -= size;
             drop(streams);
             session.grant(frame.stream, frame.body.len());
-            settle_if_said(session, &frame);
+            settle_if_said(session, &frame, freed);
             return Ok(());
         }
         Output::Over | Output::Streaming(_) => return Err(Violation::SecondAnswer(frame.stream)),
@@ -190,8 +193,9 @@ fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
             .flatten();
         drop(streams);
         // The slot is free before the caller hears the answer, so that its next call finds it free.
-        if let Some(stream) = settled {
+        if let Some(mut stream) = settled {
             stream.credit.close();
+            stream.free(freed);
         }
         reply.answer(Outcome::Responded {
             head,
@@ -222,11 +226,11 @@ fn on_response(session: &Session, frame: Frame) -> Result<(), Violation> {
         head,
         body: OutputBody::Stream(receiver),
     });
-    settle_if_said(session, &frame);
+    settle_if_said(session, &frame, freed);
     Ok(())
 }
 
-fn on_data(session: &Session, frame: Frame) -> Result<(), Violation> {
+fn on_data(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(), Violation> {
     let size = part_size(&frame);
     let mut streams = session.streams();
     let stream = streams.get_mut(frame.stream).ok_or_else(|| no_stream(&frame))?;
@@ -270,26 +274,28 @@ fn on_data(session: &Session, frame: Frame) -> Result<(), Violation> {
     if unread > 0 {
         session.grant(frame.stream, unread);
     }
-    settle_if_said(session, &frame);
+    settle_if_said(session, &frame, freed);
     Ok(())
 }
 
-fn on_settled(session: &Session, frame: &Frame) -> Result<(), Violation> {
+fn on_settled(session: &Session, frame: &Frame, freed: &mut Freed) -> Result<(), Violation> {
     let mut stream = session
         .streams()
         .remove(frame.stream)
         .ok_or_else(|| no_stream(frame))?;
+    stream.free(freed);
     stream.end(Outcome::Settled);
     Ok(())
 }
 
-fn on_failed(session: &Session, frame: &Frame) -> Result<(), Violation> {
+fn on_failed(session: &Session, frame: &Frame, freed: &mut Freed) -> Result<(), Violation> {
     let FailedHead { error } = frame.head()?;
     let mut stream = session
         .streams()
         .remove(frame.stream)
         .ok_or_else(|| no_stream(frame))?;
     session.log_failure(stream.invocation, &error);
+    stream.free(freed);
     stream.end(Outcome::Failed(error));
     Ok(())
 }
@@ -313,12 +319,13 @@ fn on_stop_reading(session: &Session, frame: &Frame) -> Result<(), Violation> {
 }
 
 /// Forgets the stream if the frame says that its handler has settled.
-fn settle_if_said(session: &Session, frame: &Frame) {
+fn settle_if_said(session: &Session, frame: &Frame, freed: &mut Freed) {
     if !frame.flags.is_settled() {
         return;
     }
     let settled = session.streams().remove(frame.stream);
     if let Some(mut stream) = settled {
+        stream.free(freed);
         stream.end(Outcome::Failed(FunctionError {
             name: "IncompleteResponse".into(),
             message: "the handler settled before its answer was complete".into(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::credit::Credit;
-use crate::action::Permit;
+use crate::action::{Lane, Permit};
 use crate::domain::InvocationId;
 use crate::invocation::{
     BodyError, BodySender, InvocationLimits, LostReason, Outcome, ReplySlot, TimeoutPhase,
@@ -42,7 +42,20 @@ pub(super) struct Stream {
     /// Its deadline, or the end of its grace.
     pub(super) timer: Instant,
     /// Its place among the runner's slots, given back when the handler has settled.
-    pub(super) _permit: Permit,
+    pub(super) permit: Option<Permit>,
+}
+
+/// The lane whose places a runner has set free by what it said. What waits there gets them when this is dropped, once for many
+/// answers.
+#[derive(Debug, Default)]
+pub(super) struct Freed(Option<Arc<Lane>>);
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        if let Some(lane) = self.0.take() {
+            lane.hand_out(Instant::now());
+        }
+    }
 }
 
 impl Stream {
@@ -54,6 +67,13 @@ impl Stream {
             Output::Over => {}
         }
         self.credit.close();
+    }
+
+    /// The handler has settled: its place is free from now on.
+    pub(super) fn free(&mut self, freed: &mut Freed) {
+        if let Some(permit) = self.permit.take() {
+            freed.0 = Some(permit.give_back());
+        }
     }
 }
 

@@ -78,6 +78,31 @@ fn the_minimum_is_started_and_the_queue_brings_more_up_to_the_maximum() {
 }
 
 #[test]
+fn the_queue_is_watched_as_long_as_it_could_bring_another_runner() {
+    run_paused(async {
+        let now = Instant::now();
+        let watched =
+            |policy: &ScalingPolicy, runners: &[RunnerView]| look(policy, runners, 0, now).watch_queue;
+        assert!(watched(&policy(), &[ready(now, 2)]));
+        let starting = runner(RunnerPhase::Starting, 0, now);
+        let most = [ready(now, 2), starting, starting, starting];
+        assert!(!watched(&policy(), &most));
+        let unlimited = ScalingPolicy {
+            max: None,
+            ..policy()
+        };
+        assert!(watched(&unlimited, &most));
+        let one = ScalingPolicy {
+            max: Some(1),
+            ..policy()
+        };
+        assert!(!watched(&one, &[ready(now, 0)]));
+        assert!(watched(&one, &[starting]), "it may never come");
+        assert!(watched(&one, &[]));
+    });
+}
+
+#[test]
 fn nothing_starts_before_its_time_and_a_held_runner_is_as_good_as_a_minimum() {
     run_paused(async {
         let now = Instant::now();

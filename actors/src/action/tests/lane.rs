@@ -73,6 +73,25 @@ fn admitted(lane: &Arc<Lane>) -> Result<(Invocation, PendingReply), Refusal> {
     Ok((invocation, pending))
 }
 
+/// Counts how often a lane wakes its actor.
+struct Wakes(Arc<AtomicU32>);
+
+impl Wakes {
+    fn of(lane: &Arc<Lane>) -> Self {
+        let wakes = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&wakes);
+        lane.on_change(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        Self(wakes)
+    }
+
+    /// How often since this was asked before.
+    fn take(&self) -> u32 {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
 fn place(lane: &Arc<Lane>) -> (Placed, PendingReply) {
     let (invocation, pending) = admitted(lane).expect("there is room");
     (lane.place(invocation, Instant::now()), pending)
@@ -193,20 +212,16 @@ fn a_sweep_forgets_who_left_and_tells_who_waited_too_long() {
 fn the_actor_is_woken_once_for_many_changes_and_for_those_before_it_listened() {
     run_paused(async {
         let lane = lane(10);
-        let wakes = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&wakes);
-        lane.on_change(move || {
-            counter.fetch_add(1, Ordering::SeqCst);
-        });
-        assert_eq!(wakes.load(Ordering::SeqCst), 1, "it looks once at the start");
+        let wakes = Wakes::of(&lane);
+        assert_eq!(wakes.take(), 1, "it looks once at the start");
         lane.looked_at();
         let pending: Vec<_> = (0..3).map(|_| place(&lane).1).collect();
         drop(pending);
-        assert_eq!(wakes.load(Ordering::SeqCst), 2);
+        assert_eq!(wakes.take(), 1);
         lane.looked_at();
         let (_, pending) = place(&lane);
         drop(pending);
-        assert_eq!(wakes.load(Ordering::SeqCst), 3);
+        assert_eq!(wakes.take(), 1);
     });
 }
 
@@ -214,14 +229,10 @@ fn the_actor_is_woken_once_for_many_changes_and_for_those_before_it_listened() {
 fn a_runner_that_falls_idle_wakes_only_who_watches_or_waits() {
     run_paused(async {
         let lane = lane(10);
-        let wakes = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&wakes);
-        lane.on_change(move || {
-            counter.fetch_add(1, Ordering::SeqCst);
-        });
+        let wakes = Wakes::of(&lane);
         let fall_idle = |lane: &Arc<Lane>| {
             lane.looked_at();
-            let before = wakes.load(Ordering::SeqCst);
+            wakes.take();
             let runner = session();
             lane.add_runner(Arc::clone(&runner), 1, false, Instant::now());
             let (placed, _pending) = place(lane);
@@ -229,7 +240,7 @@ fn a_runner_that_falls_idle_wakes_only_who_watches_or_waits() {
             // Its permits come back as the session's streams go.
             runner.close_streams_for_test();
             lane.remove_runner(runner.runner());
-            wakes.load(Ordering::SeqCst) - before
+            wakes.take()
         };
         assert_eq!(fall_idle(&lane), 1, "the first has a time to be kept");
         assert_eq!(fall_idle(&lane), 0);
@@ -281,14 +292,10 @@ fn a_session_that_goes_with_its_slot_gives_back_its_permits() {
 fn the_actor_is_woken_when_a_time_is_to_be_kept_that_it_does_not_know_of() {
     run_paused(async {
         let lane = lane(10);
-        let wakes = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&wakes);
-        lane.on_change(move || {
-            counter.fetch_add(1, Ordering::SeqCst);
-        });
+        let wakes = Wakes::of(&lane);
         let woken = |lane: &Arc<Lane>| {
             lane.looked_at();
-            wakes.swap(0, Ordering::SeqCst) > 0
+            wakes.take() > 0
         };
         assert!(woken(&lane));
         let runner = session();
@@ -302,6 +309,28 @@ fn the_actor_is_woken_when_a_time_is_to_be_kept_that_it_does_not_know_of() {
         let (_, _waits) = place(&lane);
         assert!(woken(&lane) && lane.wants_sweep(), "its wait is over even sooner");
         assert_eq!(lane.sweep(Instant::now()).next, Some(Instant::now() + WAIT));
+    });
+}
+
+#[test]
+fn what_waits_wakes_an_actor_that_does_not_watch_only_if_there_is_room() {
+    run_paused(async {
+        let lane = lane(10);
+        let wakes = Wakes::of(&lane);
+        lane.add_runner(session(), 1, false, Instant::now());
+        let (_, _runs) = place(&lane);
+        let (_, _waits) = place(&lane);
+        lane.looked_at();
+        lane.sweep(Instant::now());
+        wakes.take();
+        lane.watch_queue(false);
+        let (placed, _waits_too) = place(&lane);
+        assert_eq!((placed, wakes.take()), (Placed::Queued, 0));
+        // Whoever makes room and hands it out may do so while another invocation is on its way into the queue.
+        lane.add_runner(session(), 1, false, Instant::now());
+        let (placed, _last) = place(&lane);
+        assert_eq!((placed, wakes.take()), (Placed::Queued, 1));
+        assert_eq!(lane.advance(Instant::now()).dispatched, 1);
     });
 }
 

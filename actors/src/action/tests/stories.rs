@@ -86,10 +86,10 @@ impl Story {
         }
     }
 
-    fn decide(&mut self) -> ScalingDecision {
+    fn decide(&self, queued: u32) -> ScalingDecision {
         let view = ScalingView {
             runners: &self.runners,
-            queued: self.queued,
+            queued,
             hold: 0,
             not_before: self.not_before,
             now: self.now,
@@ -154,6 +154,13 @@ impl Story {
                 "nobody would notice that a retired runner falls idle"
             );
         }
+        if !decision.watch_queue {
+            let unheard = self.decide(self.queued + 1_000);
+            assert_eq!(
+                unheard.start, 0,
+                "nobody would notice that more runners are needed"
+            );
+        }
         if let Some(next) = decision.next {
             assert!(next > self.now, "a look into the past would spin");
         }
@@ -205,7 +212,7 @@ proptest! {
             for event in events {
                 story.tell(event);
                 story.dispatch();
-                let decision = story.decide();
+                let decision = story.decide(story.queued);
                 story.carry_out(&decision);
                 story.check(&decision);
             }
@@ -221,7 +228,7 @@ proptest! {
                         story.tell(Event::OneFinishes(which));
                     }
                 }
-                let decision = story.decide();
+                let decision = story.decide(story.queued);
                 story.carry_out(&decision);
                 story.check(&decision);
             }

@@ -1,5 +1,6 @@
 //! Invocations on a session: bodies, credit, deadlines, cancellation, and how they end with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::Bench;
+use crate::action::Placed;
 use crate::invocation::{BodyError, InputBody, Outcome, OutputBody, TimeoutPhase, body_channel};
 use crate::protocol::{CHUNK_BYTES, Flags, FrameKind};
 use crate::session::INITIAL_CREDIT_BYTES;
@@ -55,6 +57,26 @@ fn an_answer_frees_its_place_before_its_caller_hears_it() {
             (head.status, head.headers.len(), &body[..]),
             (201, 2, &b"made"[..])
         );
+    });
+}
+
+#[test]
+fn what_waits_goes_to_the_runner_as_soon_as_it_has_settled_another() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let now = Instant::now();
+        bench.lane.add_runner(Arc::clone(&bench.session), 1, false, now);
+        let (first, _first) = bench.invocation(InputBody::Whole(Bytes::new()));
+        let (second, _second) = bench.invocation(InputBody::Whole(Bytes::new()));
+        assert_eq!(bench.lane.place(first, now), Placed::Dispatched);
+        assert_eq!(bench.lane.place(second, now), Placed::Queued);
+        let stream = bench.wire.expect(FrameKind::Invoke).await.stream;
+        bench
+            .say(FrameKind::Settled, Flags::NONE, stream, json!({}), b"")
+            .await;
+        // There is no actor in this test.
+        bench.wire.expect(FrameKind::Invoke).await;
+        assert_eq!((bench.lane.gauge().waiting, bench.lane.gauge().running), (0, 1));
     });
 }
 

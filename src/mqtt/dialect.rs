@@ -63,6 +63,14 @@ impl Role {
         }
     }
 
+    /// The memory of the session, if it has one.
+    pub(super) fn memory(&self) -> Option<SessionMemory> {
+        match self {
+            Self::Subscriber(memory) => Some(memory.clone()),
+            Self::Publisher(_) | Self::Visitor => None,
+        }
+    }
+
     /// Publications of the client's own that may be unacknowledged. The crates keep tables of this size and go through
     /// them whenever they write.
     pub(super) fn window(&self) -> u16 {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The packet ids of the messages of QoS 2 that were acknowledged and not yet released by the broker.
 ///
 /// To the crates it is a session store. A client without one would have to refuse a session that the broker remembers from
-/// an earlier process, or could not subscribe in it.
+/// an earlier process, or could not subscribe in it. But the crates save the session whenever they send a packet, which costs
+/// more than the packet: once connected they have the store only if there is something in it, or a message of QoS 2 came.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SessionMemory(Arc<Mutex<Vec<u16>>>);
 
@@ -17,6 +18,11 @@ impl SessionMemory {
     /// All of them.
     pub(super) fn acknowledged(&self) -> Vec<u16> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// These and no others.

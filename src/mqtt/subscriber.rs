@@ -2,8 +2,10 @@
 
 use std::marker::PhantomData;
 use std::pin::pin;
+use std::task::Poll;
 
 use async_trait::async_trait;
+use futures_util::poll;
 use jobber_actors::ports::{MqttEnd, SessionSettings, Subscriber, SubscriberLine, Taken};
 use tokio::time::Instant;
 
@@ -13,6 +15,10 @@ use super::requests::Requests;
 use super::session::SessionMemory;
 use super::socket::Socket;
 use super::{LEAVE_TIMEOUT, LONGEST_PAUSE};
+
+/// Events that are dealt with before there is another look at what the line wants. A packet that is sent makes the crates
+/// save their session, so acknowledgements go out many at a time.
+const EVENTS_AT_ONCE: usize = 128;
 
 /// A client that receives.
 pub(super) struct ReceivingClient<D> {
@@ -57,6 +63,7 @@ async fn serve<D: Dialect>(connection: Connection<D>, line: &dyn SubscriberLine)
         requests: Requests::new(&client, welcome.identifiers),
         socket: socket.clone(),
         line,
+        at_once: 0,
         paused_until: None,
         leave_by: None,
     };
@@ -83,6 +90,8 @@ struct Serving<'a, D: Dialect> {
     requests: Requests<'a, D::Client>,
     socket: Socket,
     line: &'a dyn SubscriberLine,
+    /// Events since the last look at what the line wants.
+    at_once: usize,
     /// Nothing is read until the line has room, or until this moment: then it takes too long.
     paused_until: Option<Instant>,
     /// When taking leave has taken long enough.
@@ -93,10 +102,17 @@ impl<D: Dialect> Serving<'_, D> {
     /// Does what the line wants until something happens on the connection, or there was time enough to take leave.
     async fn event(&mut self) -> Result<Event, String> {
         // One poll is waited for to its end, whatever else happens.
-        let mut poll = pin!(self.wire.poll());
+        let mut next = pin!(self.wire.poll());
+        if self.at_once < EVENTS_AT_ONCE
+            && let Poll::Ready(event) = poll!(next.as_mut())
+        {
+            self.at_once += 1;
+            return event;
+        }
+        self.at_once = 0;
         loop {
             tokio::select! {
-                event = &mut poll => return event,
+                event = &mut next => return event,
                 command = self.line.command(), if self.requests.has_room() => {
                     self.requests.add(command);
                     if self.requests.is_leaving() {

@@ -10,7 +10,7 @@ use rumqttc_v4::mqttbytes::Error as PacketError;
 use rumqttc_v4::{
     AckMode, AsyncClient, Broker, ClientError, ConnectReturnCode, ConnectionError, Event as CrateEvent,
     EventLoop, ManualAck, MqttOptions, NetworkOptions, Outgoing, Packet, PersistedAckMode,
-    PersistedIncomingQos2, PersistedSession, PubAck, PubRec, Publish, PublishOptions, SessionStore,
+    PersistedIncomingQos2, PersistedSession, PubAck, PubRec, Publish, PublishOptions, QoS, SessionStore,
     SessionStoreError, SessionStoreKey, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration,
     Transport,
 };
@@ -37,6 +37,7 @@ impl Dialect for V4 {
 
     fn open(plan: Plan<'_>) -> Result<(Client, Wire), String> {
         let packet_limit = plan.settings.max_packet_bytes;
+        let memory = plan.role.memory();
         let options = options(plan)?;
         let (client, mut events) = AsyncClient::builder(options)
             .capacity(WAITING_PACKETS)
@@ -45,7 +46,12 @@ impl Dialect for V4 {
         let mut network = NetworkOptions::new();
         network.set_connection_timeout(WRITE_SECONDS);
         events.set_network_options(network);
-        Ok((Client(client), Wire { events, packet_limit }))
+        let wire = Wire {
+            events,
+            packet_limit,
+            memory,
+        };
+        Ok((Client(client), wire))
     }
 }
 
@@ -151,21 +157,36 @@ impl SessionStore for SessionMemory {
 pub(super) struct Wire {
     events: EventLoop,
     packet_limit: usize,
+    /// Of the session, while the event loop does not have it.
+    memory: Option<SessionMemory>,
 }
 
 impl dialect::Wire for Wire {
     async fn poll(&mut self) -> Result<Event, String> {
         match self.events.poll().await {
-            Ok(CrateEvent::Incoming(Packet::Publish(publish))) => message(publish).map(Event::Message),
-            Ok(CrateEvent::Incoming(Packet::ConnAck(connack))) => Ok(Event::Connected(Welcome {
-                session_present: connack.session_present,
-                identifiers: false,
-                limits: PublishLimits {
-                    packet_bytes: MAX_PACKET_BYTES,
-                    qos: QualityOfService::ExactlyOnce,
-                    retain: true,
-                },
-            })),
+            Ok(CrateEvent::Incoming(Packet::Publish(publish))) => {
+                if publish.qos == QoS::ExactlyOnce
+                    && let Some(memory) = self.memory.take()
+                {
+                    self.events.mqtt_options.set_session_store(memory);
+                }
+                message(publish).map(Event::Message)
+            }
+            Ok(CrateEvent::Incoming(Packet::ConnAck(connack))) => {
+                self.memory = self.memory.take().filter(SessionMemory::is_empty);
+                if self.memory.is_some() {
+                    self.events.mqtt_options.clear_session_store();
+                }
+                Ok(Event::Connected(Welcome {
+                    session_present: connack.session_present,
+                    identifiers: false,
+                    limits: PublishLimits {
+                        packet_bytes: MAX_PACKET_BYTES,
+                        qos: QualityOfService::ExactlyOnce,
+                        retain: true,
+                    },
+                }))
+            }
             Ok(CrateEvent::Outgoing(Outgoing::Disconnect)) => Ok(Event::Disconnected),
             Ok(_) => Ok(Event::Other),
             Err(error) => Err(self.describe(error)),

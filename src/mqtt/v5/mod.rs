@@ -10,13 +10,14 @@ use jobber_actors::topic::TopicFilter;
 use rumqttc_v5::mqttbytes::Error as PacketError;
 use rumqttc_v5::{
     AsyncClient, ClientError, ConnAck, ConnectionError, Event as CrateEvent, EventLoop, ManualAck, Outgoing,
-    Packet, PubAck, PubRec, Publish, PublishNoticeError, PublishOptions, RetainForwardRule, StateError,
+    Packet, PubAck, PubRec, Publish, PublishNoticeError, PublishOptions, QoS, RetainForwardRule, StateError,
     SubscribeFilter, SubscribeProperties, SubscribeReasonCode,
 };
 
 use super::dialect::{
     self, Answered, Dialect, Event, Granted, Plan, PublishLimits, Published, Unsent, Welcome, quality,
 };
+use super::session::SessionMemory;
 use super::{LEAVE_TIMEOUT, MAX_PACKET_BYTES, WAITING_PACKETS, failure, publication};
 
 /// MQTT 5.
@@ -27,24 +28,40 @@ impl Dialect for V5 {
     type Wire = Wire;
 
     fn open(plan: Plan<'_>) -> Result<(Client, Wire), String> {
+        let memory = plan.role.memory();
         let (client, events) = AsyncClient::builder(options::options(plan)?)
             .capacity(WAITING_PACKETS)
             .try_build()
             .map_err(|error| error.to_string())?;
-        Ok((Client(client), Wire { events }))
+        Ok((Client(client), Wire { events, memory }))
     }
 }
 
 /// The event loop.
 pub(super) struct Wire {
     events: EventLoop,
+    /// Of the session, while the event loop does not have it.
+    memory: Option<SessionMemory>,
 }
 
 impl dialect::Wire for Wire {
     async fn poll(&mut self) -> Result<Event, String> {
         match self.events.poll().await {
-            Ok(CrateEvent::Incoming(Packet::Publish(publish))) => message(publish).map(Event::Message),
-            Ok(CrateEvent::Incoming(Packet::ConnAck(connack))) => Ok(Event::Connected(welcome(&connack))),
+            Ok(CrateEvent::Incoming(Packet::Publish(publish))) => {
+                if publish.qos == QoS::ExactlyOnce
+                    && let Some(memory) = self.memory.take()
+                {
+                    self.events.options.set_session_store(memory);
+                }
+                message(publish).map(Event::Message)
+            }
+            Ok(CrateEvent::Incoming(Packet::ConnAck(connack))) => {
+                self.memory = self.memory.take().filter(SessionMemory::is_empty);
+                if self.memory.is_some() {
+                    self.events.options.clear_session_store();
+                }
+                Ok(Event::Connected(welcome(&connack)))
+            }
             Ok(CrateEvent::Outgoing(Outgoing::Disconnect)) => Ok(Event::Disconnected),
             Ok(_) => Ok(Event::Other),
             Err(error) => Err(describe(error)),

@@ -17,7 +17,7 @@ use crate::ports::{Fire, Fired, Gap, QueueError, ScheduleCursor};
 use crate::tree::Surroundings;
 
 /// Schedules whose instants are recorded by one call.
-const BATCH: usize = 500;
+const BATCH: usize = 50;
 /// The timer is set to at most this: a clock that was put forward is noticed then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The record did not answer: it is asked again after this.

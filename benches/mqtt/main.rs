@@ -1,8 +1,8 @@
 //! Messages per second into one Docker runner through Jobber, and into a bare client of the package `mqtt` for Node.
 //!
 //! `cargo xtask bench mqtt` builds the images, installs the package and runs this. Both sides get the same messages from the
-//! same publisher over the same broker, in turns, and do the same with them: `count.mjs`. The bare client runs in the runner's
-//! image, on its network, under its limits. What is measured is what the programs themselves have counted.
+//! same publisher over the same broker, in turns, and do the same with them: `count.mjs`, next to nothing or some hashes of the
+//! payload. The bare client runs in the runner's image, on its network, under its limits. What is measured is what the programs themselves have counted.
 //!
 //! QoS 1: the messages wait at the broker in a session of the side, which then drains it. QoS 0, of which a broker keeps
 //! nothing: each side is sent a little more than it can take.
@@ -37,6 +37,9 @@ struct Options {
     /// Sizes of the payload to measure with, in bytes.
     #[arg(long, value_delimiter = ',', default_values_t = [64, 1024])]
     payloads: Vec<usize>,
+    /// Hashes (SHA-256) that a message is worth to its handler; each takes about half a microsecond.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 50])]
+    hashes: Vec<u8>,
     /// Qualities of service to measure with.
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1])]
     qos: Vec<u8>,
@@ -66,6 +69,10 @@ fn main() -> Result<()> {
         options.messages > 0 && options.messages.is_multiple_of(MARK),
         "--messages is a multiple of {MARK}"
     );
+    ensure!(
+        !options.payloads.contains(&0),
+        "--payloads are of one byte or more"
+    );
     let port = Broker::free_port()?;
     // Ends last: the others use its network, which it removes.
     let mut jobber = Jobber::start(port, &options.mqtt)?;
@@ -88,18 +95,20 @@ fn main() -> Result<()> {
     let mut sides: [&mut dyn Side; 2] = [&mut jobber, &mut client];
     let report = measure(&options, &mut sides, &mut publisher)?;
     println!("{report}");
-    for (Case { qos, payload }, ratio) in report.ratios() {
-        println!("ratio for QoS {qos} and {payload} bytes: {ratio:.2} (bar: at least {RATIO_BAR})");
-    }
+    println!("the ratio is to be at least {RATIO_BAR}");
     if options.check {
-        for (Case { qos, payload }, ratio) in report.ratios() {
-            ensure!(
-                ratio >= RATIO_BAR,
-                "the ratio for QoS {qos} and {payload} bytes is {ratio:.2}"
-            );
+        for (case, ratio) in report.ratios() {
+            ensure!(ratio >= RATIO_BAR, "the ratio for {case} is {ratio:.2}");
         }
     }
     Ok(())
+}
+
+/// Sizes of a payload, each with the hashes that it is worth.
+fn cases(options: &Options) -> impl Iterator<Item = (usize, u8)> {
+    let hashes = options.hashes.iter().copied();
+    let sizes = options.payloads.iter().copied();
+    sizes.flat_map(move |bytes| hashes.clone().map(move |hashes| (bytes, hashes)))
 }
 
 /// All rounds, the two sides in turns.
@@ -107,10 +116,15 @@ fn measure(options: &Options, sides: &mut [&mut dyn Side; 2], publisher: &mut Pu
     let time = Duration::from_secs(options.seconds);
     let mut report = Report::default();
     for _ in 0..options.rounds {
-        for bytes in &options.payloads {
-            let payload = vec![b'x'; *bytes];
+        for (bytes, hashes) in cases(options) {
+            let mut payload = vec![b'x'; bytes];
+            payload[0] = hashes;
             for side in sides.iter_mut() {
-                let case = |qos| Case { qos, payload: *bytes };
+                let case = |qos| Case {
+                    qos,
+                    payload: bytes,
+                    hashes,
+                };
                 // First, because it leaves a program behind that has warmed up.
                 if options.qos.contains(&1) {
                     let run = drain(&mut **side, publisher, &payload, options.messages)?;

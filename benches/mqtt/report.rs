@@ -12,6 +12,15 @@ pub(crate) struct Case {
     pub(crate) qos: u8,
     /// Bytes.
     pub(crate) payload: usize,
+    /// Made by the handler.
+    pub(crate) hashes: u8,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { qos, payload, hashes } = self;
+        write!(f, "QoS {qos}, {payload} bytes and {hashes} hashes")
+    }
 }
 
 /// Everything that was measured.
@@ -46,7 +55,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>3} {:>7}", "QoS", "bytes")?;
+        write!(f, "{:>3} {:>7} {:>6}", "QoS", "bytes", "hashes")?;
         for side in ["jobber/s", "client/s"] {
             write!(
                 f,
@@ -56,7 +65,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, " | {:>5}", "ratio")?;
         for (case, ratio) in self.ratios() {
-            write!(f, "{:>3} {:>7}", case.qos, case.payload)?;
+            write!(f, "{:>3} {:>7} {:>6}", case.qos, case.payload, case.hashes)?;
             for side in ["jobber", "client"] {
                 let of = |of: fn(&Run) -> f64| self.median(case, side, of);
                 let shown = |digits: usize, value: f64, unit: &str| format!("{value:.digits$}{unit}");

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::access::{PasswordError, Passwords};
 use crate::api::{AdminServer, ApiState};
 use crate::archive::DiskArchiveStore;
 use crate::child::Spawner;
@@ -28,8 +29,11 @@ use crate::store::{
 };
 
 mod engine;
+mod first_user;
 mod settings;
 mod upkeep;
+
+pub use first_user::FirstUser;
 
 /// How long a Postgres that does not answer yet is waited for: both are often started at the same moment.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
@@ -67,6 +71,9 @@ pub enum BootstrapError {
     /// The API's token can not be kept.
     #[error(transparent)]
     Token(#[from] AdminTokenError),
+    /// The first user's password can not be hashed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// The engine is out of reach.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -133,6 +140,8 @@ pub struct Extras {
     pub wrap_logs: Option<WrapLogs>,
     /// A broker for packages that name none.
     pub lent_broker: SharedLentBroker,
+    /// No user is made: whoever started this has its token.
+    pub without_users: bool,
 }
 
 /// A server that runs.
@@ -145,6 +154,8 @@ pub struct Server {
     pub jobs: JobStore,
     /// The API's token.
     pub token: EnsuredToken,
+    /// A user that was made just now, whose password somebody has to be told.
+    pub first_user: Option<FirstUser>,
     /// Where the API listens.
     pub admin: SocketAddr,
     /// Where functions answer.
@@ -163,6 +174,8 @@ struct Foundation {
     functions: Arc<PostgresFunctionStore>,
     ports: Ports,
     token: EnsuredToken,
+    passwords: Passwords,
+    first_user: Option<FirstUser>,
 }
 
 impl Server {
@@ -191,6 +204,8 @@ impl Server {
             functions,
             ports,
             token,
+            passwords,
+            first_user,
         } = foundation;
 
         let admin = sockets.admin.local_addr()?;
@@ -215,6 +230,7 @@ impl Server {
                     publisher.clone(),
                     tree.clone(),
                     token.guard.clone(),
+                    passwords,
                 );
                 let gateway = Gateway::new(sockets.gateway, settings::gateway(config), tree.routes())
                     .expect("the socket told its address a moment ago");
@@ -249,6 +265,7 @@ impl Server {
             publisher,
             jobs: JobStore::new(database.clone()),
             token,
+            first_user,
             admin,
             gateway,
             database,
@@ -287,6 +304,7 @@ impl Foundation {
         let Extras {
             wrap_logs,
             lent_broker,
+            without_users,
         } = extras;
         let data = &config.server.data;
         let data_error = |source| BootstrapError::Data {
@@ -301,6 +319,12 @@ impl Foundation {
         }
         let archives = DiskArchiveStore::open(data).map_err(data_error)?;
         let token = AdminToken::ensure(&database, data).await?;
+        let passwords = Passwords::new(Handle::current())?;
+        let first_user = if without_users {
+            None
+        } else {
+            first_user::first_user(&database, &passwords, &config.access).await?
+        };
         let functions = Arc::new(PostgresFunctionStore::new(
             database.clone(),
             settings::function_store(config),
@@ -335,6 +359,8 @@ impl Foundation {
             functions,
             ports,
             token,
+            passwords,
+            first_user,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Jobber.
 
+pub mod access;
 pub mod api;
 pub mod archive;
 pub mod bootstrap;

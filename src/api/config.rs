@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::access::LoginLimits;
 use crate::store::QueueLimits;
 
 /// Limits of the admin server.
@@ -25,6 +26,8 @@ pub struct AdminConfig {
     pub reconcile: Duration,
     /// What a job may have in the durable queue, runs by hand included.
     pub queue: QueueLimits,
+    /// How many attempts to log in may fail.
+    pub logins: LoginLimits,
 }
 
 impl Default for AdminConfig {
@@ -39,6 +42,7 @@ impl Default for AdminConfig {
             shutdown: Duration::from_secs(5),
             reconcile: Duration::from_secs(30),
             queue: QueueLimits::default(),
+            logins: LoginLimits::default(),
         }
     }
 }

@@ -7,14 +7,19 @@ use base64::engine::general_purpose::STANDARD;
 use jobber_actors::domain::InvocationId;
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
+use crate::access::Action;
 use crate::store::{DeadLetter, DeadLetterCursor};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 type Letter = web::Path<(String, String)>;
+
+/// What permissions call them.
+const PART: &[&str] = &["dead-letters"];
 
 /// Which dead letters. `before` takes the cursor of one.
 #[derive(Debug, Deserialize)]
@@ -42,28 +47,33 @@ struct Changed {
 }
 
 /// How much of a job is in the queue.
-pub(super) async fn counts(state: State, job: web::Path<String>) -> Reply {
-    let job = state.job(&job).await?;
+pub(super) async fn counts(state: State, access: Access, job: web::Path<String>) -> Reply {
+    let job = state.job(&access, Action::Read, &job, &["queue"]).await?;
     Ok(reply::data(state.dead_letters.counts(job.id).await?))
 }
 
 /// Dead letters of a job without their payloads, newest first.
-pub(super) async fn list(state: State, job: web::Path<String>, parameters: web::Query<Parameters>) -> Reply {
+pub(super) async fn list(
+    state: State,
+    access: Access,
+    job: web::Path<String>,
+    parameters: web::Query<Parameters>,
+) -> Reply {
     let limit = reply::limit(parameters.limit)?;
     let cursor = |text: &str| {
         text.parse::<DeadLetterCursor>()
             .map_err(|error| ApiError::bad_request(format!("before is {error}")))
     };
     let before = parameters.before.as_deref().map(cursor).transpose()?;
-    let job = state.job(&job).await?;
+    let job = state.job(&access, Action::Read, &job, PART).await?;
     Ok(reply::data(state.dead_letters.list(job.id, before, limit).await?))
 }
 
 /// A dead letter with its payload.
-pub(super) async fn get(state: State, path: Letter) -> Reply {
+pub(super) async fn get(state: State, access: Access, path: Letter) -> Reply {
     let (job, id) = path.into_inner();
     let id = parse(&id)?;
-    let job = state.job(&job).await?;
+    let job = state.job(&access, Action::Read, &job, PART).await?;
     let found = state.dead_letters.find(job.id, id).await?;
     let (letter, payload) = found.ok_or_else(|| none(id))?;
     Ok(reply::data(Opened {
@@ -74,10 +84,10 @@ pub(super) async fn get(state: State, path: Letter) -> Reply {
 }
 
 /// Makes a dead letter due again.
-pub(super) async fn redrive(state: State, path: Letter) -> Reply {
+pub(super) async fn redrive(state: State, access: Access, path: Letter) -> Reply {
     let (job, id) = path.into_inner();
     let id = parse(&id)?;
-    let job = state.job(&job).await?;
+    let job = state.job(&access, Action::Write, &job, PART).await?;
     if !state.dead_letters.redrive(job.id, id).await? {
         return Err(none(id));
     }
@@ -85,17 +95,17 @@ pub(super) async fn redrive(state: State, path: Letter) -> Reply {
 }
 
 /// Makes all dead letters of a job due again.
-pub(super) async fn redrive_all(state: State, job: web::Path<String>) -> Reply {
-    let job = state.job(&job).await?;
+pub(super) async fn redrive_all(state: State, access: Access, job: web::Path<String>) -> Reply {
+    let job = state.job(&access, Action::Write, &job, PART).await?;
     let count = state.dead_letters.redrive_all(job.id).await?;
     Ok(reply::data(Changed { count }))
 }
 
 /// Removes a dead letter.
-pub(super) async fn discard(state: State, path: Letter) -> Reply {
+pub(super) async fn discard(state: State, access: Access, path: Letter) -> Reply {
     let (job, id) = path.into_inner();
     let id = parse(&id)?;
-    let job = state.job(&job).await?;
+    let job = state.job(&access, Action::Delete, &job, PART).await?;
     if !state.dead_letters.discard(job.id, id).await? {
         return Err(none(id));
     }
@@ -103,8 +113,8 @@ pub(super) async fn discard(state: State, path: Letter) -> Reply {
 }
 
 /// Removes all dead letters of a job.
-pub(super) async fn discard_all(state: State, job: web::Path<String>) -> Reply {
-    let job = state.job(&job).await?;
+pub(super) async fn discard_all(state: State, access: Access, job: web::Path<String>) -> Reply {
+    let job = state.job(&access, Action::Delete, &job, PART).await?;
     let count = state.dead_letters.discard_all(job.id).await?;
     Ok(reply::data(Changed { count }))
 }

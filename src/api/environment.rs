@@ -7,11 +7,14 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use jobber_actors::manifest::VariableName;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde_json::json;
 
+use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
+use crate::access::Action;
 use crate::store::{MAX_ENVIRONMENT_BYTES, VariableKind, VariableSet};
 
 /// Most bytes of one value. A process's whole environment has to fit into what the kernel takes.
@@ -22,33 +25,32 @@ const MAX_VALUE_BYTES: usize = 64 << 10;
 struct NewVariable {
     #[serde(rename = "type")]
     kind: VariableKind,
-    #[serde(deserialize_with = "secret")]
     value: SecretString,
-}
-
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
-    String::deserialize(deserializer).map(SecretString::from)
 }
 
 /// A job's variables. Secrets come without their values.
 pub(super) async fn list(
     state: web::Data<ApiState>,
+    access: Access,
     job: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let job = state.job(&job).await?;
+    let job = state.job(&access, Action::Read, &job, &["environment"]).await?;
     Ok(reply::data(state.environment.list(job.id).await?))
 }
 
 /// Sets a variable. Runners that start from now on get it.
 pub(super) async fn set(
     state: web::Data<ApiState>,
+    access: Access,
     path: web::Path<(String, String)>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let (job, name) = path.into_inner();
     let name = VariableName::parse(&name).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let job = state.job(&job).await?;
+    let job = state
+        .job(&access, Action::Write, &job, &["environment", name.as_str()])
+        .await?;
     let variable = if is_multipart(&request) {
         from_form(Multipart::new(request.headers(), payload)).await?
     } else {
@@ -78,22 +80,31 @@ pub(super) async fn set(
         }
     }
     state.tree.hint(Some(job.id));
+    note_change(
+        &request,
+        Change::made(&json!({ "name": name.as_str(), "type": variable.kind })),
+    );
     Ok(reply::done("the variable is set"))
 }
 
 /// Removes a variable.
 pub(super) async fn remove(
     state: web::Data<ApiState>,
+    access: Access,
     path: web::Path<(String, String)>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let (job, name) = path.into_inner();
-    let job = state.job(&job).await?;
     let upper = name.to_ascii_uppercase();
+    let job = state
+        .job(&access, Action::Delete, &job, &["environment", &upper])
+        .await?;
     if upper.contains('\0') || !state.environment.remove(job.id, &upper).await? {
         let detail = format!("the job has no variable {upper:?}");
         return Err(ApiError::new(StatusCode::NOT_FOUND, "variable-not-found", detail));
     }
     state.tree.hint(Some(job.id));
+    note_change(&request, Change::from(&json!({ "name": upper })));
     Ok(reply::done("the variable is removed"))
 }
 

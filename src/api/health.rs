@@ -3,9 +3,11 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
+use super::access::Access;
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
+use crate::access::{Action, Resource};
 
 /// The process answers.
 pub(super) async fn alive() -> HttpResponse {
@@ -26,6 +28,7 @@ pub(super) async fn ready(state: web::Data<ApiState>) -> Result<HttpResponse, Ap
 }
 
 /// Every actor with its state, restarts and last failure.
-pub(super) async fn tree(state: web::Data<ApiState>) -> HttpResponse {
-    reply::data(state.tree.snapshot().await)
+pub(super) async fn tree(state: web::Data<ApiState>, access: Access) -> Result<HttpResponse, ApiError> {
+    access.require(Action::Read, &Resource::of("system").below("supervision"))?;
+    Ok(reply::data(state.tree.snapshot().await))
 }

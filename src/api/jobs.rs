@@ -1,14 +1,16 @@
 //! Jobs, their versions, actions and triggers.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use jobber_actors::domain::{JobId, VersionId};
 use serde::Deserialize;
 
+use super::access::{Access, Change as Changed, note_change};
 use super::problem::ApiError;
 use super::publish::problem_of;
 use super::reply;
-use super::state::ApiState;
+use super::state::{ApiState, resource};
+use crate::access::Action;
 use crate::publish::PublishError;
 use crate::store::{JobPatch, JobStatus, JobSummary, Versions};
 
@@ -31,22 +33,31 @@ pub(super) struct Change {
     force: bool,
 }
 
-pub(super) async fn list(state: State) -> Reply {
-    Ok(reply::data(state.jobs.list().await?))
+/// The jobs that one may see.
+pub(super) async fn list(state: State, access: Access) -> Reply {
+    let jobs = state.jobs.list().await?.into_iter();
+    let readable = jobs.filter(|job| access.may(Action::Read, &resource(job)));
+    Ok(reply::data(readable.collect::<Vec<_>>()))
 }
 
-pub(super) async fn get(state: State, job: Job) -> Reply {
-    Ok(reply::data(state.job(&job).await?))
+pub(super) async fn get(state: State, access: Access, job: Job) -> Reply {
+    Ok(reply::data(state.job(&access, Action::Read, &job, &[]).await?))
 }
 
-pub(super) async fn versions(state: State, job: Job) -> Reply {
-    let job = state.job(&job).await?;
+pub(super) async fn versions(state: State, access: Access, job: Job) -> Reply {
+    let job = state.job(&access, Action::Read, &job, &["versions"]).await?;
     Ok(reply::data(state.jobs.versions(job.id).await?))
 }
 
 /// Changes a job, and answers once the change is served.
-pub(super) async fn update(state: State, job: Job, change: web::Json<Change>) -> Reply {
-    let job = state.job(&job).await?;
+pub(super) async fn update(
+    state: State,
+    access: Access,
+    request: HttpRequest,
+    job: Job,
+    change: web::Json<Change>,
+) -> Reply {
+    let job = state.job(&access, Action::Write, &job, &[]).await?;
     let change = change.into_inner();
     if change
         .description
@@ -75,16 +86,21 @@ pub(super) async fn update(state: State, job: Job, change: web::Json<Change>) ->
             .map_err(problem_of)?,
         None => serve(&state, job.id).await?,
     }
-    get(state, web::Path::from(job.id.to_string())).await
+    let after = state.jobs.find(&job.id.to_string()).await?;
+    let after = after.ok_or_else(|| ApiError::no_job(&job.name))?;
+    note_change(&request, Changed::from(&job).into(&after));
+    Ok(reply::data(after))
 }
 
 /// Removes a job, and answers once it is not served any more.
-pub(super) async fn remove(state: State, job: Job) -> Reply {
-    let JobSummary { id, .. } = state.job(&job).await?;
+pub(super) async fn remove(state: State, access: Access, request: HttpRequest, job: Job) -> Reply {
+    let known = state.job(&access, Action::Delete, &job, &[]).await?;
+    let JobSummary { id, .. } = known;
     if !state.jobs.remove(id).await? {
         return Err(ApiError::no_job(&job));
     }
     serve(&state, id).await?;
+    note_change(&request, Changed::from(&known));
     Ok(reply::done("the job is removed"))
 }
 
@@ -94,20 +110,20 @@ async fn serve(state: &ApiState, job: JobId) -> Result<(), ApiError> {
     served.map_err(|error| problem_of(PublishError::NotServedYet(error.to_string())))
 }
 
-pub(super) async fn all_actions(state: State, job: Job) -> Reply {
-    actions(&state, &job, Versions::All).await
+pub(super) async fn all_actions(state: State, access: Access, job: Job) -> Reply {
+    actions(&state, &access, &job, Versions::All).await
 }
 
-pub(super) async fn latest_actions(state: State, job: Job) -> Reply {
-    actions(&state, &job, Versions::Latest).await
+pub(super) async fn latest_actions(state: State, access: Access, job: Job) -> Reply {
+    actions(&state, &access, &job, Versions::Latest).await
 }
 
-pub(super) async fn current_actions(state: State, job: Job) -> Reply {
-    actions(&state, &job, Versions::Current).await
+pub(super) async fn current_actions(state: State, access: Access, job: Job) -> Reply {
+    actions(&state, &access, &job, Versions::Current).await
 }
 
-async fn actions(state: &ApiState, job: &str, which: Versions) -> Reply {
-    let job = state.job(job).await?;
+async fn actions(state: &ApiState, access: &Access, job: &str, which: Versions) -> Reply {
+    let job = state.job(access, Action::Read, job, &["actions"]).await?;
     let mut actions = state.jobs.actions(job.id, which).await?;
     if which == Versions::All {
         return Ok(reply::data(actions));

@@ -3,9 +3,11 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
+use super::access::Access;
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
+use crate::access::Action;
 use crate::store::{LogCursor, LogQuery};
 
 const DEFAULT_LIMIT: u16 = 100;
@@ -22,6 +24,7 @@ pub(super) struct Parameters {
 /// Lines of a job, oldest first: the newest ones, those before a place, or those after one.
 pub(super) async fn read(
     state: web::Data<ApiState>,
+    access: Access,
     job: web::Path<String>,
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
@@ -39,7 +42,7 @@ pub(super) async fn read(
         before: cursor("before", parameters.before.as_deref())?,
         limit,
     };
-    let job = state.job(&job).await?;
+    let job = state.job(&access, Action::Read, &job, &["logs"]).await?;
     Ok(reply::data(state.logs.read(job.id, query).await?.lines))
 }
 

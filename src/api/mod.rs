@@ -1,12 +1,15 @@
-//! The admin API on port 3000: JSON in an envelope, guarded by a bearer token.
+//! The admin API on port 3000: JSON in an envelope, for whoever may.
 //!
 //! Handlers translate: paths and bodies to the use cases and stores of the crate, their results to the envelope and
 //! their errors to problems (RFC 9457) with a stable code. `docs/reference/admin-errors.md` has a section for each code.
 
+mod access;
+mod api_tokens;
+mod audit;
+mod auth;
 mod config;
 mod dead_letters;
 mod environment;
-mod guard;
 mod health;
 mod jobs;
 mod logs;
@@ -18,6 +21,7 @@ mod schedules;
 mod server;
 mod state;
 mod triggers;
+mod users;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -31,9 +35,10 @@ fn routes(api: &mut ServiceConfig) {
     api.route("/healthz", web::get().to(health::alive))
         .route("/readyz", web::get().to(health::ready))
         .route("/api/errors", web::get().to(problem::page))
+        .route("/api/auth/login", web::post().to(auth::log_in))
         .service(
             web::scope("/api")
-                .wrap(actix_web::middleware::from_fn(guard::require_token))
+                .wrap(actix_web::middleware::from_fn(access::authenticate))
                 .route("/debug/tree", web::get().to(health::tree))
                 .route("/job/publish", web::post().to(publish::publish))
                 .route("/job/runners", web::get().to(runners::list_all))
@@ -63,6 +68,7 @@ fn routes(api: &mut ServiceConfig) {
                         .default_service(web::to(problem::method_not_allowed)),
                 )
                 .configure(queue_routes)
+                .configure(access_routes)
                 .default_service(web::to(problem::not_found)),
         );
 }
@@ -87,4 +93,33 @@ fn queue_routes(api: &mut ServiceConfig) {
         .service(resource("/job/{job}/triggers/{trigger}/status").get(triggers::status))
         .service(resource("/job/{job}/triggers/{trigger}/fires").get(schedules::fires))
         .service(resource("/job/{job}/triggers/{trigger}/run").post(schedules::run));
+}
+
+/// Who may do what.
+fn access_routes(api: &mut ServiceConfig) {
+    let resource =
+        |path: &str| web::resource(path.to_owned()).default_service(web::to(problem::method_not_allowed));
+    api.service(resource("/auth").get(auth::whoami))
+        .service(resource("/auth/logout").post(auth::log_out))
+        .service(resource("/auth/sessions").get(auth::sessions))
+        .service(resource("/auth/sessions/{session}").delete(auth::end_session))
+        .service(resource("/users").get(users::list).post(users::create))
+        .service(
+            resource("/users/{user}")
+                .get(users::get)
+                .put(users::update)
+                .delete(users::remove),
+        )
+        .service(
+            resource("/api-tokens")
+                .get(api_tokens::list)
+                .post(api_tokens::create),
+        )
+        .service(
+            resource("/api-tokens/{token}")
+                .get(api_tokens::get)
+                .put(api_tokens::update)
+                .delete(api_tokens::remove),
+        )
+        .service(resource("/audit").get(audit::list));
 }

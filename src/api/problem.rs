@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::access::{Action, PasswordError, Resource};
 use crate::store::DatabaseError;
 
 /// What the codes mean, a section for each.
@@ -68,8 +69,73 @@ impl ApiError {
     }
 
     pub(super) fn unauthorized() -> Self {
-        let detail = "send the admin token as `Authorization: Bearer …`";
+        let detail = "log in, or send a token as `Authorization: Bearer …`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    pub(super) fn forbidden(action: Action, resource: &Resource) -> Self {
+        let detail = format!("you need the permission to {action} {resource}");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    pub(super) fn foreign_origin() -> Self {
+        let detail = "a page of another site may not change anything here";
+        Self::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
+    }
+
+    pub(super) fn wrong_login() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong-login",
+            "the user name or the password is wrong",
+        )
+    }
+
+    pub(super) fn too_many_attempts(wait: Duration) -> Self {
+        let detail = "too many attempts to log in have failed";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail).retry_after(wait)
+    }
+
+    pub(super) fn password(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Length => Self::invalid("/password", "password", error.to_string()),
+            PasswordError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string())
+                .retry_after(Duration::from_secs(1)),
+            PasswordError::Hash(reason) => {
+                tracing::error!(reason, "a password could not be hashed");
+                Self::internal()
+            }
+        }
+    }
+
+    /// The instance's own token is no user.
+    pub(super) fn no_user() -> Self {
+        let detail = "the instance's own token belongs to no user; name one";
+        Self::new(StatusCode::CONFLICT, "no-user", detail)
+    }
+
+    /// A value of a document that can not be taken.
+    pub(super) fn invalid(pointer: &str, code: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let detail = format!("{}: {message}", pointer.trim_start_matches('/'));
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(vec![FieldError {
+            pointer: pointer.to_owned(),
+            code: code.to_owned(),
+            message,
+        }])
+    }
+
+    fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the server failed; its log says why",
+        )
+    }
+
+    /// How it is answered.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// With the faults of a document.
@@ -156,11 +222,7 @@ impl From<DatabaseError> for ApiError {
                 "the database does not answer",
             )
             .retry_after(Duration::from_secs(2)),
-            _ => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "the server failed; its log says why",
-            ),
+            _ => Self::internal(),
         }
     }
 }
@@ -216,6 +278,8 @@ mod tests {
     #[test]
     fn every_code_is_explained() {
         let sources = [
+            include_str!("api_tokens.rs"),
+            include_str!("auth.rs"),
             include_str!("dead_letters.rs"),
             include_str!("environment.rs"),
             include_str!("jobs.rs"),
@@ -226,6 +290,7 @@ mod tests {
             include_str!("schedules.rs"),
             include_str!("server.rs"),
             include_str!("triggers.rs"),
+            include_str!("users.rs"),
             include_str!("health.rs"),
         ];
         let mut used: Vec<&str> = Vec::new();

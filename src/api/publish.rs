@@ -14,9 +14,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::access::{Access, Change, note_change};
 use super::problem::{ApiError, FieldError};
 use super::reply;
 use super::state::ApiState;
+use crate::access::{Action, Resource};
 use crate::archive::{ArchiveRefusal, Upload, UploadError, UploadWriter};
 use crate::publish::{PublishError, PublishOptions};
 
@@ -41,10 +43,12 @@ fn yes() -> bool {
 /// Publishes a package, and answers once it serves.
 pub(super) async fn publish(
     state: web::Data<ApiState>,
+    access: Access,
     parameters: web::Query<Parameters>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
+    access.require(Action::Write, &Resource::of("job").below("-").below("publish"))?;
     let upload = {
         let Ok(_slot) = state.uploads.try_acquire() else {
             let detail = "too many packages are being uploaded";
@@ -62,6 +66,7 @@ pub(super) async fn publish(
         .publish(upload, options)
         .await
         .map_err(problem_of)?;
+    note_change(&request, Change::made(&published));
     Ok(reply::data(published))
 }
 

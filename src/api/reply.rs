@@ -1,6 +1,7 @@
 //! The envelope of every answer, and how long a page is.
 
 use actix_web::HttpResponse;
+use actix_web::cookie::Cookie;
 use serde::Serialize;
 
 use super::problem::ApiError;
@@ -16,6 +17,62 @@ struct Envelope<T> {
     message: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<T>,
+}
+
+/// A part of a list.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// Where the next part begins: what `cursor` takes. Nothing after the last part.
+    pub(super) next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PageEnvelope<T> {
+    success: bool,
+    data: Vec<T>,
+    next: Option<String>,
+}
+
+/// `200` with a part of a list.
+pub(super) fn page<T: Serialize>(Page { items, next }: Page<T>) -> HttpResponse {
+    HttpResponse::Ok().json(PageEnvelope {
+        success: true,
+        data: items,
+        next,
+    })
+}
+
+/// Where the next part begins after this one, of which so much was asked for.
+pub(super) fn next<T>(items: &[T], limit: u16, cursor: impl FnOnce(&T) -> String) -> Option<String> {
+    let full = items.len() == usize::from(limit);
+    items.last().filter(|_| full).map(cursor)
+}
+
+/// `201` with what was made.
+pub(super) fn created<T: Serialize>(data: T) -> HttpResponse {
+    HttpResponse::Created().json(Envelope {
+        success: true,
+        message: None,
+        data: Some(data),
+    })
+}
+
+/// `200` with data and a cookie.
+pub(super) fn with_cookie<T: Serialize>(data: T, cookie: Cookie<'_>) -> HttpResponse {
+    HttpResponse::Ok().cookie(cookie).json(Envelope {
+        success: true,
+        message: None,
+        data: Some(data),
+    })
+}
+
+/// `200` with a word about what was done, and a cookie.
+pub(super) fn done_with_cookie(message: &'static str, cookie: Cookie<'_>) -> HttpResponse {
+    HttpResponse::Ok().cookie(cookie).json(Envelope::<()> {
+        success: true,
+        message: Some(message),
+        data: None,
+    })
 }
 
 /// `200` with data.

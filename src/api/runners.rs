@@ -1,14 +1,18 @@
 //! Runners, as far as one sees them from outside.
 
+use std::collections::HashMap;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use jobber_actors::domain::{JobId, RunnerId};
 use jobber_actors::tree::TreeError;
 use serde::Deserialize;
 
+use super::access::Access;
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
+use crate::access::{Action, Resource};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,27 +27,43 @@ pub(super) struct Stop {
 }
 
 /// The runners of all jobs, or of `?jobId=`.
-pub(super) async fn list_all(state: web::Data<ApiState>, filter: web::Query<Filter>) -> HttpResponse {
-    reply::data(state.tree.runners(filter.job_id))
+pub(super) async fn list_all(
+    state: web::Data<ApiState>,
+    access: Access,
+    filter: web::Query<Filter>,
+) -> Result<HttpResponse, ApiError> {
+    let jobs = state.jobs.list().await?.into_iter();
+    let names: HashMap<JobId, String> = jobs.map(|job| (job.id, job.name)).collect();
+    let runners = state.tree.runners(filter.job_id).into_iter();
+    let readable = runners.filter(|runner| {
+        let name = names.get(&runner.job_id).map_or("", String::as_str);
+        let job = Resource::of("job").below_either(runner.job_id, name);
+        access.may(Action::Read, &job.below("runners").below(runner.id))
+    });
+    Ok(reply::data(readable.collect::<Vec<_>>()))
 }
 
 /// The runners of a job.
 pub(super) async fn list(
     state: web::Data<ApiState>,
+    access: Access,
     job: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let job = state.job(&job).await?;
+    let job = state.job(&access, Action::Read, &job, &["runners"]).await?;
     Ok(reply::data(state.tree.runners(Some(job.id))))
 }
 
 /// Ends a runner, which is replaced if need be.
 pub(super) async fn stop(
     state: web::Data<ApiState>,
+    access: Access,
     path: web::Path<(String, RunnerId)>,
     stop: web::Query<Stop>,
 ) -> Result<HttpResponse, ApiError> {
     let (job, runner) = path.into_inner();
-    let job = state.job(&job).await?;
+    let job = state
+        .job(&access, Action::Delete, &job, &["runners", &runner.to_string()])
+        .await?;
     let none = || {
         let detail = format!("the job has no runner {runner}");
         ApiError::new(StatusCode::NOT_FOUND, "runner-not-found", detail)

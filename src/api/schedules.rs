@@ -6,10 +6,12 @@ use chrono::{DateTime, Utc};
 use jobber_actors::domain::{InvocationId, JobId, TriggerId};
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::problem::ApiError;
 use super::reply;
 use super::state::ApiState;
 use super::triggers;
+use crate::access::Action;
 use crate::store::ManualRun;
 
 type Reply = Result<HttpResponse, ApiError>;
@@ -30,16 +32,21 @@ struct Started {
 }
 
 /// What became of a schedule's instants, newest first.
-pub(super) async fn fires(state: State, path: Trigger, parameters: web::Query<Parameters>) -> Reply {
+pub(super) async fn fires(
+    state: State,
+    access: Access,
+    path: Trigger,
+    parameters: web::Query<Parameters>,
+) -> Reply {
     let limit = reply::limit(parameters.limit)?;
     let before = parameters.before.as_deref().map(instant).transpose()?;
-    let (_, trigger) = schedule(&state, path).await?;
+    let (_, trigger) = schedule(&state, &access, Action::Read, path).await?;
     Ok(reply::data(state.fires.list(trigger, before, limit).await?))
 }
 
 /// Starts a schedule's function now.
-pub(super) async fn run(state: State, path: Trigger) -> Reply {
-    let (job, trigger) = schedule(&state, path).await?;
+pub(super) async fn run(state: State, access: Access, path: Trigger) -> Reply {
+    let (job, trigger) = schedule(&state, &access, Action::Write, path).await?;
     match state.fires.run_now(job, trigger).await? {
         ManualRun::Started(invocation_id) => Ok(reply::accepted(Started { invocation_id })),
         ManualRun::Gone => {
@@ -63,10 +70,14 @@ pub(super) async fn run(state: State, path: Trigger) -> Reply {
 }
 
 /// The schedule that a path names by its id or its name, and its job.
-async fn schedule(state: &ApiState, path: Trigger) -> Result<(JobId, TriggerId), ApiError> {
+async fn schedule(
+    state: &ApiState,
+    access: &Access,
+    action: Action,
+    path: Trigger,
+) -> Result<(JobId, TriggerId), ApiError> {
     let (job, trigger) = path.into_inner();
-    let job = state.job(&job).await?;
-    let found = triggers::find(state, &job, &trigger).await?;
+    let (job, found) = triggers::find(state, access, action, &job, &trigger).await?;
     if found.kind != "schedule" {
         let detail = format!(
             "the trigger {trigger:?} is of type {}, not a schedule",

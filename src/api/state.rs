@@ -1,16 +1,18 @@
 //! What the handlers work on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jobber_actors::tree::TreeHandle;
 use tokio::sync::Semaphore;
 
+use super::access::Access;
 use super::config::AdminConfig;
 use super::problem::ApiError;
+use crate::access::{Action, LoginLimiter, Passwords, Resource};
 use crate::publish::Publisher;
 use crate::store::{
-    AdminToken, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore, JobSummary,
-    PostgresLogStore,
+    AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore,
+    JobSummary, PostgresLogStore, SessionStore, UserStore,
 };
 
 /// Everything behind the API. Cheap to clone.
@@ -26,6 +28,12 @@ pub struct ApiState {
     pub(super) publisher: Publisher,
     pub(super) tree: TreeHandle,
     pub(super) token: AdminToken,
+    pub(super) users: UserStore,
+    pub(super) sessions: SessionStore,
+    pub(super) api_tokens: ApiTokenStore,
+    pub(super) audit: AuditStore,
+    pub(super) passwords: Passwords,
+    attempts: Arc<Mutex<LoginLimiter>>,
     pub(super) uploads: Arc<Semaphore>,
 }
 
@@ -38,8 +46,15 @@ impl ApiState {
         publisher: Publisher,
         tree: TreeHandle,
         token: AdminToken,
+        passwords: Passwords,
     ) -> Self {
         Self {
+            users: UserStore::new(database.clone()),
+            sessions: SessionStore::new(database.clone()),
+            api_tokens: ApiTokenStore::new(database.clone()),
+            audit: AuditStore::new(database.clone()),
+            passwords,
+            attempts: Arc::new(Mutex::new(LoginLimiter::new(config.logins))),
             jobs: JobStore::new(database.clone()),
             environment: EnvironmentStore::new(database.clone()),
             logs: PostgresLogStore::new(database.clone()),
@@ -54,11 +69,34 @@ impl ApiState {
         }
     }
 
-    /// The job that a path names by its id or its name.
-    pub(super) async fn job(&self, id_or_name: &str) -> Result<JobSummary, ApiError> {
-        self.jobs
-            .find(id_or_name)
-            .await?
-            .ok_or_else(|| ApiError::no_job(id_or_name))
+    /// The job that a path names by its id or its name, for whoever may do this with it, or with a part of it.
+    ///
+    /// # Errors
+    /// `404` when there is none, `403` when it is not allowed. Whoever may not even ask hears nothing of which jobs there are.
+    pub(super) async fn job(
+        &self,
+        access: &Access,
+        action: Action,
+        id_or_name: &str,
+        part: &[&str],
+    ) -> Result<JobSummary, ApiError> {
+        let below = |job: Resource| part.iter().fold(job, |job, name| job.below(name));
+        let Some(job) = self.jobs.find(id_or_name).await? else {
+            access.require(action, &below(Resource::of("job").below(id_or_name)))?;
+            return Err(ApiError::no_job(id_or_name));
+        };
+        access.require(action, &below(resource(&job)))?;
+        Ok(job)
     }
+
+    /// The attempts to log in.
+    pub(super) fn attempts(&self) -> MutexGuard<'_, LoginLimiter> {
+        // Counters; a panic leaves none of them half written.
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job as permissions name it.
+pub(super) fn resource(job: &JobSummary) -> Resource {
+    Resource::of("job").below_either(job.id, &job.name)
 }

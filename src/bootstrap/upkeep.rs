@@ -14,6 +14,7 @@ use crate::archive::DiskArchiveStore;
 use crate::gateway::Gateway;
 use crate::store::{
     Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore, PublishStore,
+    SessionStore,
 };
 
 /// How often it is looked whether the catalogue has been read.
@@ -21,7 +22,7 @@ const READINESS_POLL: Duration = Duration::from_millis(20);
 /// How often expired items of the functions' store are removed, and how many at once.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 const PURGE_BATCH: u32 = 1_000;
-/// How often old instants of schedules are forgotten.
+/// How often old instants of schedules, and sessions that are over, are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// How often archives that nothing refers to are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -85,7 +86,8 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         io,
     );
 
-    tasks.spawn_on(until_stopped(stopped.clone(), forget(fires)), io);
+    let sessions = SessionStore::new(database.clone());
+    tasks.spawn_on(until_stopped(stopped.clone(), forget(fires, sessions)), io);
 
     tasks.spawn_on(
         until_stopped(stopped, async move {
@@ -124,12 +126,15 @@ async fn purge(functions: &PostgresFunctionStore) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-async fn forget(fires: FireStore) {
+async fn forget(fires: FireStore, sessions: SessionStore) {
     let mut due = ticks(FORGET_EVERY);
     loop {
         due.tick().await;
         if let Err(error) = fires.purge().await {
             tracing::warn!(%error, "old instants of schedules could not be forgotten");
+        }
+        if let Err(error) = sessions.purge().await {
+            tracing::warn!(%error, "sessions that are over could not be removed");
         }
     }
 }

@@ -39,10 +39,29 @@ async fn serve(config: Config, io: Handle) -> anyhow::Result<()> {
     };
     tracing::info!(admin = %server.admin, gateway = %server.gateway, "serving");
     tell_token(&server);
+    tell_first_user(&server);
     signals.received().await;
     tracing::info!("shutting down");
     signals.or_again(server.stop()).await;
     Ok(())
+}
+
+/// A password that was made is shown once, and kept nowhere.
+fn tell_first_user(server: &Server) {
+    use secrecy::ExposeSecret;
+    if let Some(user) = &server.first_user {
+        #[expect(
+            clippy::print_stderr,
+            reason = "for the operator's eyes, once; a log collector should not keep it"
+        )]
+        {
+            eprintln!(
+                "The administrator {:?} was made, with the password {}",
+                user.username,
+                user.password.expose_secret()
+            );
+        }
+    }
 }
 
 /// The token is shown where it was made, once; its file keeps it.

@@ -1,6 +1,7 @@
 //! The configuration: the commented defaults of `default.toml`, a file, environment variables and what the command line
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
+mod access;
 mod mqtt;
 mod parse;
 mod queue;
@@ -11,6 +12,7 @@ mod sources;
 use std::fmt;
 use std::path::Path;
 
+pub use access::AccessSection;
 pub use mqtt::MqttSection;
 pub use parse::LogFormat;
 pub use queue::QueueSection;
@@ -27,9 +29,7 @@ use reader::Reader;
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 /// Variables that people have set for features that are still to come. They are no mistake, but they do nothing yet.
-const NOT_YET_USED: [&str; 8] = [
-    "STARTUP_USERNAME",
-    "STARTUP_PASSWORD",
+const NOT_YET_USED: [&str; 6] = [
     "LOG_DRIVER_LOKI_PUSH",
     "LOG_DRIVER_LOKI_QUERY",
     "LOG_DRIVER_LOKI_QUERY_RANGE",
@@ -59,6 +59,8 @@ pub struct Config {
     pub queue: QueueSection,
     /// Connections to MQTT brokers.
     pub mqtt: MqttSection,
+    /// The first user.
+    pub access: AccessSection,
     /// Every option as it is in force, for `jobber config`.
     pub settings: Vec<Setting>,
     /// What is no error but should be said.
@@ -133,6 +135,7 @@ impl Config {
         let store = StoreSection::read(reader);
         let queue = QueueSection::read(reader);
         let mqtt = MqttSection::read(reader);
+        let access = AccessSection::read(reader);
         Some(Self {
             server: server?,
             logging: logging?,
@@ -143,6 +146,7 @@ impl Config {
             store: store?,
             queue: queue?,
             mqtt: mqtt?,
+            access: access?,
             settings: Vec::new(),
             warnings: Vec::new(),
         })

@@ -4,6 +4,7 @@ use std::fmt;
 
 use figment::Figment;
 use figment::value::Value;
+use secrecy::SecretString;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,19 @@ impl Reader {
     /// A URL that may hold a password, which is masked when settings are shown and never part of a problem.
     pub(super) fn take_secret_url(&mut self, name: &'static str) -> Option<String> {
         self.text(name, mask_url)
+    }
+
+    /// A secret that may be empty, which is masked when settings are shown.
+    pub(super) fn take_optional_secret(&mut self, name: &'static str) -> Option<Option<SecretString>> {
+        let mask = |text: &str| {
+            if text.is_empty() {
+                String::new()
+            } else {
+                MASK.to_owned()
+            }
+        };
+        let text = self.text(name, mask)?;
+        Some((!text.is_empty()).then(|| text.into()))
     }
 
     /// Notes what is wrong with an option that was read.

@@ -177,8 +177,25 @@ fn secrets_are_masked_in_what_is_shown() {
 
 #[test]
 fn variables_of_features_to_come_are_warned_of() {
-    let config = load(&[("STARTUP_PASSWORD", "hunter2")]).unwrap();
+    let config = load(&[("DATABASE_BACKUP_SCHEDULE", "0 3 * * *")]).unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].starts_with("STARTUP_PASSWORD"));
-    assert!(!config.warnings[0].contains("hunter2"));
+    assert!(config.warnings[0].starts_with("DATABASE_BACKUP_SCHEDULE"));
+}
+
+#[test]
+fn the_first_users_password_is_never_shown() {
+    let config = load(&[("STARTUP_PASSWORD", "hunter2hunter2")]).unwrap();
+    assert_eq!(config.access.startup_username, "admin");
+    assert!(config.access.startup_password.is_some());
+    let shown = config
+        .settings
+        .iter()
+        .find(|setting| setting.name == "STARTUP_PASSWORD");
+    assert_eq!(shown.unwrap().value, "********");
+    let errors = load(&[("STARTUP_PASSWORD", "hunter2")]).unwrap_err().to_string();
+    assert!(
+        errors.contains("STARTUP_PASSWORD: has fewer than 8 bytes"),
+        "{errors}"
+    );
+    assert!(!errors.contains("hunter2"));
 }

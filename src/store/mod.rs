@@ -4,6 +4,8 @@
 //! cheap to clone. The schema is in `migrations/`, forward only, and brought up to date by [`migrate`].
 
 mod admin_token;
+mod api_tokens;
+mod audit;
 mod catalogue;
 mod database;
 mod dead_letters;
@@ -19,9 +21,13 @@ mod logs;
 mod migrations;
 mod routes;
 mod schedules;
+mod sessions;
+mod users;
 mod versions;
 
 pub use admin_token::{AdminToken, AdminTokenError, EnsuredToken};
+pub use api_tokens::{ApiTokenPatch, ApiTokenStore, NewApiToken, StoredApiToken};
+pub use audit::{AuditEntry, AuditStore, StoredAuditEntry};
 pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig};
 pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterStore, NotADeadLetterCursor, QueueCounts};
@@ -37,4 +43,6 @@ pub use logs::{LogCursor, LogPage, LogQuery, PostgresLogStore, StoredLogLine};
 pub use migrations::{MigrationError, migrate};
 pub use routes::RouteConflict;
 pub use schedules::PostgresSchedules;
+pub use sessions::{Origin, SESSION_TIME, SessionStore, StoredSession};
+pub use users::{NewUser, StoredUser, UserChange, UserPatch, UserStore};
 pub use versions::{ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore};

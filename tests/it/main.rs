@@ -14,6 +14,7 @@
 
 mod support;
 
+mod access;
 mod admin_token;
 mod api;
 mod api_publish;

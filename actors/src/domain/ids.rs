@@ -83,6 +83,18 @@ entity_id!(
     /// One life of a server: what it holds is its own until it ends or is found dead.
     ServerId
 );
+entity_id!(
+    /// Somebody who may log in.
+    UserId
+);
+entity_id!(
+    /// A user's stay, from login to logout.
+    SessionId
+);
+entity_id!(
+    /// What a program of a user's proves itself with.
+    ApiTokenId
+);
 
 /// The content of an archive: the SHA-256 over its entries' names and bytes, not over the zip's own bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

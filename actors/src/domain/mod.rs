@@ -5,5 +5,8 @@ mod ids;
 mod job;
 
 pub use environment::{Environment, Variable};
-pub use ids::{ActionId, ArchiveDigest, InvocationId, JobId, RunnerId, ServerId, TriggerId, VersionId};
+pub use ids::{
+    ActionId, ApiTokenId, ArchiveDigest, InvocationId, JobId, RunnerId, ServerId, SessionId, TriggerId,
+    UserId, VersionId,
+};
 pub use job::{DesiredJob, DesiredTrigger, ImportState, JobVersion};

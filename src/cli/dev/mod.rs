@@ -164,6 +164,7 @@ impl Development {
                 Arc::new(TerminalLogs::new(store, jobs)) as Arc<_>
             })),
             lent_broker: Arc::default(),
+            without_users: true,
         };
         let broker = Arc::new(BrokerLender::new(
             data.mosquitto(),

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jobber::access::Passwords;
 use jobber::api::{AdminConfig, AdminServer, ApiState};
 use jobber::archive::{ArchiveLimits, DiskArchiveStore};
 use jobber::child::Spawner;
@@ -34,6 +35,7 @@ pub struct App {
     pub gateway_url: String,
     pub token: String,
     pub database: Database,
+    sql: tokio_postgres::Client,
     tree: TreeHandle,
     client: reqwest::Client,
 }
@@ -108,6 +110,7 @@ impl App {
                 publisher,
                 handle.clone(),
                 ensured.guard,
+                Passwords::new(Handle::current()).unwrap(),
             );
             let gateway: Arc<dyn HttpServer> =
                 Arc::new(Gateway::new(gateway, GatewayConfig::default(), handle.routes()).unwrap());
@@ -129,6 +132,7 @@ impl App {
             url: admin_url,
             gateway_url,
             token: ensured.token.unwrap().expose_secret().to_owned(),
+            sql: db.client().await,
             database: db.database,
             tree,
             client: reqwest::Client::new(),
@@ -167,6 +171,24 @@ impl App {
                 .multipart(form(package.zip())),
         )
         .await
+    }
+
+    /// Changes the database by hand.
+    pub async fn run_sql(&self, sql: &str) {
+        self.sql.batch_execute(sql).await.unwrap();
+    }
+
+    /// Everything that is in the database, as text.
+    pub async fn dump(&self) -> String {
+        let tables = "select table_name::text from information_schema.tables where table_schema = 'public'";
+        let mut dump = String::new();
+        for table in self.sql.query(tables, &[]).await.unwrap() {
+            let table: String = table.get(0);
+            let rows = format!("select coalesce(string_agg(t::text, E'\n'), '') from \"{table}\" t");
+            dump.push_str(self.sql.query_one(&rows, &[]).await.unwrap().get(0));
+        }
+        assert!(dump.len() > 100, "nothing is dumped");
+        dump
     }
 
     /// Calls a function.

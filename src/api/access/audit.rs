@@ -1,0 +1,113 @@
+//! What is written down of each change.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::access::{Principal, Who};
+use crate::api::state::ApiState;
+use crate::store::AuditEntry;
+
+/// What a change has changed. Secrets must not be part of it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::api) struct Change {
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl Change {
+    /// Something that was made.
+    pub(in crate::api) fn made(after: &impl Serialize) -> Self {
+        Self::default().into(after)
+    }
+
+    /// Something that was removed.
+    pub(in crate::api) fn from(before: &impl Serialize) -> Self {
+        Self {
+            before: serde_json::to_value(before).ok(),
+            after: None,
+        }
+    }
+
+    /// What it is now.
+    pub(in crate::api) fn into(self, after: &impl Serialize) -> Self {
+        Self {
+            after: serde_json::to_value(after).ok(),
+            ..self
+        }
+    }
+}
+
+/// Tells the record what this request has changed.
+pub(in crate::api) fn note_change(request: &HttpRequest, change: Change) {
+    request.extensions_mut().insert(change);
+}
+
+/// Does what is asked for, and writes down who asked for it and what came of it.
+pub(super) async fn audited<B: MessageBody>(
+    state: &ApiState,
+    principal: Principal,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let mut entry = blank(request.request());
+    match principal.who {
+        Who::Instance => {}
+        Who::User { user, name, .. } => (entry.user, entry.username) = (Some(user), Some(name)),
+        Who::Token { user, name, token } => {
+            (entry.user, entry.username, entry.token) = (Some(user), Some(name), Some(token));
+        }
+    }
+    let answered = next.call(request).await;
+    match &answered {
+        Ok(response) => {
+            let asked = response.request();
+            let change = asked.extensions_mut().remove::<Change>().unwrap_or_default();
+            (entry.before, entry.after) = (change.before, change.after);
+            // Only now it is known which route it was.
+            entry.action = action(asked);
+            entry.status = response.status().as_u16();
+        }
+        Err(error) => entry.status = error.as_response_error().status_code().as_u16(),
+    }
+    record(state, entry).await;
+    answered
+}
+
+/// An entry that knows the request.
+pub(in crate::api) fn blank(request: &HttpRequest) -> AuditEntry {
+    AuditEntry {
+        user: None,
+        username: None,
+        token: None,
+        address: address(request),
+        action: action(request),
+        resource: request.path().to_owned(),
+        status: 0,
+        before: None,
+        after: None,
+    }
+}
+
+fn action(request: &HttpRequest) -> String {
+    let route = request.match_pattern();
+    let route = route.as_deref().unwrap_or_else(|| request.path());
+    format!("{} {route}", request.method())
+}
+
+/// Where a request comes from.
+pub(in crate::api) fn address(request: &HttpRequest) -> String {
+    request
+        .peer_addr()
+        .map_or_else(String::new, |peer| peer.ip().to_string())
+}
+
+/// Writes an entry. The change stands when that fails: then the server's log has what the record lacks.
+pub(in crate::api) async fn record(state: &ApiState, entry: AuditEntry) {
+    if let Err(error) = state.audit.add(&entry).await {
+        tracing::error!(%error, ?entry, "a change is not in the audit log");
+    }
+}

@@ -1,0 +1,207 @@
+//! What programs prove themselves with.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use jobber_actors::domain::{ApiTokenId, UserId};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::access::{Access, Change, note_change};
+use super::problem::ApiError;
+use super::reply::{self, Page};
+use super::state::ApiState;
+use super::users::may_give;
+use crate::access::{Action, Permissions, Resource, SecretHash, new_api_token};
+use crate::store::{ApiTokenPatch, NewApiToken, StoredApiToken};
+
+type State = web::Data<ApiState>;
+type Reply = Result<HttpResponse, ApiError>;
+
+const MAX_DESCRIPTION_BYTES: usize = 1_024;
+
+/// A token to be made.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Creation {
+    #[serde(default)]
+    description: String,
+    /// Whose it is to be; whoever asks, unless it is said.
+    user_id: Option<UserId>,
+    permissions: Permissions,
+    expires: Option<DateTime<Utc>>,
+}
+
+/// What is to be changed of a token.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Update {
+    description: Option<String>,
+    permissions: Option<Permissions>,
+    enabled: Option<bool>,
+    /// `null` is never.
+    #[serde(default, deserialize_with = "given")]
+    expires: Option<Option<DateTime<Utc>>>,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Where a page of tokens begins.
+#[derive(Debug, Deserialize)]
+pub(super) struct Query {
+    limit: Option<u16>,
+    /// The id of the last token of the page before.
+    cursor: Option<ApiTokenId>,
+}
+
+/// A token with its secret: shown once.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    stored: StoredApiToken,
+    token: &'a str,
+}
+
+fn resource(token: ApiTokenId) -> Resource {
+    Resource::of("api-tokens").below(token)
+}
+
+/// The tokens that one may see: those that permissions name, and one's own.
+pub(super) async fn list(state: State, access: Access, query: web::Query<Query>) -> Reply {
+    let limit = reply::limit(query.limit)?;
+    let tokens = state.api_tokens.list(query.cursor, limit).await?;
+    let next = reply::next(&tokens, limit, |token| token.id.to_string());
+    let readable = tokens
+        .into_iter()
+        .filter(|token| access.may(Action::Read, &resource(token.id)));
+    Ok(reply::page(Page {
+        items: readable.collect(),
+        next,
+    }))
+}
+
+pub(super) async fn get(state: State, access: Access, id: web::Path<ApiTokenId>) -> Reply {
+    access.require(Action::Read, &resource(*id))?;
+    Ok(reply::data(find(&state, *id).await?))
+}
+
+async fn find(state: &ApiState, id: ApiTokenId) -> Result<StoredApiToken, ApiError> {
+    state.api_tokens.find(id).await?.ok_or_else(|| no_token(id))
+}
+
+fn no_token(id: ApiTokenId) -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "token-not-found",
+        format!("there is no token {id}"),
+    )
+}
+
+pub(super) async fn create(
+    state: State,
+    access: Access,
+    request: HttpRequest,
+    creation: web::Json<Creation>,
+) -> Reply {
+    access.require(Action::Write, &Resource::of("api-tokens"))?;
+    let Creation {
+        description,
+        user_id,
+        permissions,
+        expires,
+    } = creation.into_inner();
+    may_give(&access, &permissions)?;
+    let user = match user_id.or(access.0.user()) {
+        Some(user) => user,
+        None => return Err(ApiError::no_user()),
+    };
+    let owner = state
+        .users
+        .find(user)
+        .await?
+        .ok_or_else(|| ApiError::invalid("/userId", "user", format!("is no user: {user}")))?;
+    if access.0.user() != Some(user) {
+        access.require(Action::Write, &Resource::of("user").below(user))?;
+        // A token acts in its user's name.
+        may_give(&access, &owner.permissions)?;
+    }
+    let (token, prefix) = new_api_token();
+    let new = NewApiToken {
+        user,
+        description: checked_description(description)?,
+        prefix,
+        hash: SecretHash::of(token.expose_secret()),
+        permissions,
+        expires: expires.map(checked_end).transpose()?,
+    };
+    let id = state.api_tokens.insert(&new).await?;
+    let stored = find(&state, id).await?;
+    note_change(&request, Change::made(&stored));
+    Ok(reply::created(Shown {
+        stored,
+        token: token.expose_secret(),
+    }))
+}
+
+pub(super) async fn update(
+    state: State,
+    access: Access,
+    request: HttpRequest,
+    id: web::Path<ApiTokenId>,
+    update: web::Json<Update>,
+) -> Reply {
+    access.require(Action::Write, &resource(*id))?;
+    let before = find(&state, *id).await?;
+    let update = update.into_inner();
+    if let Some(permissions) = &update.permissions {
+        may_give(&access, permissions)?;
+    }
+    let patch = ApiTokenPatch {
+        description: update.description.map(checked_description).transpose()?,
+        permissions: update.permissions,
+        enabled: update.enabled,
+        expires: update
+            .expires
+            .map(|expires| expires.map(checked_end).transpose())
+            .transpose()?,
+    };
+    if !state.api_tokens.update(*id, &patch).await? {
+        return Err(no_token(*id));
+    }
+    let after = find(&state, *id).await?;
+    note_change(&request, Change::from(&before).into(&after));
+    Ok(reply::data(after))
+}
+
+pub(super) async fn remove(
+    state: State,
+    access: Access,
+    request: HttpRequest,
+    id: web::Path<ApiTokenId>,
+) -> Reply {
+    access.require(Action::Delete, &resource(*id))?;
+    let before = find(&state, *id).await?;
+    if !state.api_tokens.remove(*id).await? {
+        return Err(no_token(*id));
+    }
+    note_change(&request, Change::from(&before));
+    Ok(reply::done("the token is removed"))
+}
+
+fn checked_description(text: String) -> Result<String, ApiError> {
+    if text.len() <= MAX_DESCRIPTION_BYTES && !text.contains('\0') {
+        return Ok(text);
+    }
+    let detail = format!("has at most {MAX_DESCRIPTION_BYTES} bytes and no NUL");
+    Err(ApiError::invalid("/description", "description", detail))
+}
+
+fn checked_end(end: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+    if end > Utc::now() {
+        Ok(end)
+    } else {
+        Err(ApiError::invalid("/expires", "past", "is over already"))
+    }
+}

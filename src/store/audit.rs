@@ -1,0 +1,149 @@
+//! The record of every change: who, what, from where.
+
+use chrono::{DateTime, Utc};
+use jobber_actors::domain::{ApiTokenId, UserId};
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::database::Database;
+use super::error::DatabaseError;
+
+const INSERT: &str = "
+    insert into audit_log (user_id, username, token_id, address, action, resource, status, before, after)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const LIST: &str = "
+    select sequence, at, user_id, username, token_id, address, action, resource, status, before, after from audit_log
+    where ($1::bigint is null or sequence < $1) and ($2::uuid is null or user_id = $2)
+    order by sequence desc limit $3";
+
+/// What somebody did, or tried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditEntry {
+    /// Who; nobody for the instance's own token and for a login that failed.
+    pub user: Option<UserId>,
+    /// Their name, or the one that was tried.
+    pub username: Option<String>,
+    /// The token that they used.
+    pub token: Option<ApiTokenId>,
+    /// Where from.
+    pub address: String,
+    /// What, as method and route: `PUT /api/job/{job}`.
+    pub action: String,
+    /// With what: the path.
+    pub resource: String,
+    /// How it was answered.
+    pub status: u16,
+    /// What it was, without secrets.
+    pub before: Option<Value>,
+    /// What it is, without secrets.
+    pub after: Option<Value>,
+}
+
+/// An entry as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredAuditEntry {
+    /// Its place in the order of all.
+    pub sequence: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub user_id: Option<UserId>,
+    /// Their name then.
+    pub username: Option<String>,
+    /// The token that they used.
+    pub token_id: Option<ApiTokenId>,
+    /// Where from.
+    pub address: String,
+    /// What.
+    pub action: String,
+    /// With what.
+    pub resource: String,
+    /// How it was answered.
+    pub status: i16,
+    /// What it was.
+    pub before: Option<Value>,
+    /// What it became.
+    pub after: Option<Value>,
+}
+
+/// The record.
+#[derive(Clone, Debug)]
+pub struct AuditStore {
+    database: Database,
+}
+
+impl AuditStore {
+    /// The record in this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn add(&self, entry: &AuditEntry) -> Result<(), DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(INSERT).await?;
+        let (user, token) = (
+            entry.user.map(|id| *id.as_uuid()),
+            entry.token.map(|id| *id.as_uuid()),
+        );
+        client
+            .execute(
+                &statement,
+                &[
+                    &user,
+                    &entry.username,
+                    &token,
+                    &entry.address,
+                    &entry.action,
+                    &entry.resource,
+                    &i16::try_from(entry.status).unwrap_or(i16::MAX),
+                    &entry.before,
+                    &entry.after,
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// What was done before a place in the order, the newest first; of one user or of all.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn list(
+        &self,
+        before: Option<i64>,
+        user: Option<UserId>,
+        limit: u16,
+    ) -> Result<Vec<StoredAuditEntry>, DatabaseError> {
+        let user = user.map(|id| *id.as_uuid());
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(LIST).await?;
+        let rows = client
+            .query(&statement, &[&before, &user, &i64::from(limit)])
+            .await?;
+        Ok(rows.iter().map(entry_of).collect())
+    }
+}
+
+fn entry_of(row: &Row) -> StoredAuditEntry {
+    StoredAuditEntry {
+        sequence: row.get("sequence"),
+        at: row.get("at"),
+        user_id: row.get::<_, Option<Uuid>>("user_id").map(Into::into),
+        username: row.get("username"),
+        token_id: row.get::<_, Option<Uuid>>("token_id").map(Into::into),
+        address: row.get("address"),
+        action: row.get("action"),
+        resource: row.get("resource"),
+        status: row.get("status"),
+        before: row.get("before"),
+        after: row.get("after"),
+    }
+}

@@ -1,0 +1,322 @@
+//! Who may log in.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use jobber_actors::domain::UserId;
+use serde::Serialize;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use super::database::Database;
+use super::error::DatabaseError;
+use crate::access::{PasswordHash, Permissions};
+
+/// Taken by whoever changes users, so that two changes can not each leave the other's administrator as the last one.
+const USERS_LOCK: i64 = 0x006a_6f62_7573_6572;
+const LOCK: &str = "select pg_advisory_xact_lock($1)";
+const LIST: &str =
+    "select id, username, password_hash, permissions, enabled, created_at, updated_at from users
+    where $1::text is null or lower(username) > lower($1) order by lower(username) limit $2";
+const FIND: &str =
+    "select id, username, password_hash, permissions, enabled, created_at, updated_at from users
+    where id = $1 or (lower(username) = lower($2) and $1 is null)";
+const INSERT: &str = "
+    insert into users (id, username, password_hash, permissions, enabled) values ($1, $2, $3, $4, $5)
+    returning id, username, password_hash, permissions, enabled, created_at, updated_at";
+const UPDATE: &str = "
+    update users set username = $2, password_hash = $3, permissions = $4, enabled = $5, updated_at = now()
+    where id = $1
+    returning id, username, password_hash, permissions, enabled, created_at, updated_at";
+const REMOVE: &str = "delete from users where id = $1";
+const END_SESSIONS: &str = "delete from sessions where user_id = $1 and id is distinct from $2";
+const ENABLED_PERMISSIONS: &str = "select permissions from users where enabled";
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredUser {
+    /// The id.
+    pub id: UserId,
+    /// What they log in with.
+    pub username: String,
+    /// Never shown.
+    #[serde(skip)]
+    pub password: PasswordHash,
+    /// What they may do.
+    pub permissions: Permissions,
+    /// Whether they may do anything at all.
+    pub enabled: bool,
+    /// When they were made.
+    pub created: DateTime<Utc>,
+    /// When they were last changed.
+    pub updated: DateTime<Utc>,
+}
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// What they log in with.
+    pub username: String,
+    /// Their password's hash.
+    pub password: PasswordHash,
+    /// What they may do.
+    pub permissions: Permissions,
+    /// Whether they may do anything at all.
+    pub enabled: bool,
+}
+
+/// What is to be changed of a user.
+#[derive(Clone, Debug, Default)]
+pub struct UserPatch {
+    /// Another name.
+    pub username: Option<String>,
+    /// Another password.
+    pub password: Option<PasswordHash>,
+    /// Other permissions.
+    pub permissions: Option<Permissions>,
+    /// Enabled or disabled.
+    pub enabled: Option<bool>,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserChange {
+    /// What the user was and is.
+    Done {
+        /// Before.
+        before: Box<StoredUser>,
+        /// After; nothing if the user was removed.
+        after: Option<Box<StoredUser>>,
+    },
+    /// There is no such user.
+    Gone,
+    /// Somebody else has the name.
+    NameTaken,
+    /// Nobody would be left who may do everything.
+    LastAdministrator,
+}
+
+/// The users.
+#[derive(Clone, Debug)]
+pub struct UserStore {
+    database: Database,
+}
+
+impl UserStore {
+    /// The users in this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The users after a name, in the order of their names.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn list(&self, after: Option<&str>, limit: u16) -> Result<Vec<StoredUser>, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(LIST).await?;
+        let rows = client.query(&statement, &[&after, &i64::from(limit)]).await?;
+        rows.iter().map(user_of).collect()
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn find(&self, id: UserId) -> Result<Option<StoredUser>, DatabaseError> {
+        let client = self.database.client().await?;
+        find(&client, Some(id), "").await
+    }
+
+    /// The user with this name, in whatever case.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn find_by_name(&self, username: &str) -> Result<Option<StoredUser>, DatabaseError> {
+        let client = self.database.client().await?;
+        find(&client, None, username).await
+    }
+
+    /// Makes a user; `None` if the name is taken.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn insert(&self, user: &NewUser) -> Result<Option<StoredUser>, DatabaseError> {
+        let client = self.database.client().await?;
+        insert(&client, user).await
+    }
+
+    /// Makes the first user, if there is none at all. `None` if there is one.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn insert_first(&self, user: &NewUser) -> Result<Option<StoredUser>, DatabaseError> {
+        let mut client = self.database.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.execute(LOCK, &[&USERS_LOCK]).await?;
+        if transaction
+            .query_opt("select from users limit 1", &[])
+            .await?
+            .is_some()
+        {
+            return Ok(None);
+        }
+        let inserted = insert(&transaction, user).await?;
+        transaction.commit().await?;
+        Ok(inserted)
+    }
+
+    /// Whether there is any user.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn any(&self) -> Result<bool, DatabaseError> {
+        let client = self.database.client().await?;
+        Ok(client
+            .query_opt("select from users limit 1", &[])
+            .await?
+            .is_some())
+    }
+
+    /// Changes a user. Other permissions or another password end their sessions, but for the one that `keep` names.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn update(
+        &self,
+        id: UserId,
+        patch: UserPatch,
+        keep: Option<Uuid>,
+    ) -> Result<UserChange, DatabaseError> {
+        let mut client = self.database.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.execute(LOCK, &[&USERS_LOCK]).await?;
+        let Some(before) = find(&transaction, Some(id), "").await? else {
+            return Ok(UserChange::Gone);
+        };
+        let ends_sessions = patch.password.is_some() || patch.enabled == Some(false);
+        let username = patch.username.unwrap_or_else(|| before.username.clone());
+        let password = patch.password.unwrap_or_else(|| before.password.clone());
+        let permissions = patch.permissions.unwrap_or_else(|| before.permissions.clone());
+        let enabled = patch.enabled.unwrap_or(before.enabled);
+        let updated = transaction
+            .query_one(
+                UPDATE,
+                &[
+                    id.as_uuid(),
+                    &username,
+                    &password.as_str(),
+                    &Json(&permissions),
+                    &enabled,
+                ],
+            )
+            .await;
+        let after = match updated {
+            Ok(row) => user_of(&row)?,
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                return Ok(UserChange::NameTaken);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if is_administrator(&before) && !has_administrator(&transaction).await? {
+            return Ok(UserChange::LastAdministrator);
+        }
+        if ends_sessions {
+            transaction.execute(END_SESSIONS, &[id.as_uuid(), &keep]).await?;
+        }
+        transaction.commit().await?;
+        Ok(UserChange::Done {
+            before: Box::new(before),
+            after: Some(Box::new(after)),
+        })
+    }
+
+    /// Removes a user, with their sessions and tokens.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn remove(&self, id: UserId) -> Result<UserChange, DatabaseError> {
+        let mut client = self.database.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.execute(LOCK, &[&USERS_LOCK]).await?;
+        let Some(before) = find(&transaction, Some(id), "").await? else {
+            return Ok(UserChange::Gone);
+        };
+        transaction.execute(REMOVE, &[id.as_uuid()]).await?;
+        if is_administrator(&before) && !has_administrator(&transaction).await? {
+            return Ok(UserChange::LastAdministrator);
+        }
+        transaction.commit().await?;
+        Ok(UserChange::Done {
+            before: Box::new(before),
+            after: None,
+        })
+    }
+}
+
+fn is_administrator(user: &StoredUser) -> bool {
+    user.enabled && user.permissions.cover(&Permissions::all())
+}
+
+async fn has_administrator(client: &impl GenericClient) -> Result<bool, DatabaseError> {
+    for row in client.query(ENABLED_PERMISSIONS, &[]).await? {
+        if permissions_of(&row)?.cover(&Permissions::all()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn find(
+    client: &impl GenericClient,
+    id: Option<UserId>,
+    username: &str,
+) -> Result<Option<StoredUser>, DatabaseError> {
+    let id = id.map(|id| *id.as_uuid());
+    let statement = client.prepare_cached(FIND).await?;
+    let row = client.query_opt(&statement, &[&id, &username]).await?;
+    row.as_ref().map(user_of).transpose()
+}
+
+async fn insert(client: &impl GenericClient, user: &NewUser) -> Result<Option<StoredUser>, DatabaseError> {
+    let inserted = client
+        .query_one(
+            INSERT,
+            &[
+                UserId::generate().as_uuid(),
+                &user.username,
+                &user.password.as_str(),
+                &Json(&user.permissions),
+                &user.enabled,
+            ],
+        )
+        .await;
+    match inserted {
+        Ok(row) => user_of(&row).map(Some),
+        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn user_of(row: &Row) -> Result<StoredUser, DatabaseError> {
+    Ok(StoredUser {
+        id: row.get::<_, Uuid>("id").into(),
+        username: row.get("username"),
+        password: PasswordHash::stored(row.get("password_hash")),
+        permissions: permissions_of(row)?,
+        enabled: row.get("enabled"),
+        created: row.get("created_at"),
+        updated: row.get("updated_at"),
+    })
+}
+
+/// The column `permissions` of a row.
+pub(super) fn permissions_of(row: &Row) -> Result<Permissions, DatabaseError> {
+    let Json(permissions) = row
+        .try_get::<_, Json<Permissions>>("permissions")
+        .map_err(|error| DatabaseError::Unexpected(format!("permissions that can not be read: {error}")))?;
+    Ok(permissions)
+}

@@ -22,10 +22,11 @@ use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
 use crate::mqtt::RumqttClients;
 use crate::publish::Publisher;
+use crate::sealing::{KeyFileError, Keys};
 use crate::store::{
     AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
     PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresLogStore, PostgresSchedules,
-    migrate,
+    SealedError, establish_keys, migrate,
 };
 
 mod engine;
@@ -34,6 +35,7 @@ mod settings;
 mod upkeep;
 
 pub use first_user::FirstUser;
+pub(crate) use settings::{database as database_settings, key_source};
 
 /// How long a Postgres that does not answer yet is waited for: both are often started at the same moment.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
@@ -74,6 +76,12 @@ pub enum BootstrapError {
     /// The first user's password can not be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// The keys of the variables can not be read.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The variables can not be opened with these keys.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
     /// The engine is out of reach.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -175,6 +183,7 @@ struct Foundation {
     ports: Ports,
     token: EnsuredToken,
     passwords: Passwords,
+    keys: Arc<Keys>,
     first_user: Option<FirstUser>,
 }
 
@@ -205,6 +214,7 @@ impl Server {
             ports,
             token,
             passwords,
+            keys,
             first_user,
         } = foundation;
 
@@ -231,6 +241,7 @@ impl Server {
                     tree.clone(),
                     token.guard.clone(),
                     passwords,
+                    keys,
                 );
                 let gateway = Gateway::new(sockets.gateway, settings::gateway(config), tree.routes())
                     .expect("the socket told its address a moment ago");
@@ -317,6 +328,11 @@ impl Foundation {
         if applied > 0 {
             tracing::info!(applied, "brought the database's schema up to date");
         }
+        let keys = Arc::new(Keys::load(settings::key_source(config))?);
+        let sealed = establish_keys(&database, &keys).await?;
+        if sealed > 0 {
+            tracing::info!(sealed, "sealed variables that were in the database in clear");
+        }
         let archives = DiskArchiveStore::open(data).map_err(data_error)?;
         let token = AdminToken::ensure(&database, data).await?;
         let passwords = Passwords::new(Handle::current())?;
@@ -335,7 +351,7 @@ impl Foundation {
             None => logs,
         };
         let ports = Ports {
-            catalogue: Arc::new(PostgresCatalogue::new(database.clone())),
+            catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: engine::engine(config, manager_port, spawner).await?,
             functions: Arc::clone(&functions) as Arc<_>,
@@ -360,6 +376,7 @@ impl Foundation {
             ports,
             token,
             passwords,
+            keys,
             first_user,
         })
     }

@@ -13,5 +13,6 @@ pub mod mosquitto;
 pub mod mqtt;
 pub mod postgres;
 pub mod publish;
+pub mod sealing;
 pub mod store;
 pub mod telemetry;

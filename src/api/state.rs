@@ -10,6 +10,7 @@ use super::config::AdminConfig;
 use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
 use crate::publish::Publisher;
+use crate::sealing::Keys;
 use crate::store::{
     AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore,
     JobSummary, PostgresLogStore, SessionStore, UserStore,
@@ -47,6 +48,7 @@ impl ApiState {
         tree: TreeHandle,
         token: AdminToken,
         passwords: Passwords,
+        keys: Arc<Keys>,
     ) -> Self {
         Self {
             users: UserStore::new(database.clone()),
@@ -56,7 +58,7 @@ impl ApiState {
             passwords,
             attempts: Arc::new(Mutex::new(LoginLimiter::new(config.logins))),
             jobs: JobStore::new(database.clone()),
-            environment: EnvironmentStore::new(database.clone()),
+            environment: EnvironmentStore::new(database.clone(), keys),
             logs: PostgresLogStore::new(database.clone()),
             dead_letters: DeadLetterStore::new(database.clone()),
             fires: FireStore::new(database.clone(), config.queue),

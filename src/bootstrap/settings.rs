@@ -11,6 +11,7 @@ use crate::archive::ArchiveLimits;
 use crate::config::Config;
 use crate::gateway::GatewayConfig;
 use crate::publish::PublisherConfig;
+use crate::sealing::KeySource;
 use crate::store::{DatabaseConfig, FunctionStoreLimits, QueueLimits};
 
 pub(super) fn tree(config: &Config) -> TreeSettings {
@@ -72,7 +73,7 @@ pub(super) fn gateway(config: &Config) -> GatewayConfig {
     }
 }
 
-pub(super) fn database(config: &Config) -> DatabaseConfig {
+pub(crate) fn database(config: &Config) -> DatabaseConfig {
     let section = &config.database;
     DatabaseConfig {
         pool_size: section.pool_size,
@@ -80,6 +81,14 @@ pub(super) fn database(config: &Config) -> DatabaseConfig {
         connect: section.connect,
         statement: section.statement,
         ..DatabaseConfig::new(section.url.clone())
+    }
+}
+
+/// Where the keys of jobs' variables come from.
+pub(crate) fn key_source(config: &Config) -> KeySource {
+    match &config.access.master_key {
+        Some(keys) => KeySource::Given(keys.clone()),
+        None => KeySource::File(config.server.data.join("master-key")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod dev;
+mod rotate_key;
 mod runtime;
 mod serve;
 mod signals;
@@ -29,6 +30,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Print the configuration that is in force, secrets masked.
     Config(config::ConfigArgs),
+    /// Seal all variables of jobs with another key. The server may run meanwhile.
+    RotateKey(rotate_key::RotateKeyArgs),
 }
 
 /// Runs the program.
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Dev(args) => dev::run(args),
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::RotateKey(args) => rotate_key::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

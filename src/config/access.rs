@@ -1,18 +1,21 @@
-//! The options of the first user.
+//! The options of the first user, and of what secrets are sealed with.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::parse::non_empty;
 use super::reader::Reader;
 use crate::access::MIN_PASSWORD_BYTES;
+use crate::sealing::KeyRing;
 
-/// The administrator that the first start makes.
+/// Who gets in, and what secrets are sealed with.
 #[derive(Clone, Debug)]
 pub struct AccessSection {
-    /// Their name.
+    /// The name of the administrator that the first start makes.
     pub startup_username: String,
     /// Their password; without one it is made and printed once.
     pub startup_password: Option<SecretString>,
+    /// What variables are sealed with; without it there is a file in the data directory.
+    pub master_key: Option<SecretString>,
 }
 
 impl AccessSection {
@@ -25,9 +28,16 @@ impl AccessSection {
             let message = format!("has fewer than {MIN_PASSWORD_BYTES} bytes");
             reader.problem("STARTUP_PASSWORD", message);
         }
+        let master_key = reader.take_optional_secret("JOBBER_MASTER_KEY");
+        if let Some(Some(keys)) = &master_key
+            && let Err(error) = KeyRing::parse(keys.expose_secret())
+        {
+            reader.problem("JOBBER_MASTER_KEY", error.to_string());
+        }
         Some(Self {
             startup_username: startup_username?,
             startup_password: startup_password?,
+            master_key: master_key?,
         })
     }
 }

@@ -10,17 +10,18 @@ use jobber_actors::domain::{
 };
 use jobber_actors::manifest::Manifest;
 use jobber_actors::ports::{Catalogue, CatalogueError};
-use secrecy::SecretString;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::database::Database;
+use super::environment::open;
 use super::error::DatabaseError;
+use crate::sealing::Keys;
 
 /// Jobs with everything that is active of them, in one statement each: `$1` is a job's id or null for all.
 const JOBS: &str = "select id, name, enabled, active_version from jobs where $1::uuid is null or id = $1";
 const VARIABLES: &str =
-    "select job_id, name, kind, value from environment_variables where $1::uuid is null or job_id = $1";
+    "select job_id, name, kind, sealed from environment_variables where $1::uuid is null or job_id = $1";
 const VERSIONS: &str = "
     select v.id, v.job_id, a.id as action_id, v.name, v.manifest, v.archive, v.files, v.bytes, v.import_state,
            coalesce((select array_agg(t.trigger_id order by t.position)
@@ -36,13 +37,14 @@ const RECORD_IMPORT: &str = "
 #[derive(Clone, Debug)]
 pub struct PostgresCatalogue {
     database: Database,
+    keys: Arc<Keys>,
 }
 
 impl PostgresCatalogue {
     /// The catalogue of this database.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, keys: Arc<Keys>) -> Self {
+        Self { database, keys }
     }
 
     async fn desired(&self, job: Option<JobId>) -> Result<Vec<DesiredJob>, DatabaseError> {
@@ -74,7 +76,7 @@ impl PostgresCatalogue {
             .into_iter()
             .map(|row| (row.get::<_, Uuid>("id"), row))
             .collect();
-        let mut environments = environments(&variables);
+        let mut environments = environments(&variables, &self.keys);
         let mut desired = Vec::with_capacity(jobs.len());
         for row in jobs {
             let id: Uuid = row.get("id");
@@ -90,12 +92,19 @@ impl PostgresCatalogue {
                     continue;
                 }
             };
+            let environment = match environments.remove(&id).transpose() {
+                Ok(environment) => environment.unwrap_or_default(),
+                Err(error) => {
+                    tracing::error!(job = name, %error, "a job's variable can not be opened; the job is not served");
+                    continue;
+                }
+            };
             desired.push(DesiredJob {
                 id: id.into(),
                 name: name.into(),
                 enabled: row.get("enabled"),
                 active,
-                environment: Arc::new(environments.remove(&id).unwrap_or_default()),
+                environment: Arc::new(environment),
             });
         }
         Ok(desired)
@@ -141,22 +150,23 @@ fn failed(error: DatabaseError) -> CatalogueError {
     CatalogueError(error.to_string())
 }
 
-fn environments(rows: &[Row]) -> HashMap<Uuid, Environment> {
-    let mut by_job: HashMap<Uuid, BTreeMap<String, Variable>> = HashMap::new();
+/// The environment of each job that has variables, or why it can not be had.
+fn environments(rows: &[Row], keys: &Keys) -> HashMap<Uuid, Result<Environment, DatabaseError>> {
+    let mut by_job: HashMap<Uuid, Result<BTreeMap<String, Variable>, DatabaseError>> = HashMap::new();
     for row in rows {
-        let variable = Variable {
-            secret: row.get::<_, &str>("kind") == "secret",
-            value: SecretString::from(row.get::<_, String>("value")),
-        };
-        by_job
-            .entry(row.get("job_id"))
-            .or_default()
-            .insert(row.get("name"), variable);
+        let (job, name): (Uuid, String) = (row.get("job_id"), row.get("name"));
+        let environment = by_job.entry(job).or_insert_with(|| Ok(BTreeMap::new()));
+        let Ok(variables) = environment else { continue };
+        match open(keys, job.into(), &name, row.get("sealed")) {
+            Ok(value) => {
+                let secret = row.get::<_, &str>("kind") == "secret";
+                variables.insert(name, Variable { secret, value });
+            }
+            Err(error) => *environment = Err(error),
+        }
     }
-    by_job
-        .into_iter()
-        .map(|(job, variables)| (job, Environment::new(variables)))
-        .collect()
+    let environment = |(job, variables): (_, Result<_, _>)| (job, variables.map(Environment::new));
+    by_job.into_iter().map(environment).collect()
 }
 
 fn version_of(row: &Row) -> Result<JobVersion, DatabaseError> {

@@ -1,5 +1,7 @@
 //! Jobs' variables.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::JobId;
 use secrecy::{ExposeSecret, SecretString};
@@ -8,16 +10,18 @@ use tokio_postgres::error::SqlState;
 
 use super::database::Database;
 use super::error::DatabaseError;
+use crate::sealing::{Keys, Subject};
 
 const LIST: &str =
-    "select name, kind, value, updated_at from environment_variables where job_id = $1 order by name";
+    "select name, kind, sealed, updated_at from environment_variables where job_id = $1 order by name";
 const SET: &str = "
-    insert into environment_variables (job_id, name, kind, value)
-    select $1, $2, $3, $4
-    where (select coalesce(sum(octet_length(name) + octet_length(value)), 0)
+    insert into environment_variables (job_id, name, kind, sealed, bytes)
+    select $1, $2, $3, $4, $5::integer
+    where (select coalesce(sum(octet_length(name) + bytes), 0)
            from environment_variables where job_id = $1 and name <> $2)
-          + octet_length($2::text) + octet_length($4::text) <= $5
-    on conflict (job_id, name) do update set kind = excluded.kind, value = excluded.value, updated_at = now()";
+          + octet_length($2::text) + $5::integer <= $6
+    on conflict (job_id, name) do update
+        set kind = excluded.kind, sealed = excluded.sealed, bytes = excluded.bytes, updated_at = now()";
 const REMOVE: &str = "delete from environment_variables where job_id = $1 and name = $2";
 
 /// Most bytes of all names and values of a job. What a runner gets of them fits into one frame, however they are escaped.
@@ -59,17 +63,18 @@ pub struct StoredVariable {
     pub updated: DateTime<Utc>,
 }
 
-/// The variables of jobs.
+/// The variables of jobs. They are sealed.
 #[derive(Clone, Debug)]
 pub struct EnvironmentStore {
     database: Database,
+    keys: Arc<Keys>,
 }
 
 impl EnvironmentStore {
     /// The variables in this database.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, keys: Arc<Keys>) -> Self {
+        Self { database, keys }
     }
 
     /// A job's variables, without secrets' values.
@@ -85,15 +90,19 @@ impl EnvironmentStore {
                 "text" => VariableKind::Text,
                 _ => VariableKind::Secret,
             };
-            let value = (kind == VariableKind::Text).then(|| row.get("value"));
-            StoredVariable {
-                name: row.get("name"),
+            let name: String = row.get("name");
+            let value = match kind {
+                VariableKind::Text => Some(open(&self.keys, job, &name, row.get("sealed"))?),
+                VariableKind::Secret => None,
+            };
+            Ok(StoredVariable {
+                value: value.map(|value| value.expose_secret().to_owned()),
+                name,
                 kind,
-                value,
                 updated: row.get("updated_at"),
-            }
+            })
         };
-        Ok(rows.into_iter().map(variable).collect())
+        rows.into_iter().map(variable).collect()
     }
 
     /// Sets a variable.
@@ -114,9 +123,10 @@ impl EnvironmentStore {
             VariableKind::Secret => "secret",
         };
         let most = i64::try_from(MAX_ENVIRONMENT_BYTES).unwrap_or(i64::MAX);
-        let value = value.expose_secret();
+        let bytes = i32::try_from(value.expose_secret().len()).unwrap_or(i32::MAX);
+        let sealed = self.keys.ring().seal(Subject { job, name }, value);
         match client
-            .execute(&statement, &[job.as_uuid(), &name, &kind, &value, &most])
+            .execute(&statement, &[job.as_uuid(), &name, &kind, &sealed, &bytes, &most])
             .await
         {
             Ok(0) => Ok(VariableSet::Full),
@@ -135,4 +145,19 @@ impl EnvironmentStore {
         let statement = client.prepare_cached(REMOVE).await?;
         Ok(client.execute(&statement, &[job.as_uuid(), &name]).await? > 0)
     }
+}
+
+/// Opens a stored variable.
+///
+/// # Errors
+/// [`DatabaseError::Unexpected`], which names it.
+pub(super) fn open(
+    keys: &Keys,
+    job: JobId,
+    name: &str,
+    sealed: &[u8],
+) -> Result<SecretString, DatabaseError> {
+    let subject = Subject { job, name };
+    keys.open(subject, sealed)
+        .map_err(|error| DatabaseError::Unexpected(format!("the variable {name} of the job {job}: {error}")))
 }

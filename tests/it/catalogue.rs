@@ -25,7 +25,7 @@ async fn a_job_is_what_its_active_version_and_its_variables_say() {
         .activate(published.job_id, published.job_version_id, true)
         .await
         .unwrap();
-    let environment = EnvironmentStore::new(publishing.db.database.clone());
+    let environment = EnvironmentStore::new(publishing.db.database.clone(), publishing.keys.clone());
     environment
         .set(job.id, "KEY", VariableKind::Secret, &"hidden".to_owned().into())
         .await

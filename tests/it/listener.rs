@@ -64,7 +64,7 @@ async fn every_change_of_a_job_is_heard() {
     assert_eq!(listening.next().await, Hint::Job(job), "inserted");
     assert_eq!(listening.next().await, Hint::Job(job), "activated");
 
-    let environment = EnvironmentStore::new(publishing.db.database.clone());
+    let environment = EnvironmentStore::new(publishing.db.database.clone(), publishing.keys.clone());
     environment
         .set(job, "A", VariableKind::Text, &"1".to_owned().into())
         .await

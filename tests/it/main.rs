@@ -31,3 +31,4 @@ mod mqtt_triggers;
 mod publish;
 mod routes;
 mod schedules;
+mod sealed;

@@ -14,6 +14,7 @@ use jobber::engine::process::{NodePrograms, ProcessEngine, ProcessEngineConfig};
 use jobber::gateway::{Gateway, GatewayConfig};
 use jobber::mqtt::RumqttClients;
 use jobber::publish::{Publisher, PublisherConfig};
+use jobber::sealing::{KeySource, Keys};
 use jobber::store::{
     AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue,
     PostgresFunctionStore, PostgresLogStore, PostgresSchedules, QueueLimits,
@@ -61,6 +62,7 @@ impl App {
         let database = db.database.clone();
         let ensured = AdminToken::ensure(&database, data.path()).await.unwrap();
         let archives = DiskArchiveStore::open(data.path()).unwrap();
+        let keys = Arc::new(Keys::load(KeySource::File(data.path().join("master-key"))).unwrap());
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (runners, admin, gateway) = (listen(), listen(), listen());
         let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
@@ -76,7 +78,7 @@ impl App {
             memory: None,
         };
         let ports = Ports {
-            catalogue: Arc::new(PostgresCatalogue::new(database.clone())),
+            catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: Arc::new(ProcessEngine::new(engine, Spawner::start().unwrap()).unwrap()),
             functions: Arc::new(PostgresFunctionStore::new(
@@ -111,6 +113,7 @@ impl App {
                 handle.clone(),
                 ensured.guard,
                 Passwords::new(Handle::current()).unwrap(),
+                Arc::clone(&keys),
             );
             let gateway: Arc<dyn HttpServer> =
                 Arc::new(Gateway::new(gateway, GatewayConfig::default(), handle.routes()).unwrap());

@@ -12,6 +12,7 @@ use jobber::publish::{
     PrepareFailure, PublishError, PublishOptions, Published, Publisher, PublisherConfig, ReconcileFailure,
     Rollout,
 };
+use jobber::sealing::{KeySource, Keys};
 use jobber::store::{JobStore, PostgresCatalogue, PublishStore};
 use jobber_actors::domain::{JobId, VersionId};
 use tempfile::TempDir;
@@ -89,6 +90,7 @@ pub struct Publishing {
     pub rollout: Arc<ScriptedRollout>,
     pub publisher: Publisher,
     pub catalogue: PostgresCatalogue,
+    pub keys: Arc<Keys>,
     pub versions: PublishStore,
     pub jobs: JobStore,
 }
@@ -108,8 +110,10 @@ impl Publishing {
         };
         let archives = DiskArchiveStore::open(data.path()).unwrap();
         let publisher = Publisher::new(config, db.database.clone(), archives, Arc::clone(&rollout) as _);
+        let keys = Arc::new(Keys::load(KeySource::File(data.path().join("master-key"))).unwrap());
         Self {
-            catalogue: PostgresCatalogue::new(db.database.clone()),
+            catalogue: PostgresCatalogue::new(db.database.clone(), Arc::clone(&keys)),
+            keys,
             versions: PublishStore::new(db.database.clone()),
             jobs: JobStore::new(db.database.clone()),
             db,

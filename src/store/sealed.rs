@@ -1,0 +1,221 @@
+//! The keys that the database's variables are sealed with: whether this server has them, and changing them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use jobber_actors::domain::JobId;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::database::Database;
+use super::error::DatabaseError;
+use crate::sealing::{KeyId, Keys, OpenError, Subject};
+
+/// Taken by whoever looks which key the database has, so that servers that start together agree on one.
+const KEY_LOCK: i64 = 0x006a_6f62_6b65_7973;
+const LOCK: &str = "select pg_advisory_xact_lock($1)";
+const ACTIVE: &str = "select key_id from master_key";
+const SET_ACTIVE: &str = "
+    insert into master_key (key_id) values ($1)
+    on conflict (singleton) do update set key_id = excluded.key_id, created_at = now()";
+const IN_USE: &str = "
+    select substr(sealed, 2, 8) as key_id, count(*) as variables from environment_variables
+    where sealed is not null group by 1 order by 1";
+const PLAIN: &str = "
+    select job_id, name, value from environment_variables where value is not null
+    order by job_id, name limit $1 for update skip locked";
+const SEAL_PLAIN: &str = "
+    update environment_variables set sealed = $3, bytes = octet_length(value), value = null
+    where job_id = $1 and name = $2 and value is not null";
+/// What is not sealed with this key, after a place in the order of jobs and names.
+const OTHERS: &str = "
+    select job_id, name, sealed from environment_variables
+    where substr(sealed, 2, 8) <> $1 and (job_id, name) > ($2, $3)
+    order by job_id, name limit $4";
+/// A value that was changed meanwhile stays as it is.
+const RESEAL: &str = "
+    update environment_variables set sealed = $4 where job_id = $1 and name = $2 and sealed = $3";
+/// Texts in clear stay in the table's file until it is written anew.
+const CLEAR_UP: &str = "vacuum full environment_variables";
+/// Rows of one transaction.
+const BATCH: i64 = 500;
+
+/// Why the variables can not be used with this server's keys.
+#[derive(Debug, thiserror::Error)]
+pub enum SealedError {
+    /// Postgres is out of reach.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The database belongs to another key.
+    #[error(
+        "the variables in the database are sealed with the key {0}, which this server does not have: give it that key \
+         (JOBBER_MASTER_KEY, or the file master-key of the data directory that the database was used with)"
+    )]
+    OtherKey(KeyId),
+    /// Some values have keys that are not there.
+    #[error("{} sealed with keys that this server does not have: put them behind the first one", told(.0))]
+    MissingKeys(Vec<(KeyId, i64)>),
+    /// A value does not open.
+    #[error("the variable {name} of the job {job} can not be opened: {error}")]
+    Value {
+        /// Whose.
+        job: JobId,
+        /// Which.
+        name: String,
+        /// Why.
+        error: OpenError,
+    },
+}
+
+impl From<tokio_postgres::Error> for SealedError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+fn told(keys: &[(KeyId, i64)]) -> String {
+    let mut text = String::new();
+    for (index, (key, variables)) in keys.iter().enumerate() {
+        let separator = if index > 0 { ", " } else { "" };
+        // Writing to a String does not fail.
+        let _ = write!(text, "{separator}{variables} variables with the key {key}");
+    }
+    text + " are"
+}
+
+/// What re-sealing came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resealed {
+    /// Variables that have the first key now and had another.
+    pub variables: u64,
+    /// The first key.
+    pub active: KeyId,
+    /// Keys of the ring that nothing in the database needs any more.
+    pub unused: Vec<KeyId>,
+}
+
+/// Sees to it that this server can open all variables, and seals those that an earlier version left in clear. Gives how many
+/// those were.
+///
+/// # Errors
+/// [`SealedError`]; then this server must not go on.
+pub async fn establish_keys(database: &Database, keys: &Keys) -> Result<u64, SealedError> {
+    let ring = keys.ring();
+    let mut client = database.client().await?;
+    let transaction = client.transaction().await?;
+    transaction.execute(LOCK, &[&KEY_LOCK]).await?;
+    match transaction.query_opt(ACTIVE, &[]).await? {
+        None => {
+            transaction
+                .execute(SET_ACTIVE, &[&ring.active().as_bytes()])
+                .await?;
+        }
+        Some(row) => {
+            let active = key_id(row.get("key_id"))?;
+            if !ring.ids().any(|id| id == active) {
+                return Err(SealedError::OtherKey(active));
+            }
+        }
+    }
+    transaction.commit().await?;
+    drop(client);
+    let known: BTreeSet<KeyId> = ring.ids().collect();
+    let missing: Vec<_> = in_use(database)
+        .await?
+        .into_iter()
+        .filter(|(key, _)| !known.contains(key))
+        .collect();
+    if !missing.is_empty() {
+        return Err(SealedError::MissingKeys(missing));
+    }
+    seal_plain(database, keys).await
+}
+
+async fn seal_plain(database: &Database, keys: &Keys) -> Result<u64, SealedError> {
+    let ring = keys.ring();
+    let mut sealed = 0;
+    loop {
+        let mut client = database.client().await?;
+        let transaction = client.transaction().await?;
+        let rows = transaction.query(PLAIN, &[&BATCH]).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            let (job, name): (Uuid, String) = (row.get("job_id"), row.get("name"));
+            let value = SecretString::from(row.get::<_, String>("value"));
+            let subject = Subject {
+                job: job.into(),
+                name: &name,
+            };
+            sealed += transaction
+                .execute(SEAL_PLAIN, &[&job, &name, &ring.seal(subject, &value)])
+                .await?;
+        }
+        transaction.commit().await?;
+    }
+    if sealed > 0 {
+        database.client().await?.batch_execute(CLEAR_UP).await?;
+    }
+    Ok(sealed)
+}
+
+/// Seals everything with the first key of the ring.
+///
+/// # Errors
+/// [`SealedError`]; what is done stays done, and all of it opens with the ring's keys.
+pub async fn reseal(database: &Database, keys: &Keys) -> Result<Resealed, SealedError> {
+    let ring = keys.ring();
+    let active = ring.active();
+    let client = database.client().await?;
+    client.execute(SET_ACTIVE, &[&active.as_bytes()]).await?;
+    let mut variables = 0;
+    let (mut job, mut name) = (Uuid::nil(), String::new());
+    loop {
+        let rows = client
+            .query(OTHERS, &[&active.as_bytes(), &job, &name, &BATCH])
+            .await?;
+        let Some(last) = rows.last() else { break };
+        let place = (last.get("job_id"), last.get("name"));
+        for row in &rows {
+            let (job, name, sealed): (Uuid, &str, &[u8]) =
+                (row.get("job_id"), row.get("name"), row.get("sealed"));
+            let subject = Subject {
+                job: job.into(),
+                name,
+            };
+            let value = keys.open(subject, sealed).map_err(|error| SealedError::Value {
+                job: job.into(),
+                name: name.to_owned(),
+                error,
+            })?;
+            variables += client
+                .execute(RESEAL, &[&job, &name, &sealed, &ring.seal(subject, &value)])
+                .await?;
+        }
+        (job, name) = place;
+    }
+    drop(client);
+    let used: BTreeSet<KeyId> = in_use(database).await?.into_iter().map(|(key, _)| key).collect();
+    Ok(Resealed {
+        variables,
+        active,
+        unused: ring
+            .ids()
+            .filter(|id| *id != active && !used.contains(id))
+            .collect(),
+    })
+}
+
+async fn in_use(database: &Database) -> Result<Vec<(KeyId, i64)>, SealedError> {
+    let client = database.client().await?;
+    let rows = client.query(IN_USE, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((key_id(row.get("key_id"))?, row.get("variables"))))
+        .collect()
+}
+
+fn key_id(bytes: &[u8]) -> Result<KeyId, SealedError> {
+    let unexpected = || DatabaseError::Unexpected("a key's id that is not of 8 bytes".to_owned());
+    Ok(KeyId::from_bytes(bytes).ok_or_else(unexpected)?)
+}

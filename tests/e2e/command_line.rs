@@ -123,7 +123,7 @@ fn serve(data: &Path, database: &str, ports: [u16; 3]) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_makes_its_token_once_serves_and_stops_in_good_order() {
+async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_good_order() {
     let folder = tempfile::tempdir().unwrap();
     let spawner = Spawner::start().unwrap();
     let postgres = EmbeddedPostgres::start(&folder.path().join("postgres"), &spawner)
@@ -132,6 +132,7 @@ async fn a_server_makes_its_token_once_serves_and_stops_in_good_order() {
     let data = folder.path().join("data");
     let database = postgres.url();
     let mut tokens = Vec::new();
+    let mut password = None;
     for start in ["the first start", "the second start"] {
         let (server, admin) = started(&data, database.expose_secret()).await;
         let token = std::fs::read_to_string(data.join("admin-token"))
@@ -144,6 +145,21 @@ async fn a_server_makes_its_token_once_serves_and_stops_in_good_order() {
         assert_eq!(without.status(), 401, "{start}");
         let with = client.get(&jobs).bearer_auth(&token).send().await.unwrap();
         assert_eq!(with.status(), 200, "{start}");
+        if let Some(password) = &password {
+            let login = serde_json::json!({ "username": "admin", "password": password });
+            let login = client.post(format!("{admin}/api/auth/login")).json(&login);
+            assert_eq!(login.send().await.unwrap().status(), 200);
+            let said = rotated(&data, database.expose_secret()).await;
+            assert!(
+                said.out.starts_with("0 variables were sealed anew"),
+                "{} {}",
+                said.out,
+                said.error
+            );
+            let keys = std::fs::read_to_string(data.join("master-key")).unwrap();
+            assert_eq!(keys.lines().count(), 2);
+            assert!(keys.lines().all(|key| !said.out.contains(key)));
+        }
 
         let pid = server.id().unwrap().to_string();
         assert!(Command::new("kill").arg(&pid).status().await.unwrap().success());
@@ -158,10 +174,27 @@ async fn a_server_makes_its_token_once_serves_and_stops_in_good_order() {
             start == "the first start",
             "a token is shown once: {said}"
         );
+        let shown = said.split("with the password ").nth(1);
+        assert_eq!(
+            shown.is_some(),
+            start == "the first start",
+            "a password is shown once: {said}"
+        );
+        let shown = shown.and_then(|shown| shown.split_whitespace().next());
+        password = password.or(shown.map(str::to_owned));
         tokens.push(token);
     }
     assert_eq!(tokens[0], tokens[1]);
     postgres.stop().await.unwrap();
+}
+
+/// `jobber rotate-key` beside a server that runs.
+async fn rotated(data: &Path, database: &str) -> Said {
+    let mut command = jobber(&["rotate-key"]);
+    command.env("DATABASE_URL", database).env("JOBBER_DATA", data);
+    let said = run(command).await;
+    assert!(said.success, "{}", said.error);
+    said
 }
 
 /// A server whose API answers. Ports that were free a moment ago may be taken by another test: then it is tried anew.

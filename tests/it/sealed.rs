@@ -44,8 +44,10 @@ async fn value(publishing: &Publishing, keys: &Arc<Keys>, job: JobId, name: &str
 #[test]
 fn a_function_gets_its_secret_and_the_database_does_not() {
     App::story(async |app| {
-        let module =
-            "export const handler = (request, response) => response.text(process.env.KEY ?? 'none');";
+        let module = "export const handler = (request, response) => {
+                console.log('the key is', process.env.KEY);
+                response.text(process.env.KEY ?? 'none');
+            };";
         app.publish(&Package::new("a", "1").file("index.js", module))
             .await;
         let secret = json!({ "type": "secret", "value": SECRET });
@@ -57,6 +59,11 @@ fn a_function_gets_its_secret_and_the_database_does_not() {
         assert_eq!(status, StatusCode::OK);
         eventually("the function has its secret", async || {
             (app.call("/a").await.1 == SECRET).then_some(())
+        })
+        .await;
+        eventually("the log has the line, without the secret", async || {
+            let log = app.get("/api/job/a/logs").await.to_string();
+            log.contains("the key is ********").then_some(())
         })
         .await;
         let dump = app.dump().await;

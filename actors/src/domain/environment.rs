@@ -32,6 +32,12 @@ impl Environment {
         self.variables.get(name)
     }
 
+    /// The secrets' values in clear, for whoever keeps them out of logs.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let secrets = self.variables.values().filter(|variable| variable.secret);
+        secrets.map(|variable| variable.value.expose_secret())
+    }
+
     /// Every variable with its value in clear, for the one place that hands it to a runner.
     pub fn expose(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables

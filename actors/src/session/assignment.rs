@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
+use super::mask::Mask;
 use super::outbound::WriteError;
 use super::{Session, SessionClosed};
 use crate::domain::{Environment, InvocationId, JobId, JobVersion, VersionId};
@@ -31,10 +32,11 @@ pub struct Assignment {
 }
 
 /// Whose log lines and calls a session carries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Assigned {
     pub(super) job: JobId,
     pub(super) version: VersionId,
+    mask: Arc<Mask>,
 }
 
 /// Why a package did not reach its runner.
@@ -70,6 +72,7 @@ impl Session {
         self.set_assigned(Assigned {
             job: version.job,
             version: version.id,
+            mask: Arc::new(Mask::of(&assignment.environment)),
         });
         self.streams().set_limits(assignment.invocation_limits);
         let head = Assign {
@@ -152,10 +155,10 @@ impl Session {
     }
 
     pub(super) fn assigned(&self) -> Option<Assigned> {
-        *self
-            .assigned
+        self.assigned
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether a package was sent, so that READY, REJECTED and calls make sense.
@@ -173,6 +176,7 @@ impl Session {
             OutputStream::Stderr => LogLevel::Error,
             OutputStream::Stdout | OutputStream::System => LogLevel::Info,
         });
+        let fields = head.fields.map(|fields| assigned.mask.value(fields));
         let line = |message: String, stream, level| LogLine {
             time: head
                 .time
@@ -186,7 +190,7 @@ impl Session {
             stream,
             level,
             message,
-            fields: head.fields.clone(),
+            fields: fields.clone(),
         };
         if head.dropped > 0 {
             let note = format!(
@@ -208,7 +212,8 @@ impl Session {
             head.stream
         };
         for message in text.split('\n') {
-            self.context.logs.push(line(message.to_owned(), stream, level));
+            let message = assigned.mask.text(message.to_owned());
+            self.context.logs.push(line(message, stream, level));
         }
         Ok(())
     }
@@ -229,7 +234,7 @@ impl Session {
             invocation: Some(invocation),
             stream: OutputStream::Stderr,
             level: LogLevel::Error,
-            message: message.replace('\0', "\u{fffd}"),
+            message: assigned.mask.text(message.replace('\0', "\u{fffd}")),
             fields: None,
         });
     }

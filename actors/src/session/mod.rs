@@ -8,6 +8,7 @@ mod call;
 mod credit;
 mod handshake;
 mod input;
+mod mask;
 mod outbound;
 mod owner;
 mod reader;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::access::{PasswordError, Passwords};
-use crate::api::{AdminServer, ApiState};
+use crate::api::{AdminServer, ApiParts, ApiState};
 use crate::archive::DiskArchiveStore;
 use crate::child::Spawner;
 use crate::config::{Config, ServerSection};
@@ -234,15 +234,16 @@ impl Server {
                     archives.clone(),
                     Arc::new(tree.clone()),
                 );
-                let state = ApiState::new(
-                    settings::admin(config),
-                    database.clone(),
-                    publisher.clone(),
-                    tree.clone(),
-                    token.guard.clone(),
+                let state = ApiState::new(ApiParts {
+                    config: settings::admin(config),
+                    database: database.clone(),
+                    publisher: publisher.clone(),
+                    tree: tree.clone(),
+                    token: token.guard.clone(),
                     passwords,
                     keys,
-                );
+                    functions: Arc::clone(&functions) as Arc<_>,
+                });
                 let gateway = Gateway::new(sockets.gateway, settings::gateway(config), tree.routes())
                     .expect("the socket told its address a moment ago");
                 let admin =

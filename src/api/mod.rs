@@ -20,6 +20,7 @@ mod runners;
 mod schedules;
 mod server;
 mod state;
+mod store;
 mod triggers;
 mod users;
 
@@ -28,7 +29,7 @@ use actix_web::web::{self, ServiceConfig};
 pub use config::AdminConfig;
 pub use problem::{ApiError, FieldError};
 pub use server::AdminServer;
-pub use state::ApiState;
+pub use state::{ApiParts, ApiState};
 
 /// The routes of the API. Job names hold no `:` and never equal a word that stands in a job's place.
 fn routes(api: &mut ServiceConfig) {
@@ -68,6 +69,7 @@ fn routes(api: &mut ServiceConfig) {
                         .default_service(web::to(problem::method_not_allowed)),
                 )
                 .configure(queue_routes)
+                .configure(store_routes)
                 .configure(access_routes)
                 .default_service(web::to(problem::not_found)),
         );
@@ -93,6 +95,24 @@ fn queue_routes(api: &mut ServiceConfig) {
         .service(resource("/job/{job}/triggers/{trigger}/status").get(triggers::status))
         .service(resource("/job/{job}/triggers/{trigger}/fires").get(schedules::fires))
         .service(resource("/job/{job}/triggers/{trigger}/run").post(schedules::run));
+}
+
+/// What functions keep.
+fn store_routes(api: &mut ServiceConfig) {
+    let resource = |path: &str| {
+        web::resource(path.to_owned())
+            .app_data(server::json_config(store::MAX_BODY_BYTES))
+            .default_service(web::to(problem::method_not_allowed))
+    };
+    api.service(resource("/job/{job}/store").get(store::list))
+        .service(
+            resource("/job/{job}/store/{key}")
+                .get(store::get)
+                .put(store::set)
+                .delete(store::remove),
+        )
+        .service(resource("/job/{job}/store/{key}/increment").post(store::increment))
+        .service(resource("/job/{job}/store/{key}/compare-and-set").post(store::compare_and_set));
 }
 
 /// Who may do what.

@@ -289,6 +289,7 @@ mod tests {
             include_str!("runners.rs"),
             include_str!("schedules.rs"),
             include_str!("server.rs"),
+            include_str!("store.rs"),
             include_str!("triggers.rs"),
             include_str!("users.rs"),
             include_str!("health.rs"),

@@ -4,6 +4,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::dev::Server;
+use actix_web::error::JsonPayloadError;
+use actix_web::http::StatusCode;
 use actix_web::middleware::{NormalizePath, TrailingSlash};
 use actix_web::{App, HttpServer as ActixServer, web};
 use async_trait::async_trait;
@@ -42,11 +44,7 @@ impl AdminServer {
             App::new()
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
                 .app_data(data.clone())
-                .app_data(
-                    web::JsonConfig::default()
-                        .limit(json_bytes)
-                        .error_handler(|error, _| ApiError::bad_request(error.to_string()).into()),
-                )
+                .app_data(json_config(json_bytes))
                 .app_data(
                     web::QueryConfig::default()
                         .error_handler(|error, _| ApiError::bad_request(error.to_string()).into()),
@@ -67,6 +65,19 @@ impl AdminServer {
             .listen(self.listener.try_clone()?)?;
         Ok(server.run())
     }
+}
+
+/// How JSON bodies of at most so many bytes are read.
+pub(super) fn json_config(bytes: usize) -> web::JsonConfig {
+    web::JsonConfig::default()
+        .limit(bytes)
+        .error_handler(move |error, _| match error {
+            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+                let detail = format!("a body here has at most {bytes} bytes");
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
+            }
+            error => ApiError::bad_request(error.to_string()).into(),
+        })
 }
 
 #[async_trait]

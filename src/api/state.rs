@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jobber_actors::ports::FunctionStore;
 use jobber_actors::tree::TreeHandle;
 use tokio::sync::Semaphore;
 
@@ -34,28 +35,50 @@ pub struct ApiState {
     pub(super) api_tokens: ApiTokenStore,
     pub(super) audit: AuditStore,
     pub(super) passwords: Passwords,
+    pub(super) functions: Arc<dyn FunctionStore>,
     attempts: Arc<Mutex<LoginLimiter>>,
     pub(super) uploads: Arc<Semaphore>,
+}
+
+/// What the API is made of.
+pub struct ApiParts {
+    /// How it behaves.
+    pub config: AdminConfig,
+    /// Where everything is.
+    pub database: Database,
+    /// Publishes packages.
+    pub publisher: Publisher,
+    /// The supervision tree.
+    pub tree: TreeHandle,
+    /// The instance's own token.
+    pub token: AdminToken,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    /// What variables are sealed with.
+    pub keys: Arc<Keys>,
+    /// What functions keep.
+    pub functions: Arc<dyn FunctionStore>,
 }
 
 impl ApiState {
     /// The API over these parts.
     #[must_use]
-    pub fn new(
-        config: AdminConfig,
-        database: Database,
-        publisher: Publisher,
-        tree: TreeHandle,
-        token: AdminToken,
-        passwords: Passwords,
-        keys: Arc<Keys>,
-    ) -> Self {
+    pub fn new(parts: ApiParts) -> Self {
+        let ApiParts {
+            config,
+            database,
+            publisher,
+            tree,
+            token,
+            passwords,
+            keys,
+            functions,
+        } = parts;
         Self {
             users: UserStore::new(database.clone()),
             sessions: SessionStore::new(database.clone()),
             api_tokens: ApiTokenStore::new(database.clone()),
             audit: AuditStore::new(database.clone()),
-            passwords,
             attempts: Arc::new(Mutex::new(LoginLimiter::new(config.logins))),
             jobs: JobStore::new(database.clone()),
             environment: EnvironmentStore::new(database.clone(), keys),
@@ -64,6 +87,8 @@ impl ApiState {
             fires: FireStore::new(database.clone(), config.queue),
             uploads: Arc::new(Semaphore::new(config.uploads)),
             config: Arc::new(config),
+            passwords,
+            functions,
             database,
             publisher,
             tree,

@@ -19,6 +19,7 @@ mod admin_token;
 mod api;
 mod api_publish;
 mod api_queue;
+mod api_store;
 mod catalogue;
 mod durable_queue;
 mod function_store;

@@ -49,6 +49,12 @@ fn operations() -> Vec<Operation> {
         GET    /api/job/JOB/environment                          read   job/JOB/environment
         POST   /api/job/JOB/environment/A                        write  job/JOB/environment/A
         DELETE /api/job/JOB/environment/A                        delete job/JOB/environment/A
+        GET    /api/job/JOB/store                                read   job/JOB/store
+        GET    /api/job/JOB/store/a                              read   job/JOB/store/a
+        PUT    /api/job/JOB/store/a                              write  job/JOB/store/a
+        DELETE /api/job/JOB/store/a                              delete job/JOB/store/a
+        POST   /api/job/JOB/store/a/increment                    write  job/JOB/store/a
+        POST   /api/job/JOB/store/a/compare-and-set              write  job/JOB/store/a
         GET    /api/job/JOB/queue                                read   job/JOB/queue
         GET    /api/job/JOB/dead-letters                         read   job/JOB/dead-letters
         GET    /api/job/JOB/dead-letters/ID                      read   job/JOB/dead-letters

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobber::access::Passwords;
-use jobber::api::{AdminConfig, AdminServer, ApiState};
+use jobber::api::{AdminConfig, AdminServer, ApiParts, ApiState};
 use jobber::archive::{ArchiveLimits, DiskArchiveStore};
 use jobber::child::Spawner;
 use jobber::engine::ManagerAddress;
@@ -77,14 +77,13 @@ impl App {
             programs: NodePrograms::discover(&BTreeMap::new()).await.unwrap(),
             memory: None,
         };
+        let limits_of_store = FunctionStoreLimits::default();
+        let functions = Arc::new(PostgresFunctionStore::new(database.clone(), limits_of_store));
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: Arc::new(ProcessEngine::new(engine, Spawner::start().unwrap()).unwrap()),
-            functions: Arc::new(PostgresFunctionStore::new(
-                database.clone(),
-                FunctionStoreLimits::default(),
-            )),
+            functions: Arc::clone(&functions) as Arc<_>,
             logs: Arc::new(PostgresLogStore::new(database.clone())),
             queue: Arc::new(PostgresDurableQueue::new(
                 database.clone(),
@@ -106,15 +105,16 @@ impl App {
         };
         let servers = |handle: &TreeHandle| {
             let publisher = Publisher::new(publishing, database.clone(), archives, Arc::new(handle.clone()));
-            let state = ApiState::new(
-                AdminConfig::default(),
-                database.clone(),
+            let state = ApiState::new(ApiParts {
+                config: AdminConfig::default(),
+                database: database.clone(),
                 publisher,
-                handle.clone(),
-                ensured.guard,
-                Passwords::new(Handle::current()).unwrap(),
-                Arc::clone(&keys),
-            );
+                tree: handle.clone(),
+                token: ensured.guard,
+                passwords: Passwords::new(Handle::current()).unwrap(),
+                keys: Arc::clone(&keys),
+                functions: Arc::clone(&functions) as Arc<_>,
+            });
             let gateway: Arc<dyn HttpServer> =
                 Arc::new(Gateway::new(gateway, GatewayConfig::default(), handle.routes()).unwrap());
             Servers {

@@ -1,0 +1,263 @@
+//! What a job's functions keep, as people and scripts see it.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use jobber_actors::domain::JobId;
+use jobber_actors::ports::{Item, StoreError};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use super::access::{Access, Change, note_change};
+use super::problem::ApiError;
+use super::reply::{self, Page};
+use super::state::ApiState;
+use crate::access::Action;
+
+type Reply = Result<HttpResponse, ApiError>;
+type State = web::Data<ApiState>;
+type Key = web::Path<(String, String)>;
+
+/// Most bytes of a body with values: each byte of a text may take six, and there may be two.
+pub(super) const MAX_BODY_BYTES: usize = 13 << 20;
+/// A hundred years is for ever; more would overflow a date.
+const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
+
+/// Which keys.
+#[derive(Debug, Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    prefix: String,
+    limit: Option<u16>,
+    /// The last key of the page before.
+    cursor: Option<String>,
+}
+
+/// A value, as text or in base64.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Value {
+    Text(String),
+    Base64(#[serde(deserialize_with = "from_base64")] Vec<u8>),
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    STANDARD.decode(text).map_err(serde::de::Error::custom)
+}
+
+impl From<Value> for Bytes {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Text(text) => text.into(),
+            Value::Base64(bytes) => bytes.into(),
+        }
+    }
+}
+
+/// A value to be set.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Setting {
+    value: Value,
+    /// In seconds.
+    ttl: Option<f64>,
+}
+
+/// A value to be set if the present one is as expected.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Swap {
+    /// Nothing: only if the key is absent.
+    expected: Option<Value>,
+    value: Value,
+    ttl: Option<f64>,
+}
+
+/// What is to be added.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Addition {
+    #[serde(default = "one")]
+    by: i64,
+    ttl: Option<f64>,
+}
+
+fn one() -> i64 {
+    1
+}
+
+/// An item without its value.
+#[derive(Serialize)]
+struct Listed<'a> {
+    key: &'a str,
+    /// Bytes of the value.
+    size: u64,
+    expiry: Option<DateTime<Utc>>,
+    created: DateTime<Utc>,
+    modified: DateTime<Utc>,
+}
+
+impl<'a> Listed<'a> {
+    fn of(key: &'a str, item: &Item) -> Self {
+        Self {
+            key,
+            size: item.value.len() as u64,
+            expiry: item.expiry,
+            created: item.created,
+            modified: item.modified,
+        }
+    }
+}
+
+/// An item with its value in base64, and as text if it is UTF-8.
+#[derive(Serialize)]
+struct Opened<'a> {
+    #[serde(flatten)]
+    item: Listed<'a>,
+    base64: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+}
+
+/// The items whose keys begin with a prefix, in the order of their keys' bytes.
+pub(super) async fn list(
+    state: State,
+    access: Access,
+    job: web::Path<String>,
+    query: web::Query<Query>,
+) -> Reply {
+    let limit = reply::limit(query.limit)?;
+    let job = state.job(&access, Action::Read, &job, &["store"]).await?;
+    let cursor = query.cursor.as_deref();
+    let listed = state
+        .functions
+        .list(job.id, &query.prefix, cursor, u32::from(limit));
+    let page = listed.await.map_err(problem)?;
+    let items = page.items.iter().map(|item| Listed {
+        key: &item.key,
+        size: item.size,
+        expiry: item.expiry,
+        created: item.created,
+        modified: item.modified,
+    });
+    Ok(reply::page(Page {
+        items: items.collect(),
+        next: page.next.clone(),
+    }))
+}
+
+pub(super) async fn get(state: State, access: Access, path: Key) -> Reply {
+    let (job, key) = allowed(&state, &access, Action::Read, path).await?;
+    let found = state.functions.get(job, &key).await.map_err(problem)?;
+    let item = found.ok_or_else(|| no_key(&key))?;
+    Ok(reply::data(Opened {
+        base64: STANDARD.encode(&item.value),
+        text: std::str::from_utf8(&item.value).ok(),
+        item: Listed::of(&key, &item),
+    }))
+}
+
+pub(super) async fn set(
+    state: State,
+    access: Access,
+    request: HttpRequest,
+    path: Key,
+    setting: web::Json<Setting>,
+) -> Reply {
+    let (job, key) = allowed(&state, &access, Action::Write, path).await?;
+    let Setting { value, ttl } = setting.into_inner();
+    let set = state.functions.set(job, &key, value.into(), lifetime(ttl)?);
+    let item = set.await.map_err(problem)?;
+    let shown = Listed::of(&key, &item);
+    note_change(&request, Change::made(&shown));
+    Ok(reply::data(shown))
+}
+
+/// Sets a value only if the present one is as expected.
+pub(super) async fn compare_and_set(state: State, access: Access, path: Key, swap: web::Json<Swap>) -> Reply {
+    let (job, key) = allowed(&state, &access, Action::Write, path).await?;
+    let Swap { expected, value, ttl } = swap.into_inner();
+    let expected = expected.map(Bytes::from);
+    let ttl = lifetime(ttl)?;
+    let swapped = state
+        .functions
+        .compare_and_set(job, &key, expected, value.into(), ttl);
+    Ok(reply::data(json!({ "swapped": swapped.await.map_err(problem)? })))
+}
+
+/// Adds to a whole number.
+pub(super) async fn increment(
+    state: State,
+    access: Access,
+    path: Key,
+    addition: web::Json<Addition>,
+) -> Reply {
+    let (job, key) = allowed(&state, &access, Action::Write, path).await?;
+    let Addition { by, ttl } = addition.into_inner();
+    let sum = state.functions.increment(job, &key, by, lifetime(ttl)?);
+    Ok(reply::data(json!({ "value": sum.await.map_err(problem)? })))
+}
+
+pub(super) async fn remove(state: State, access: Access, request: HttpRequest, path: Key) -> Reply {
+    let (job, key) = allowed(&state, &access, Action::Delete, path).await?;
+    if !state.functions.delete(job, &key).await.map_err(problem)? {
+        return Err(no_key(&key));
+    }
+    note_change(&request, Change::from(&json!({ "key": key })));
+    Ok(reply::done("the item is removed"))
+}
+
+async fn allowed(
+    state: &ApiState,
+    access: &Access,
+    action: Action,
+    path: Key,
+) -> Result<(JobId, String), ApiError> {
+    let (job, key) = path.into_inner();
+    let job = state.job(access, action, &job, &["store", &key]).await?;
+    Ok((job.id, key))
+}
+
+fn lifetime(seconds: Option<f64>) -> Result<Option<Duration>, ApiError> {
+    match seconds {
+        None => Ok(None),
+        Some(seconds) if seconds.is_finite() && seconds > 0.0 => {
+            Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST_SECONDS))))
+        }
+        Some(_) => Err(ApiError::invalid(
+            "/ttl",
+            "ttl",
+            "is a positive number of seconds",
+        )),
+    }
+}
+
+fn no_key(key: &str) -> ApiError {
+    let detail = format!("the job's store has no key {key:?}");
+    ApiError::new(StatusCode::NOT_FOUND, "key-not-found", detail)
+}
+
+fn problem(error: StoreError) -> ApiError {
+    let detail = error.to_string();
+    match error {
+        StoreError::BadRequest(_) => ApiError::bad_request(detail),
+        StoreError::TooLarge(_) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "value-too-large", detail),
+        StoreError::NotANumber => ApiError::new(StatusCode::CONFLICT, "not-a-number", detail),
+        StoreError::Full => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "store-full", detail),
+        StoreError::Unavailable(reason) => {
+            tracing::error!(reason, "the functions' store does not answer");
+            ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database-unavailable",
+                "the database does not answer",
+            )
+            .retry_after(Duration::from_secs(2))
+        }
+    }
+}

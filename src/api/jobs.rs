@@ -44,11 +44,6 @@ pub(super) async fn get(state: State, access: Access, job: Job) -> Reply {
     Ok(reply::data(state.job(&access, Action::Read, &job, &[]).await?))
 }
 
-pub(super) async fn versions(state: State, access: Access, job: Job) -> Reply {
-    let job = state.job(&access, Action::Read, &job, &["versions"]).await?;
-    Ok(reply::data(state.jobs.versions(job.id).await?))
-}
-
 /// Changes a job, and answers once the change is served.
 pub(super) async fn update(
     state: State,

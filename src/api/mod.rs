@@ -23,6 +23,7 @@ mod state;
 mod store;
 mod triggers;
 mod users;
+mod versions;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -51,7 +52,17 @@ fn routes(api: &mut ServiceConfig) {
                         .delete(jobs::remove)
                         .default_service(web::to(problem::method_not_allowed)),
                 )
-                .route("/job/{job}/versions", web::get().to(jobs::versions))
+                .route("/job/{job}/versions", web::get().to(versions::list))
+                .service(
+                    web::resource("/job/{job}/versions/{version}")
+                        .get(versions::get)
+                        .delete(versions::remove)
+                        .default_service(web::to(problem::method_not_allowed)),
+                )
+                .route(
+                    "/job/{job}/versions/{version}/archive",
+                    web::get().to(versions::archive),
+                )
                 .route("/job/{job}/actions", web::get().to(jobs::all_actions))
                 .route("/job/{job}/actions:latest", web::get().to(jobs::latest_actions))
                 .route("/job/{job}/actions:current", web::get().to(jobs::current_actions))

@@ -292,6 +292,7 @@ mod tests {
             include_str!("store.rs"),
             include_str!("triggers.rs"),
             include_str!("users.rs"),
+            include_str!("versions.rs"),
             include_str!("health.rs"),
         ];
         let mut used: Vec<&str> = Vec::new();

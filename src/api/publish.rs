@@ -60,6 +60,7 @@ pub(super) async fn publish(
     let options = PublishOptions {
         activate: parameters.allow_automatic_rollout,
         force: parameters.force,
+        by: access.published_by(),
     };
     let published = state
         .publisher
@@ -237,6 +238,7 @@ pub(super) fn problem_of(error: PublishError) -> ApiError {
         PublishError::Unavailable(_) => {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail).retry_after(SOON)
         }
+        PublishError::VersionActive => ApiError::new(StatusCode::CONFLICT, "version-active", detail),
         PublishError::NoSuchVersion => ApiError::new(StatusCode::NOT_FOUND, "version-not-found", detail),
         PublishError::Database(error) => error.into(),
         PublishError::Storage(error) => {

@@ -183,6 +183,21 @@ impl DiskArchiveStore {
         tokio::fs::try_exists(self.path_of(digest)).await
     }
 
+    /// The archive as it was published, and how many bytes it has; `None` if it is not there.
+    ///
+    /// # Errors
+    /// When the disk can not be read.
+    pub async fn zip(&self, digest: ArchiveDigest) -> io::Result<Option<(tokio::fs::File, u64)>> {
+        match tokio::fs::File::open(self.path_of(digest)).await {
+            Ok(file) => {
+                let bytes = file.metadata().await?.len();
+                Ok(Some((file, bytes)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn path_of(&self, digest: ArchiveDigest) -> PathBuf {
         let name = digest.to_string();
         let (folder, file) = name.split_at(2);

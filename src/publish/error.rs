@@ -55,6 +55,9 @@ pub enum PublishError {
     /// The server is stopping, or is not ready yet.
     #[error("the server can not publish now: {0}")]
     Unavailable(String),
+    /// The version serves.
+    #[error("it is the job's active version; activate another one first, or remove the job")]
+    VersionActive,
     /// The version or its job was removed meanwhile, or never existed.
     #[error("there is no such version")]
     NoSuchVersion,

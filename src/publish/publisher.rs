@@ -12,7 +12,7 @@ use super::error::PublishError;
 use super::package::Package;
 use super::rollout::{PrepareFailure, Rollout};
 use crate::archive::{ArchiveLimits, DiskArchiveStore, Inspection, Upload, inspect};
-use crate::store::{Database, JobLock, KnownVersion, NewVersion, PublishStore};
+use crate::store::{Database, JobLock, KnownVersion, NewVersion, PublishStore, PublishedBy, VersionRemoval};
 
 /// How publishing behaves.
 #[derive(Clone, Debug)]
@@ -45,12 +45,14 @@ impl Default for PublisherConfig {
 }
 
 /// What to do with a package besides keeping it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishOptions {
     /// Make it the active version.
     pub activate: bool,
     /// Make it the active version even if it can not be imported.
     pub force: bool,
+    /// Who publishes it, if that is known.
+    pub by: Option<PublishedBy>,
 }
 
 impl Default for PublishOptions {
@@ -58,6 +60,7 @@ impl Default for PublishOptions {
         Self {
             activate: true,
             force: false,
+            by: None,
         }
     }
 }
@@ -131,6 +134,25 @@ impl Publisher {
             .await
     }
 
+    /// Removes a version that is not its job's active one, and its archive if nothing else has the same content. Goes on to
+    /// its end even if the caller stops waiting.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then the version stays.
+    pub async fn remove(&self, job: JobId, job_name: &str, version: VersionId) -> Result<(), PublishError> {
+        let (shared, job_name) = (Arc::clone(&self.shared), job_name.to_owned());
+        self.run(async move { shared.remove(job, &job_name, version).await })
+            .await
+    }
+
+    /// The zip of a version, and how many bytes it has; `None` if it is not here.
+    ///
+    /// # Errors
+    /// When the disk can not be read.
+    pub async fn archive(&self, archive: ArchiveDigest) -> std::io::Result<Option<(tokio::fs::File, u64)>> {
+        self.shared.archives.zip(archive).await
+    }
+
     /// Begins an upload of at most as many bytes as an archive may have.
     ///
     /// # Errors
@@ -186,7 +208,9 @@ impl Shared {
         }
 
         let is_new = known.is_none();
-        let known = self.keep(upload, &inspection, &package, known).await?;
+        let known = self
+            .keep(upload, &inspection, &package, options.by.clone(), known)
+            .await?;
         let settled = known.active && known.import == ImportState::Succeeded;
         let mut published = Published::of(&known, &package, &self.config.gateway_url);
         if is_new {
@@ -235,6 +259,19 @@ impl Shared {
         Ok(())
     }
 
+    async fn remove(&self, job: JobId, job_name: &str, version: VersionId) -> Result<(), PublishError> {
+        // A publish of the same version may be making it the active one.
+        let _lock = self.lock(job_name).await?;
+        match self.versions.remove(job, version).await? {
+            VersionRemoval::Done(archive) => {
+                self.remove_archive(archive).await;
+                Ok(())
+            }
+            VersionRemoval::Active => Err(PublishError::VersionActive),
+            VersionRemoval::Gone => Err(PublishError::NoSuchVersion),
+        }
+    }
+
     async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, PublishError> {
         match tokio::time::timeout(self.config.wait, self.slots.acquire()).await {
             Ok(Ok(slot)) => Ok(slot),
@@ -255,6 +292,7 @@ impl Shared {
         upload: Upload,
         inspection: &Inspection,
         package: &Package,
+        by: Option<PublishedBy>,
         known: Option<KnownVersion>,
     ) -> Result<KnownVersion, PublishError> {
         let held = self.archives.hold_references().await;
@@ -273,6 +311,7 @@ impl Shared {
                 bytes: inspection.bytes,
                 packed_bytes: inspection.packed_bytes,
                 triggers: package.new_triggers(),
+                by,
             })
             .await;
         drop(held);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jobber_actors::domain::{JobId, VersionId};
+use jobber_actors::domain::{ArchiveDigest, JobId, UserId, VersionId};
 use jobber_actors::manifest::{Manifest, TriggerKind};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,11 +11,12 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
+use super::catalogue::digest_of;
 use super::database::Database;
 use super::error::DatabaseError;
 use super::routes;
 use super::schedules;
-use super::versions::ActivateError;
+use super::versions::{ActivateError, PublishedBy};
 
 /// Instants that a schedule's answer tells.
 const NEXT_INSTANTS: usize = 5;
@@ -30,7 +31,7 @@ const JOBS: &str = "
     order by j.name";
 const VERSIONS: &str = "
     select v.id, v.name, v.archive, v.files, v.bytes, v.packed_bytes, v.import_state, v.import_error, v.imported_at,
-           v.published_at, j.active_version is not distinct from v.id as active
+           v.published_at, v.published_by, v.published_by_name, j.active_version is not distinct from v.id as active
     from versions v join jobs j on j.id = v.job_id
     where v.job_id = $1 order by v.published_at desc, v.id desc";
 const UPDATE: &str = "
@@ -120,6 +121,9 @@ pub struct VersionSummary {
     pub active: bool,
     /// The digest of its content.
     pub digest: String,
+    /// The same, to find the archive.
+    #[serde(skip)]
+    pub archive: ArchiveDigest,
     /// Number of files.
     pub files: i32,
     /// Sum of the files' sizes in bytes.
@@ -135,6 +139,8 @@ pub struct VersionSummary {
     pub imported: Option<DateTime<Utc>>,
     /// When it was published.
     pub created: DateTime<Utc>,
+    /// By whom, if that is known.
+    pub published_by: Option<PublishedBy>,
 }
 
 /// Which of a job's versions to look at.
@@ -201,7 +207,7 @@ impl JobStore {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(VERSIONS).await?;
         let rows = client.query(&statement, &[job.as_uuid()]).await?;
-        Ok(rows.iter().map(version_of).collect())
+        rows.iter().map(version_of).collect()
     }
 
     /// The actions of a job's versions: the manifest's `action` with all defaults, and ids.
@@ -342,12 +348,19 @@ fn job_of(row: &Row) -> JobSummary {
     }
 }
 
-fn version_of(row: &Row) -> VersionSummary {
-    VersionSummary {
+fn version_of(row: &Row) -> Result<VersionSummary, DatabaseError> {
+    let archive = digest_of(row.get("archive"))?;
+    let publisher: Option<String> = row.get("published_by_name");
+    Ok(VersionSummary {
+        archive,
+        digest: archive.to_string(),
+        published_by: publisher.map(|username| PublishedBy {
+            user_id: row.get::<_, Option<Uuid>>("published_by").map(UserId::from),
+            username,
+        }),
         id: row.get::<_, Uuid>("id").into(),
         version: row.get("name"),
         active: row.get("active"),
-        digest: hex::encode(row.get::<_, &[u8]>("archive")),
         files: row.get("files"),
         bytes: row.get("bytes"),
         packed_bytes: row.get("packed_bytes"),
@@ -355,7 +368,7 @@ fn version_of(row: &Row) -> VersionSummary {
         import_error: row.get("import_error"),
         imported: row.get("imported_at"),
         created: row.get("published_at"),
-    }
+    })
 }
 
 fn manifest_of(row: &Row) -> Result<Manifest, DatabaseError> {

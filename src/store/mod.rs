@@ -47,4 +47,6 @@ pub use schedules::PostgresSchedules;
 pub use sealed::{Resealed, SealedError, establish_keys, reseal};
 pub use sessions::{Origin, SESSION_TIME, SessionStore, StoredSession};
 pub use users::{NewUser, StoredUser, UserChange, UserPatch, UserStore};
-pub use versions::{ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore};
+pub use versions::{
+    ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore, PublishedBy, VersionRemoval,
+};

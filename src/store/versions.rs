@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use deadpool_postgres::Transaction;
-use jobber_actors::domain::{ActionId, ArchiveDigest, ImportState, JobId, TriggerId, VersionId};
+use jobber_actors::domain::{ActionId, ArchiveDigest, ImportState, JobId, TriggerId, UserId, VersionId};
 use jobber_actors::invocation::FunctionError;
+use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -33,8 +34,8 @@ const INSERT_JOB: &str = "insert into jobs (id, name) values ($1, $2) on conflic
 /// Locks the job: it must not be removed under the new version.
 const LOCK_JOB: &str = "select id, enabled from jobs where name = $1 for update";
 const INSERT_VERSION: &str = "
-    insert into versions (id, job_id, name, manifest, archive, files, bytes, packed_bytes)
-    values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    insert into versions (id, job_id, name, manifest, archive, files, bytes, packed_bytes, published_by, published_by_name)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const INSERT_ACTION: &str = "insert into actions (id, version_id) values ($1, $2)";
 /// Keeps the id that the trigger already has.
 const INSERT_TRIGGER: &str = "
@@ -79,6 +80,29 @@ pub struct NewVersion<'a> {
     pub packed_bytes: u64,
     /// The manifest's `triggers`, in order.
     pub triggers: Vec<NewTrigger>,
+    /// Who publishes it, if that is known.
+    pub by: Option<PublishedBy>,
+}
+
+/// Who published a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishedBy {
+    /// The user.
+    pub user_id: Option<UserId>,
+    /// Their name then.
+    pub username: String,
+}
+
+/// What became of removing a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionRemoval {
+    /// It is gone. Its archive was this.
+    Done(ArchiveDigest),
+    /// It is the active one.
+    Active,
+    /// There is no such version.
+    Gone,
 }
 
 /// A trigger of a version to insert.
@@ -205,6 +229,7 @@ impl PublishStore {
         let job = transaction.query_one(LOCK_JOB, &[&new.job_name]).await?;
         let (job, enabled): (Uuid, bool) = (job.get("id"), job.get("enabled"));
         let (version, action) = (VersionId::generate(), ActionId::generate());
+        let by = new.by.as_ref();
         transaction
             .execute(
                 INSERT_VERSION,
@@ -217,6 +242,8 @@ impl PublishStore {
                     &(i32::try_from(new.files).unwrap_or(i32::MAX)),
                     &(i64::try_from(new.bytes).unwrap_or(i64::MAX)),
                     &(i64::try_from(new.packed_bytes).unwrap_or(i64::MAX)),
+                    &by.and_then(|by| by.user_id).map(|id| *id.as_uuid()),
+                    &by.map(|by| &by.username),
                 ],
             )
             .await?;
@@ -322,6 +349,29 @@ impl PublishStore {
         }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Removes a version of a job that is not its active one, and the triggers that no other one has. The job stays.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; then nothing is removed.
+    pub async fn remove(&self, job: JobId, version: VersionId) -> Result<VersionRemoval, DatabaseError> {
+        let Some(known) = self.find_by_id(job, version).await? else {
+            return Ok(VersionRemoval::Gone);
+        };
+        let mut client = self.database.client().await?;
+        let transaction = client.transaction().await?;
+        let removed = transaction
+            .query_opt(REMOVE_INACTIVE, &[version.as_uuid()])
+            .await?;
+        if removed.is_none() {
+            return Ok(VersionRemoval::Active);
+        }
+        transaction
+            .execute(REMOVE_UNUSED_TRIGGERS, &[job.as_uuid()])
+            .await?;
+        transaction.commit().await?;
+        Ok(VersionRemoval::Done(known.archive))
     }
 
     /// Those of `archives` that a version refers to.

@@ -2,9 +2,57 @@
 
 use jobber::archive::ArchiveLimits;
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{App, Package, answer, eventually, form};
+
+#[test]
+fn a_version_is_downloaded_as_it_was_published_and_removed_once_it_does_not_serve() {
+    App::story(async |app| {
+        let (one, two) = (
+            Package::new("a", "1"),
+            Package::new("a", "2").file("more.js", "export {};"),
+        );
+        let (_, first) = app.publish(&one).await;
+        let path = format!(
+            "/api/job/a/versions/{}",
+            first["data"]["jobVersionId"].as_str().unwrap()
+        );
+        assert_eq!(app.get(&path).await["publishedBy"], Value::Null);
+        let (status, body) = app.ask(Method::DELETE, &path).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::CONFLICT, &json!("version-active"))
+        );
+        app.publish(&two).await;
+
+        let archive = app
+            .request(Method::GET, &format!("{path}/archive"))
+            .send()
+            .await
+            .unwrap();
+        let name = archive.headers()["content-disposition"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(name, "attachment; filename=\"a-1.zip\"");
+        let zip = archive.bytes().await.unwrap();
+        // The same content once more changes nothing, so it is the same.
+        let form = reqwest::multipart::Part::bytes(zip.to_vec());
+        let form = reqwest::multipart::Form::new().part("archive", form);
+        let request = app.request(Method::POST, "/api/job/publish?allowAutomaticRollout=false");
+        let (_, again) = answer(request.multipart(form)).await;
+        assert_eq!(
+            (&again["data"]["change"], &again["data"]["version"]),
+            (&json!("unchanged"), &json!("1"))
+        );
+
+        assert_eq!(app.ask(Method::DELETE, &path).await.0, StatusCode::OK);
+        assert_eq!(app.ask(Method::GET, &path).await.1["code"], "version-not-found");
+        assert_eq!(app.get("/api/job/a/versions").await.as_array().unwrap().len(), 1);
+        assert_eq!(app.call("/a").await.0, StatusCode::OK);
+    });
+}
 
 #[test]
 fn refusals_say_what_is_wrong_and_where() {

@@ -14,6 +14,7 @@ async fn a_job_is_what_its_active_version_and_its_variables_say() {
     let kept = PublishOptions {
         activate: false,
         force: false,
+        by: None,
     };
     let package = Package::new("@scope/a", "1.0.0").routes(&["/a", "/b"]);
     let published = publishing.publish_zip(&package.zip(), kept).await.unwrap();

@@ -17,10 +17,12 @@ const BOUND: Duration = Duration::from_secs(20);
 const FORCE: PublishOptions = PublishOptions {
     activate: true,
     force: true,
+    by: None,
 };
 const INACTIVE: PublishOptions = PublishOptions {
     activate: false,
     force: false,
+    by: None,
 };
 
 fn thrown() -> PrepareFailure {

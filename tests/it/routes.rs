@@ -9,6 +9,7 @@ use crate::support::{Package, Publishing};
 const INACTIVE: PublishOptions = PublishOptions {
     activate: false,
     force: false,
+    by: None,
 };
 
 fn disabled() -> JobPatch {

@@ -159,7 +159,7 @@ async fn another_key_seals_everything_anew_while_servers_run() {
     }
     let old = running.ring().active();
 
-    let rotating = keys_of(publishing.data.path());
+    let rotating = keys_of(publishing.key_folder.path());
     assert!(rotating.add().unwrap());
     let resealed = reseal(database, &rotating);
     let changing = async {

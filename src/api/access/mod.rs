@@ -12,7 +12,8 @@ pub(super) use audit::{Change, address, blank, note_change, record};
 pub(super) use identity::{COOKIE, authenticate};
 
 use super::problem::ApiError;
-use crate::access::{Action, Principal, Resource};
+use crate::access::{Action, Principal, Resource, Who};
+use crate::store::PublishedBy;
 
 /// Whoever makes the request. Only behind [`authenticate`].
 pub(super) struct Access(pub(super) Principal);
@@ -21,6 +22,17 @@ impl Access {
     /// Whether they may do this.
     pub(super) fn may(&self, action: Action, resource: &Resource) -> bool {
         self.0.may(action, resource)
+    }
+
+    /// How they are named as publishers.
+    pub(super) fn published_by(&self) -> Option<PublishedBy> {
+        match &self.0.who {
+            Who::Instance => None,
+            Who::User { user, name, .. } | Who::Token { user, name, .. } => Some(PublishedBy {
+                user_id: Some(*user),
+                username: name.clone(),
+            }),
+        }
     }
 
     /// Refuses what they may not do.

@@ -34,6 +34,9 @@ fn operations() -> Vec<Operation> {
         GET    /api/job/JOB                                      read   job/JOB
         PUT    /api/job/JOB                                      write  job/JOB
         GET    /api/job/JOB/versions                             read   job/JOB/versions
+        GET    /api/job/JOB/versions/ID                          read   job/JOB/versions/ID
+        GET    /api/job/JOB/versions/ID/archive                  read   job/JOB/versions/ID
+        DELETE /api/job/JOB/versions/ID                          delete job/JOB/versions/ID
         GET    /api/job/JOB/actions                              read   job/JOB/actions
         GET    /api/job/JOB/actions:latest                       read   job/JOB/actions
         GET    /api/job/JOB/actions:current                      read   job/JOB/actions

@@ -91,6 +91,7 @@ pub struct Publishing {
     pub publisher: Publisher,
     pub catalogue: PostgresCatalogue,
     pub keys: Arc<Keys>,
+    pub key_folder: TempDir,
     pub versions: PublishStore,
     pub jobs: JobStore,
 }
@@ -110,10 +111,13 @@ impl Publishing {
         };
         let archives = DiskArchiveStore::open(data.path()).unwrap();
         let publisher = Publisher::new(config, db.database.clone(), archives, Arc::clone(&rollout) as _);
-        let keys = Arc::new(Keys::load(KeySource::File(data.path().join("master-key"))).unwrap());
+        let key_folder = tempfile::tempdir().unwrap();
+        let keys = KeySource::File(key_folder.path().join("master-key"));
+        let keys = Arc::new(Keys::load(keys).unwrap());
         Self {
             catalogue: PostgresCatalogue::new(db.database.clone(), Arc::clone(&keys)),
             keys,
+            key_folder,
             versions: PublishStore::new(db.database.clone()),
             jobs: JobStore::new(db.database.clone()),
             db,

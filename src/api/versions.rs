@@ -1,0 +1,90 @@
+//! A job's versions.
+
+use actix_web::body::SizedStream;
+use actix_web::http::header::{CONTENT_DISPOSITION, ETAG};
+use actix_web::{HttpRequest, HttpResponse, web};
+use jobber_actors::domain::VersionId;
+use tokio_util::io::ReaderStream;
+
+use super::access::{Access, Change, note_change};
+use super::problem::ApiError;
+use super::publish::problem_of;
+use super::reply;
+use super::state::ApiState;
+use crate::access::Action;
+use crate::publish::PublishError;
+use crate::store::{JobSummary, VersionSummary};
+
+type Reply = Result<HttpResponse, ApiError>;
+type State = web::Data<ApiState>;
+type Version = web::Path<(String, VersionId)>;
+
+/// Bytes that are read from the disk at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// A job's versions, the newest first.
+pub(super) async fn list(state: State, access: Access, job: web::Path<String>) -> Reply {
+    let job = state.job(&access, Action::Read, &job, &["versions"]).await?;
+    Ok(reply::data(state.jobs.versions(job.id).await?))
+}
+
+pub(super) async fn get(state: State, access: Access, path: Version) -> Reply {
+    let (_, version) = find(&state, &access, Action::Read, path).await?;
+    Ok(reply::data(version))
+}
+
+/// The zip as it was published.
+pub(super) async fn archive(state: State, access: Access, path: Version) -> Reply {
+    let (job, version) = find(&state, &access, Action::Read, path).await?;
+    let archive = state.publisher.archive(version.archive).await;
+    let (file, bytes) = archive
+        .map_err(|error| problem_of(PublishError::Storage(error)))?
+        .ok_or_else(|| {
+            let detail = "the archive is not on this server's disk any more; publish the version again";
+            ApiError::new(actix_web::http::StatusCode::GONE, "archive-gone", detail)
+        })?;
+    let name = format!("{}-{}.zip", job.name, version.version);
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-._".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    Ok(HttpResponse::Ok()
+        .content_type("application/zip")
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .insert_header((ETAG, format!("\"{}\"", version.digest)))
+        .body(SizedStream::new(
+            bytes,
+            ReaderStream::with_capacity(file, READ_BYTES),
+        )))
+}
+
+/// Removes a version that is not the active one.
+pub(super) async fn remove(state: State, access: Access, request: HttpRequest, path: Version) -> Reply {
+    let (job, version) = find(&state, &access, Action::Delete, path).await?;
+    let removed = state.publisher.remove(job.id, &job.name, version.id).await;
+    removed.map_err(problem_of)?;
+    note_change(&request, Change::from(&version));
+    Ok(reply::done("the version is removed"))
+}
+
+async fn find(
+    state: &ApiState,
+    access: &Access,
+    action: Action,
+    path: Version,
+) -> Result<(JobSummary, VersionSummary), ApiError> {
+    let (job, version) = path.into_inner();
+    let job = state
+        .job(access, action, &job, &["versions", &version.to_string()])
+        .await?;
+    let versions = state.jobs.versions(job.id).await?;
+    let found = versions.into_iter().find(|known| known.id == version);
+    let found = found.ok_or_else(|| problem_of(PublishError::NoSuchVersion))?;
+    Ok((job, found))
+}

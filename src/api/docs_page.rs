@@ -270,6 +270,13 @@ mod tests {
         ] {
             assert!(!PAGE.contains(foreign), "{foreign}");
         }
+        // The policy is about the style that is in the page, to the byte.
+        let style = PAGE
+            .split("<style>")
+            .nth(1)
+            .and_then(|rest| rest.split("</style>").next());
+        let digest = STANDARD.encode(Sha256::digest(style.unwrap()));
+        assert!(POLICY.starts_with(&format!("default-src 'none'; style-src 'sha256-{digest}';")));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, StatusCode};
+use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use super::{everything, line, somebody, user};
@@ -22,6 +22,26 @@ struct Operation {
     needs: Option<(String, String)>,
     /// What is sent, where something is.
     body: Option<Value>,
+    /// What it may answer.
+    statuses: Vec<String>,
+}
+
+impl Operation {
+    /// Sends what can be read, and gives back the status and the code of an answer that the document has.
+    async fn send(&self, request: RequestBuilder) -> (StatusCode, Value) {
+        let request = match &self.body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let (status, body) = answer(request).await;
+        self.assert_documented(status);
+        (status, body["code"].clone())
+    }
+
+    fn assert_documented(&self, status: StatusCode) {
+        let known = self.statuses.iter().any(|known| known == status.as_str());
+        assert!(known, "the document has no {status} for {}", self.id);
+    }
 }
 
 /// All operations; the job is removed at the end.
@@ -53,6 +73,7 @@ fn operation(path: &str, method: &str, about: &Value) -> Operation {
         needs: (!permission.is_null())
             .then(|| (text(&permission["action"]), named(&text(&permission["resource"])))),
         body: (!about["requestBody"].is_null()).then(|| body(&id)),
+        statuses: about["responses"].as_object().unwrap().keys().cloned().collect(),
         id,
     }
 }
@@ -90,22 +111,14 @@ fn nobody_without_proof_and_nobody_without_the_permission() {
         assert!(operations.len() > 40);
         for operation in operations.iter().filter(|operation| !operation.is_open) {
             let Operation { id, method, path, .. } = operation;
-            let send = async |request: reqwest::RequestBuilder| {
-                let request = match &operation.body {
-                    Some(body) => request.json(body),
-                    None => request,
-                };
-                let (status, body) = answer(request).await;
-                (status, body["code"].clone())
-            };
-            let anonymous = send(app.stranger(method.clone(), path)).await;
+            let anonymous = operation.send(app.stranger(method.clone(), path)).await;
             let refused = (StatusCode::UNAUTHORIZED, json!("unauthorized"));
             assert_eq!(anonymous, refused, "{id}");
             let Some((action, resource)) = &operation.needs else {
                 continue;
             };
 
-            let (status, code) = send(newcomer.request(app, method.clone(), path)).await;
+            let (status, code) = operation.send(newcomer.request(app, method.clone(), path)).await;
             assert_eq!(
                 (status, code),
                 (StatusCode::FORBIDDEN, json!("forbidden")),
@@ -113,7 +126,7 @@ fn nobody_without_proof_and_nobody_without_the_permission() {
             );
 
             let may = somebody(app, json!([line("allow", resource, &[action.as_str()])])).await;
-            let (status, code) = send(may.request(app, method.clone(), path)).await;
+            let (status, code) = operation.send(may.request(app, method.clone(), path)).await;
             let allowed = status != StatusCode::FORBIDDEN && status != StatusCode::UNAUTHORIZED;
             assert!(allowed && !status.is_server_error(), "{id}: {status} {code}");
         }
@@ -126,37 +139,50 @@ fn every_operation_is_there_and_refuses_what_it_can_not_read() {
     App::story(async |app| {
         app.publish(&Package::new("shop", "1.0.0").routes(&["/shop"]))
             .await;
-        for Operation {
-            id,
-            method,
-            path,
-            body,
-            ..
-        } in operations(app).await
-        {
-            // What the document does not have is not there either.
-            let other = app.ask(Method::PATCH, &path).await;
+        for operation in operations(app).await {
+            let Operation { id, method, path, .. } = &operation;
+            let (status, body) = app.ask(Method::PATCH, path).await;
             assert_eq!(
-                (other.0, &other.1["code"]),
+                (status, &body["code"]),
                 (StatusCode::METHOD_NOT_ALLOWED, &json!("method-not-allowed")),
-                "{id}"
+                "the document has no PATCH {path}"
             );
 
-            let request = app.request(method, &path);
-            let Some(_) = body else {
-                let (_, body) = answer(request).await;
-                let nothing = ["not-found", "method-not-allowed"].map(Value::from);
-                assert!(!nothing.contains(&body["code"]), "{id}: {body}");
+            let request = app.request(method.clone(), path);
+            if operation.body.is_none() {
+                let (_, code) = operation.send(request).await;
+                assert!(
+                    code != "not-found" && code != "method-not-allowed",
+                    "{id}: {code}"
+                );
                 continue;
-            };
+            }
             let unreadable = request.header(CONTENT_TYPE, "application/json").body("{ no JSON");
             let (status, body) = answer(unreadable).await;
+            operation.assert_documented(status);
             assert!(
                 matches!(status.as_u16(), 400 | 413 | 415 | 422),
                 "{id}: {status} {body}"
             );
             assert_eq!(body["success"], false, "{id}");
         }
+    });
+}
+
+#[test]
+fn the_document_and_its_page_are_for_everybody() {
+    App::story(async |app| {
+        let get = async |path: &str| app.stranger(Method::GET, path).send().await.unwrap();
+        let document = get("/api/openapi.json").await;
+        assert_eq!(document.headers()[CONTENT_TYPE], "application/json");
+        let page = get("/api/docs").await;
+        assert_eq!(page.status(), StatusCode::OK);
+        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{policy}"
+        );
     });
 }
 

@@ -53,7 +53,10 @@ fn yes() -> bool {
     params(Parameters),
     request_body(content((PublishForm = "multipart/form-data"), (Archive = "application/zip"))),
     tag = "jobs",
-    responses((status = 200, body = Data<Published>), (status = 408), (status = 409), (status = 413), (status = 415), (status = 422), (status = 504), (status = 507)),
+    responses(
+        (status = 200, body = Data<Published>),
+        (status = 408), (status = 409), (status = 413), (status = 415), (status = 422), (status = 504), (status = 507),
+    ),
     extensions(("x-permission" = json!({"action": "write", "resource": "job/-/publish"}))),
 )]
 pub(super) async fn publish(

@@ -22,6 +22,8 @@ struct Operation {
     needs: Option<(String, String)>,
     /// What is sent, where something is.
     body: Option<Value>,
+    /// The greatest `limit`, where it takes one.
+    greatest_limit: Option<u64>,
     /// What it may answer.
     statuses: Vec<String>,
 }
@@ -66,7 +68,11 @@ fn operation(path: &str, method: &str, about: &Value) -> Operation {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let id = text(&about["operationId"]);
     let permission = &about["x-permission"];
+    let parameters = about["parameters"].as_array().into_iter().flatten();
     Operation {
+        greatest_limit: parameters
+            .filter(|parameter| parameter["name"] == "limit")
+            .find_map(|parameter| parameter["schema"]["maximum"].as_u64()),
         method: method.to_uppercase().parse().unwrap(),
         path: named(path),
         is_open: about["security"] == json!([{}]),
@@ -166,6 +172,29 @@ fn every_operation_is_there_and_refuses_what_it_can_not_read() {
             );
             assert_eq!(body["success"], false, "{id}");
         }
+    });
+}
+
+/// The path with the greatest limit is taken, or nothing is found there; one more is a bad request.
+#[test]
+fn limits_are_what_the_document_says() {
+    App::story(async |app| {
+        app.publish(&Package::new("shop", "1.0.0").routes(&["/shop"]))
+            .await;
+        let mut limited = 0;
+        for Operation {
+            path, greatest_limit, ..
+        } in operations(app).await
+        {
+            let Some(greatest) = greatest_limit else { continue };
+            limited += 1;
+            for (limit, is_bad) in [(0, true), (1, false), (greatest, false), (greatest + 1, true)] {
+                let path = format!("{path}?limit={limit}");
+                let (status, body) = app.ask(Method::GET, &path).await;
+                assert_eq!(status == StatusCode::BAD_REQUEST, is_bad, "{path}: {body}");
+            }
+        }
+        assert_eq!(limited, 6, "users, tokens, audit, dead letters, fires, logs");
     });
 }
 

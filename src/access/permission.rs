@@ -4,6 +4,7 @@ use std::fmt;
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Most permissions of one user or token.
@@ -14,7 +15,7 @@ const MAX_PATTERN_BYTES: usize = 1_024;
 const ANY: &str = "*";
 
 /// Whether a permission gives or takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// It gives, unless another one takes.
@@ -24,7 +25,7 @@ pub enum Effect {
 }
 
 /// What is done with a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Look at it.
@@ -156,12 +157,13 @@ impl<'de> Deserialize<'de> for Pattern {
 }
 
 /// One line of what somebody may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// Whether it gives or takes.
     pub effect: Effect,
     /// What it is about.
+    #[schema(value_type = String, max_length = 1024)]
     pub resource: Pattern,
     /// What may be done, or not.
     pub actions: Vec<Action>,
@@ -174,7 +176,7 @@ impl Permission {
 }
 
 /// What somebody may do. Nothing is allowed that no line allows, and nothing that a line denies.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Permissions(Vec<Permission>);
 

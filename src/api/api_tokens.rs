@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use jobber_actors::domain::{ApiTokenId, UserId};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
-use super::reply::{self, Page};
+use super::reply::{self, Data, Done, Page, PageOf};
 use super::state::ApiState;
 use super::users::may_give;
 use crate::access::{Action, Permissions, Resource, SecretHash, new_api_token};
@@ -21,26 +22,32 @@ type Reply = Result<HttpResponse, ApiError>;
 const MAX_DESCRIPTION_BYTES: usize = 1_024;
 
 /// A token to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ApiTokenCreation)]
 pub(super) struct Creation {
     #[serde(default)]
+    #[schema(max_length = 1024)]
     description: String,
     /// Whose it is to be; whoever asks, unless it is said.
+    #[schema(value_type = Option<uuid::Uuid>)]
     user_id: Option<UserId>,
     permissions: Permissions,
     expires: Option<DateTime<Utc>>,
 }
 
 /// What is to be changed of a token.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ApiTokenUpdate)]
 pub(super) struct Update {
+    #[schema(max_length = 1024)]
     description: Option<String>,
     permissions: Option<Permissions>,
     enabled: Option<bool>,
     /// `null` is never.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
     expires: Option<Option<DateTime<Utc>>>,
 }
 
@@ -49,15 +56,19 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Dat
 }
 
 /// Where a page of tokens begins.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Query {
+    #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
     /// The id of the last token of the page before.
+    #[param(value_type = Option<uuid::Uuid>)]
     cursor: Option<ApiTokenId>,
 }
 
 /// A token with its secret: shown once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiToken)]
 struct Shown<'a> {
     #[serde(flatten)]
     stored: StoredApiToken,
@@ -69,6 +80,11 @@ fn resource(token: ApiTokenId) -> Resource {
 }
 
 /// The tokens that one may see: those that permissions name, and one's own.
+#[utoipa::path(
+    get, path = "/api/api-tokens", operation_id = "listApiTokens",
+    params(Query),
+    responses((status = 200, body = PageOf<StoredApiToken>)),
+)]
 pub(super) async fn list(state: State, access: Access, query: web::Query<Query>) -> Reply {
     let limit = reply::limit(query.limit)?;
     let tokens = state.api_tokens.list(query.cursor, limit).await?;
@@ -82,6 +98,12 @@ pub(super) async fn list(state: State, access: Access, query: web::Query<Query>)
     }))
 }
 
+/// A token, without its secret.
+#[utoipa::path(
+    get, path = "/api/api-tokens/{token}", operation_id = "getApiToken",
+    responses((status = 200, body = Data<StoredApiToken>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "api-tokens/{token}"}))),
+)]
 pub(super) async fn get(state: State, access: Access, id: web::Path<ApiTokenId>) -> Reply {
     access.require(Action::Read, &resource(*id))?;
     Ok(reply::data(find(&state, *id).await?))
@@ -99,6 +121,13 @@ fn no_token(id: ApiTokenId) -> ApiError {
     )
 }
 
+/// Makes a token. Its secret is shown this once.
+#[utoipa::path(
+    post, path = "/api/api-tokens", operation_id = "createApiToken",
+    request_body = Creation,
+    responses((status = 201, body = Data<Shown<'static>>), (status = 409), (status = 422)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "api-tokens"}))),
+)]
 pub(super) async fn create(
     state: State,
     access: Access,
@@ -145,6 +174,13 @@ pub(super) async fn create(
     }))
 }
 
+/// Changes a token.
+#[utoipa::path(
+    put, path = "/api/api-tokens/{token}", operation_id = "updateApiToken",
+    request_body = Update,
+    responses((status = 200, body = Data<StoredApiToken>), (status = 422)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "api-tokens/{token}"}))),
+)]
 pub(super) async fn update(
     state: State,
     access: Access,
@@ -175,6 +211,12 @@ pub(super) async fn update(
     Ok(reply::data(after))
 }
 
+/// Removes a token.
+#[utoipa::path(
+    delete, path = "/api/api-tokens/{token}", operation_id = "deleteApiToken",
+    responses((status = 200, body = Done)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "api-tokens/{token}"}))),
+)]
 pub(super) async fn remove(
     state: State,
     access: Access,

@@ -10,46 +10,57 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jobber_actors::domain::{ApiTokenId, SessionId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::access::{Access, COOKIE, Change, address, blank, note_change, record};
 use super::problem::ApiError;
-use super::reply;
+use super::reply::{self, Data, Done};
 use super::state::ApiState;
 use crate::access::{Attempt, Permissions, SecretHash, Who, new_session_secret};
-use crate::store::{AuditEntry, Origin, SESSION_TIME, StoredUser};
+use crate::store::{AuditEntry, Origin, SESSION_TIME, StoredSession, StoredUser};
 
 /// Longest name that is looked for, in bytes.
 const MAX_USERNAME_BYTES: usize = 128;
 
 /// Name and password.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Login {
     username: String,
+    #[schema(value_type = String, format = Password)]
     password: SecretString,
 }
 
 /// Who somebody is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Identity {
     user: Option<IdentifiedUser>,
     permissions: Permissions,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
     session_id: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
     token_id: Option<ApiTokenId>,
     /// Of the token: what it may do is what both lists allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_permissions: Option<Permissions>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct IdentifiedUser {
+    #[schema(value_type = uuid::Uuid)]
     id: UserId,
     username: String,
 }
 
 /// Begins a session, and sets its cookie.
+#[utoipa::path(
+    post, path = "/api/auth/login", operation_id = "logIn",
+    request_body = Login,
+    security(()),
+    responses((status = 200, body = Data<StoredUser>), (status = 401), (status = 422), (status = 429), (status = 500), (status = 503)),
+)]
 pub(super) async fn log_in(
     state: web::Data<ApiState>,
     request: HttpRequest,
@@ -137,6 +148,10 @@ async fn enter(
 }
 
 /// Ends the session.
+#[utoipa::path(
+    post, path = "/api/auth/logout", operation_id = "logOut",
+    responses((status = 200, body = Done)),
+)]
 pub(super) async fn log_out(state: web::Data<ApiState>, access: Access) -> Result<HttpResponse, ApiError> {
     if let Who::User { user, session, .. } = access.0.who {
         state.sessions.end(user, session).await?;
@@ -148,6 +163,10 @@ pub(super) async fn log_out(state: web::Data<ApiState>, access: Access) -> Resul
 }
 
 /// Who makes this request, and what they may do.
+#[utoipa::path(
+    get, path = "/api/auth", operation_id = "getIdentity",
+    responses((status = 200, body = Data<Identity>)),
+)]
 pub(super) async fn whoami(access: Access) -> HttpResponse {
     let Access(principal) = access;
     let (user, session_id, token_id) = match principal.who {
@@ -165,12 +184,20 @@ pub(super) async fn whoami(access: Access) -> HttpResponse {
 }
 
 /// The user's own sessions.
+#[utoipa::path(
+    get, path = "/api/auth/sessions", operation_id = "listSessions",
+    responses((status = 200, body = Data<Vec<StoredSession>>), (status = 409)),
+)]
 pub(super) async fn sessions(state: web::Data<ApiState>, access: Access) -> Result<HttpResponse, ApiError> {
     let user = access.0.user().ok_or_else(ApiError::no_user)?;
     Ok(reply::data(state.sessions.list(user).await?))
 }
 
 /// Ends one of the user's own sessions.
+#[utoipa::path(
+    delete, path = "/api/auth/sessions/{session}", operation_id = "endSession",
+    responses((status = 200, body = Done), (status = 409)),
+)]
 pub(super) async fn end_session(
     state: web::Data<ApiState>,
     access: Access,

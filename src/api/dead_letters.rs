@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jobber_actors::domain::InvocationId;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Access;
 use super::problem::ApiError;
-use super::reply;
+use super::reply::{self, Data, Done};
 use super::state::ApiState;
 use crate::access::Action;
-use crate::store::{DeadLetter, DeadLetterCursor};
+use crate::store::{DeadLetter, DeadLetterCursor, QueueCounts};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
@@ -22,14 +23,18 @@ type Letter = web::Path<(String, String)>;
 const PART: &[&str] = &["dead-letters"];
 
 /// Which dead letters. `before` takes the cursor of one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
+    #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
+    /// Those before this place.
     before: Option<String>,
 }
 
 /// A dead letter with everything.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenedDeadLetter)]
 struct Opened {
     #[serde(flatten)]
     letter: DeadLetter,
@@ -41,18 +46,30 @@ struct Opened {
 }
 
 /// How many letters were changed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedDeadLetters)]
 struct Changed {
     count: u64,
 }
 
 /// How much of a job is in the queue.
+#[utoipa::path(
+    get, path = "/api/job/{job}/queue", operation_id = "getQueueCounts",
+    responses((status = 200, body = Data<QueueCounts>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/queue"}))),
+)]
 pub(super) async fn counts(state: State, access: Access, job: web::Path<String>) -> Reply {
     let job = state.job(&access, Action::Read, &job, &["queue"]).await?;
     Ok(reply::data(state.dead_letters.counts(job.id).await?))
 }
 
 /// Dead letters of a job without their payloads, newest first.
+#[utoipa::path(
+    get, path = "/api/job/{job}/dead-letters", operation_id = "listDeadLetters",
+    params(Parameters),
+    responses((status = 200, body = Data<Vec<DeadLetter>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/dead-letters"}))),
+)]
 pub(super) async fn list(
     state: State,
     access: Access,
@@ -70,6 +87,11 @@ pub(super) async fn list(
 }
 
 /// A dead letter with its payload.
+#[utoipa::path(
+    get, path = "/api/job/{job}/dead-letters/{id}", operation_id = "getDeadLetter",
+    responses((status = 200, body = Data<Opened>), (status = 400)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/dead-letters"}))),
+)]
 pub(super) async fn get(state: State, access: Access, path: Letter) -> Reply {
     let (job, id) = path.into_inner();
     let id = parse(&id)?;
@@ -84,6 +106,11 @@ pub(super) async fn get(state: State, access: Access, path: Letter) -> Reply {
 }
 
 /// Makes a dead letter due again.
+#[utoipa::path(
+    post, path = "/api/job/{job}/dead-letters/{id}/redrive", operation_id = "redriveDeadLetter",
+    responses((status = 200, body = Done), (status = 400)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "job/{job}/dead-letters"}))),
+)]
 pub(super) async fn redrive(state: State, access: Access, path: Letter) -> Reply {
     let (job, id) = path.into_inner();
     let id = parse(&id)?;
@@ -95,6 +122,11 @@ pub(super) async fn redrive(state: State, access: Access, path: Letter) -> Reply
 }
 
 /// Makes all dead letters of a job due again.
+#[utoipa::path(
+    post, path = "/api/job/{job}/dead-letters/redrive", operation_id = "redriveDeadLetters",
+    responses((status = 200, body = Data<Changed>)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "job/{job}/dead-letters"}))),
+)]
 pub(super) async fn redrive_all(state: State, access: Access, job: web::Path<String>) -> Reply {
     let job = state.job(&access, Action::Write, &job, PART).await?;
     let count = state.dead_letters.redrive_all(job.id).await?;
@@ -102,6 +134,11 @@ pub(super) async fn redrive_all(state: State, access: Access, job: web::Path<Str
 }
 
 /// Removes a dead letter.
+#[utoipa::path(
+    delete, path = "/api/job/{job}/dead-letters/{id}", operation_id = "discardDeadLetter",
+    responses((status = 200, body = Done), (status = 400)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "job/{job}/dead-letters"}))),
+)]
 pub(super) async fn discard(state: State, access: Access, path: Letter) -> Reply {
     let (job, id) = path.into_inner();
     let id = parse(&id)?;
@@ -113,6 +150,11 @@ pub(super) async fn discard(state: State, access: Access, path: Letter) -> Reply
 }
 
 /// Removes all dead letters of a job.
+#[utoipa::path(
+    delete, path = "/api/job/{job}/dead-letters", operation_id = "discardDeadLetters",
+    responses((status = 200, body = Data<Changed>)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "job/{job}/dead-letters"}))),
+)]
 pub(super) async fn discard_all(state: State, access: Access, job: web::Path<String>) -> Reply {
     let job = state.job(&access, Action::Delete, &job, PART).await?;
     let count = state.dead_letters.discard_all(job.id).await?;

@@ -9,26 +9,33 @@ use jobber_actors::manifest::VariableName;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
-use super::reply;
+use super::reply::{self, Data, Done};
 use super::state::ApiState;
 use crate::access::Action;
-use crate::store::{MAX_ENVIRONMENT_BYTES, VariableKind, VariableSet};
+use crate::store::{MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
 
 /// Most bytes of one value. A process's whole environment has to fit into what the kernel takes.
 const MAX_VALUE_BYTES: usize = 64 << 10;
 
 /// A variable as it is sent, in JSON or as the parts of a form.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct NewVariable {
     #[serde(rename = "type")]
     kind: VariableKind,
+    #[schema(value_type = String, max_length = 65536)]
     value: SecretString,
 }
 
 /// A job's variables. Secrets come without their values.
+#[utoipa::path(
+    get, path = "/api/job/{job}/environment", operation_id = "listVariables",
+    responses((status = 200, body = Data<Vec<StoredVariable>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/environment"}))),
+)]
 pub(super) async fn list(
     state: web::Data<ApiState>,
     access: Access,
@@ -39,6 +46,12 @@ pub(super) async fn list(
 }
 
 /// Sets a variable. Runners that start from now on get it.
+#[utoipa::path(
+    post, path = "/api/job/{job}/environment/{name}", operation_id = "setVariable",
+    request_body(content((NewVariable = "application/json"), (NewVariable = "multipart/form-data"))),
+    responses((status = 200, body = Done), (status = 413)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "job/{job}/environment/{name}"}))),
+)]
 pub(super) async fn set(
     state: web::Data<ApiState>,
     access: Access,
@@ -88,6 +101,11 @@ pub(super) async fn set(
 }
 
 /// Removes a variable.
+#[utoipa::path(
+    delete, path = "/api/job/{job}/environment/{name}", operation_id = "deleteVariable",
+    responses((status = 200, body = Done)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "job/{job}/environment/{name}"}))),
+)]
 pub(super) async fn remove(
     state: web::Data<ApiState>,
     access: Access,

@@ -4,11 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jobber_actors::domain::{JobId, VersionId};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::access::{Access, Change as Changed, note_change};
 use super::problem::ApiError;
 use super::publish::problem_of;
-use super::reply;
+use super::reply::{self, Data, Done};
+use super::schemas::JobAction;
 use super::state::{ApiState, resource};
 use crate::access::Action;
 use crate::publish::PublishError;
@@ -22,11 +24,14 @@ type Job = web::Path<String>;
 const MAX_DESCRIPTION_BYTES: usize = 4_096;
 
 /// What may be changed of a job. Unknown fields are refused: a misspelt one must not look like success.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = JobChange)]
 pub(super) struct Change {
     status: Option<JobStatus>,
+    #[schema(max_length = 4096)]
     description: Option<String>,
+    #[schema(value_type = Option<uuid::Uuid>)]
     job_version_id: Option<VersionId>,
     /// Activate the version even if it can not be imported.
     #[serde(default)]
@@ -34,17 +39,33 @@ pub(super) struct Change {
 }
 
 /// The jobs that one may see.
+#[utoipa::path(
+    get, path = "/api/job", operation_id = "listJobs",
+    responses((status = 200, body = Data<Vec<JobSummary>>)),
+)]
 pub(super) async fn list(state: State, access: Access) -> Reply {
     let jobs = state.jobs.list().await?.into_iter();
     let readable = jobs.filter(|job| access.may(Action::Read, &resource(job)));
     Ok(reply::data(readable.collect::<Vec<_>>()))
 }
 
+/// A job.
+#[utoipa::path(
+    get, path = "/api/job/{job}", operation_id = "getJob",
+    responses((status = 200, body = Data<JobSummary>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}"}))),
+)]
 pub(super) async fn get(state: State, access: Access, job: Job) -> Reply {
     Ok(reply::data(state.job(&access, Action::Read, &job, &[]).await?))
 }
 
 /// Changes a job, and answers once the change is served.
+#[utoipa::path(
+    put, path = "/api/job/{job}", operation_id = "updateJob",
+    request_body = Change,
+    responses((status = 200, body = Data<JobSummary>), (status = 409), (status = 422), (status = 504), (status = 507)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "job/{job}"}))),
+)]
 pub(super) async fn update(
     state: State,
     access: Access,
@@ -88,6 +109,11 @@ pub(super) async fn update(
 }
 
 /// Removes a job, and answers once it is not served any more.
+#[utoipa::path(
+    delete, path = "/api/job/{job}", operation_id = "deleteJob",
+    responses((status = 200, body = Done)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "job/{job}"}))),
+)]
 pub(super) async fn remove(state: State, access: Access, request: HttpRequest, job: Job) -> Reply {
     let known = state.job(&access, Action::Delete, &job, &[]).await?;
     let JobSummary { id, .. } = known;
@@ -105,14 +131,32 @@ async fn serve(state: &ApiState, job: JobId) -> Result<(), ApiError> {
     served.map_err(|error| problem_of(PublishError::NotServedYet(error.to_string())))
 }
 
+/// How all versions of a job run, with all defaults.
+#[utoipa::path(
+    get, path = "/api/job/{job}/actions", operation_id = "listActions",
+    responses((status = 200, body = Data<Vec<JobAction>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
+)]
 pub(super) async fn all_actions(state: State, access: Access, job: Job) -> Reply {
     actions(&state, &access, &job, Versions::All).await
 }
 
+/// How the version that was published last runs, with all defaults.
+#[utoipa::path(
+    get, path = "/api/job/{job}/actions:latest", operation_id = "getLatestAction",
+    responses((status = 200, body = Data<JobAction>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
+)]
 pub(super) async fn latest_actions(state: State, access: Access, job: Job) -> Reply {
     actions(&state, &access, &job, Versions::Latest).await
 }
 
+/// How the active version runs, with all defaults.
+#[utoipa::path(
+    get, path = "/api/job/{job}/actions:current", operation_id = "getCurrentAction",
+    responses((status = 200, body = Data<JobAction>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
+)]
 pub(super) async fn current_actions(state: State, access: Access, job: Job) -> Reply {
     actions(&state, &access, &job, Versions::Current).await
 }

@@ -2,26 +2,37 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::access::Access;
 use super::problem::ApiError;
-use super::reply;
+use super::reply::{self, Data};
 use super::state::ApiState;
 use crate::access::Action;
-use crate::store::{LogCursor, LogQuery};
+use crate::store::{LogCursor, LogQuery, StoredLogLine};
 
 const DEFAULT_LIMIT: u16 = 100;
 const MAX_LIMIT: u16 = 1_000;
 
 /// Which lines. `after` and `before` take a line's cursor or a time.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u16>,
+    /// Lines after this place.
     after: Option<String>,
+    /// Lines before this place.
     before: Option<String>,
 }
 
 /// Lines of a job, oldest first: the newest ones, those before a place, or those after one.
+#[utoipa::path(
+    get, path = "/api/job/{job}/logs", operation_id = "readLogs",
+    params(Parameters),
+    responses((status = 200, body = Data<Vec<StoredLogLine>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/logs"}))),
+)]
 pub(super) async fn read(
     state: web::Data<ApiState>,
     access: Access,

@@ -8,6 +8,7 @@ use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::access::{Action, PasswordError, Resource};
 use crate::store::DatabaseError;
@@ -27,7 +28,7 @@ pub struct ApiError {
 }
 
 /// One fault of a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Where, as a JSON pointer.
     pub pointer: String,
@@ -228,6 +229,12 @@ impl From<DatabaseError> for ApiError {
 }
 
 /// The page with all codes.
+#[utoipa::path(
+    get, path = "/api/errors", operation_id = "getErrorsPage",
+    tag = "documentation",
+    security(()),
+    responses((status = 200, body = String, content_type = "text/markdown")),
+)]
 pub(super) async fn page() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/markdown; charset=utf-8")

@@ -13,26 +13,33 @@ use jobber_actors::manifest::{ManifestErrors, Severity};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
 use super::access::{Access, Change, note_change};
 use super::problem::{ApiError, FieldError};
-use super::reply;
+use super::reply::{self, Data};
+use super::schemas::{Archive, PublishForm};
 use super::state::ApiState;
 use crate::access::{Action, Resource};
 use crate::archive::{ArchiveRefusal, Upload, UploadError, UploadWriter};
-use crate::publish::{PublishError, PublishOptions};
+use crate::publish::{PublishError, PublishOptions, Published};
 
 /// The part of the form that holds the zip.
 const ARCHIVE_PART: &str = "archive";
 /// What a form may have beside the archive: boundaries, headers and other, small parts.
 const FORM_BYTES: u64 = 64 << 10;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
+    /// `false` keeps the version without activating it.
     #[serde(default = "yes")]
+    #[param(default = true)]
     allow_automatic_rollout: bool,
+    /// `true` activates the version even if it can not be imported.
     #[serde(default)]
+    #[param(default = false)]
     force: bool,
 }
 
@@ -41,6 +48,17 @@ fn yes() -> bool {
 }
 
 /// Publishes a package, and answers once it serves.
+#[utoipa::path(
+    post, path = "/api/job/publish", operation_id = "publishJob",
+    params(Parameters),
+    request_body(content((PublishForm = "multipart/form-data"), (Archive = "application/zip"))),
+    tag = "jobs",
+    responses(
+        (status = 200, body = Data<Published>),
+        (status = 408), (status = 409), (status = 413), (status = 415), (status = 422), (status = 504), (status = 507),
+    ),
+    extensions(("x-permission" = json!({"action": "write", "resource": "job/-/publish"}))),
+)]
 pub(super) async fn publish(
     state: web::Data<ApiState>,
     access: Access,

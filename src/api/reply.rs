@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::problem::ApiError;
 
@@ -10,13 +11,21 @@ use super::problem::ApiError;
 const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 100;
 
-#[derive(Serialize)]
-struct Envelope<T> {
+/// An answer with data.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Data<T> {
+    /// `true`.
     success: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<T>,
+    data: T,
+}
+
+/// An answer with a word about what was done.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Done {
+    /// `true`.
+    success: bool,
+    /// What was done, for people.
+    message: &'static str,
 }
 
 /// A part of a list.
@@ -26,16 +35,31 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct PageEnvelope<T> {
+/// An answer with a part of a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PageOf<T> {
+    /// `true`.
     success: bool,
     data: Vec<T>,
+    /// What `cursor` takes for the next part; `null` after the last one.
+    #[schema(required)]
     next: Option<String>,
+}
+
+fn with_data<T: Serialize>(data: T) -> Data<T> {
+    Data { success: true, data }
+}
+
+fn with_message(message: &'static str) -> Done {
+    Done {
+        success: true,
+        message,
+    }
 }
 
 /// `200` with a part of a list.
 pub(super) fn page<T: Serialize>(Page { items, next }: Page<T>) -> HttpResponse {
-    HttpResponse::Ok().json(PageEnvelope {
+    HttpResponse::Ok().json(PageOf {
         success: true,
         data: items,
         next,
@@ -50,56 +74,32 @@ pub(super) fn next<T>(items: &[T], limit: u16, cursor: impl FnOnce(&T) -> String
 
 /// `201` with what was made.
 pub(super) fn created<T: Serialize>(data: T) -> HttpResponse {
-    HttpResponse::Created().json(Envelope {
-        success: true,
-        message: None,
-        data: Some(data),
-    })
+    HttpResponse::Created().json(with_data(data))
 }
 
 /// `200` with data and a cookie.
 pub(super) fn with_cookie<T: Serialize>(data: T, cookie: Cookie<'_>) -> HttpResponse {
-    HttpResponse::Ok().cookie(cookie).json(Envelope {
-        success: true,
-        message: None,
-        data: Some(data),
-    })
+    HttpResponse::Ok().cookie(cookie).json(with_data(data))
 }
 
 /// `200` with a word about what was done, and a cookie.
 pub(super) fn done_with_cookie(message: &'static str, cookie: Cookie<'_>) -> HttpResponse {
-    HttpResponse::Ok().cookie(cookie).json(Envelope::<()> {
-        success: true,
-        message: Some(message),
-        data: None,
-    })
+    HttpResponse::Ok().cookie(cookie).json(with_message(message))
 }
 
 /// `200` with data.
 pub(super) fn data<T: Serialize>(data: T) -> HttpResponse {
-    HttpResponse::Ok().json(Envelope {
-        success: true,
-        message: None,
-        data: Some(data),
-    })
+    HttpResponse::Ok().json(with_data(data))
 }
 
 /// `202` with data: what was asked for will be done.
 pub(super) fn accepted<T: Serialize>(data: T) -> HttpResponse {
-    HttpResponse::Accepted().json(Envelope {
-        success: true,
-        message: None,
-        data: Some(data),
-    })
+    HttpResponse::Accepted().json(with_data(data))
 }
 
 /// `200` with a word about what was done.
 pub(super) fn done(message: &'static str) -> HttpResponse {
-    HttpResponse::Ok().json(Envelope::<()> {
-        success: true,
-        message: Some(message),
-        data: None,
-    })
+    HttpResponse::Ok().json(with_message(message))
 }
 
 /// How much a page is to have.

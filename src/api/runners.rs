@@ -7,26 +7,38 @@ use actix_web::{HttpResponse, web};
 use jobber_actors::domain::{JobId, RunnerId};
 use jobber_actors::tree::TreeError;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::access::Access;
 use super::problem::ApiError;
-use super::reply;
+use super::reply::{self, Data, Done};
+use super::schemas::Runner;
 use super::state::ApiState;
 use crate::access::{Action, Resource};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(super) struct Filter {
+    #[param(value_type = Option<uuid::Uuid>)]
     job_id: Option<JobId>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Stop {
+    /// `true` ends it at once, and what it works on fails.
     #[serde(default)]
+    #[param(default = false)]
     forceful: bool,
 }
 
 /// The runners of all jobs, or of `?jobId=`.
+#[utoipa::path(
+    get, path = "/api/job/runners", operation_id = "listAllRunners",
+    params(Filter),
+    responses((status = 200, body = Data<Vec<Runner>>)),
+)]
 pub(super) async fn list_all(
     state: web::Data<ApiState>,
     access: Access,
@@ -44,6 +56,11 @@ pub(super) async fn list_all(
 }
 
 /// The runners of a job.
+#[utoipa::path(
+    get, path = "/api/job/{job}/runners", operation_id = "listRunners",
+    responses((status = 200, body = Data<Vec<Runner>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/runners"}))),
+)]
 pub(super) async fn list(
     state: web::Data<ApiState>,
     access: Access,
@@ -54,6 +71,12 @@ pub(super) async fn list(
 }
 
 /// Ends a runner, which is replaced if need be.
+#[utoipa::path(
+    delete, path = "/api/job/{job}/runners/{runner}", operation_id = "stopRunner",
+    params(Stop),
+    responses((status = 200, body = Done)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "job/{job}/runners/{runner}"}))),
+)]
 pub(super) async fn stop(
     state: web::Data<ApiState>,
     access: Access,

@@ -5,33 +5,44 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{InvocationId, JobId, TriggerId};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Access;
 use super::problem::ApiError;
-use super::reply;
+use super::reply::{self, Data};
 use super::state::ApiState;
 use super::triggers;
 use crate::access::Action;
-use crate::store::ManualRun;
+use crate::store::{ManualRun, StoredFire};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 type Trigger = web::Path<(String, String)>;
 
 /// Which instants. `before` takes the `at` of one, or any time.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
+    #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
+    /// Those before this time.
     before: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Started {
+    #[schema(value_type = uuid::Uuid)]
     invocation_id: InvocationId,
 }
 
 /// What became of a schedule's instants, newest first.
+#[utoipa::path(
+    get, path = "/api/job/{job}/triggers/{trigger}/fires", operation_id = "listFires",
+    params(Parameters),
+    responses((status = 200, body = Data<Vec<StoredFire>>), (status = 409)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers/{trigger}"}))),
+)]
 pub(super) async fn fires(
     state: State,
     access: Access,
@@ -45,6 +56,11 @@ pub(super) async fn fires(
 }
 
 /// Starts a schedule's function now.
+#[utoipa::path(
+    post, path = "/api/job/{job}/triggers/{trigger}/run", operation_id = "runSchedule",
+    responses((status = 202, body = Data<Started>), (status = 409)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "job/{job}/triggers/{trigger}"}))),
+)]
 pub(super) async fn run(state: State, access: Access, path: Trigger) -> Reply {
     let (job, trigger) = schedule(&state, &access, Action::Write, path).await?;
     match state.fires.run_now(job, trigger).await? {

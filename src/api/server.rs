@@ -53,7 +53,7 @@ impl AdminServer {
                     web::PathConfig::default()
                         .error_handler(|error, _| ApiError::not_found(error.to_string()).into()),
                 )
-                .configure(super::routes)
+                .configure(super::operations::routes)
                 .default_service(web::to(problem::not_found))
         };
         let server = ActixServer::new(app)

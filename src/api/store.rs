@@ -12,10 +12,11 @@ use jobber_actors::domain::JobId;
 use jobber_actors::ports::{Item, StoreError};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
-use super::reply::{self, Page};
+use super::reply::{self, Data, Done, Page, PageOf};
 use super::state::ApiState;
 use crate::access::Action;
 
@@ -29,20 +30,24 @@ pub(super) const MAX_BODY_BYTES: usize = 13 << 20;
 const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 
 /// Which keys.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Query {
     #[serde(default)]
     prefix: String,
+    #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
     /// The last key of the page before.
     cursor: Option<String>,
 }
 
 /// A value, as text or in base64.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ItemValue)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Value {
     Text(String),
+    #[schema(value_type = String)]
     Base64(#[serde(deserialize_with = "from_base64")] Vec<u8>),
 }
 
@@ -61,7 +66,8 @@ impl From<Value> for Bytes {
 }
 
 /// A value to be set.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ItemSetting)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Setting {
     value: Value,
@@ -70,7 +76,8 @@ pub(super) struct Setting {
 }
 
 /// A value to be set if the present one is as expected.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ItemSwap)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Swap {
     /// Nothing: only if the key is absent.
@@ -80,7 +87,8 @@ pub(super) struct Swap {
 }
 
 /// What is to be added.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ItemAddition)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Addition {
     #[serde(default = "one")]
@@ -93,7 +101,8 @@ fn one() -> i64 {
 }
 
 /// An item without its value.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Item)]
 struct Listed<'a> {
     key: &'a str,
     /// Bytes of the value.
@@ -116,7 +125,8 @@ impl<'a> Listed<'a> {
 }
 
 /// An item with its value in base64, and as text if it is UTF-8.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenedItem)]
 struct Opened<'a> {
     #[serde(flatten)]
     item: Listed<'a>,
@@ -125,7 +135,27 @@ struct Opened<'a> {
     text: Option<&'a str>,
 }
 
+/// Whether a value was swapped.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ItemSwapped)]
+struct Swapped {
+    swapped: bool,
+}
+
+/// The sum.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ItemSum)]
+struct Sum {
+    value: i64,
+}
+
 /// The items whose keys begin with a prefix, in the order of their keys' bytes.
+#[utoipa::path(
+    get, path = "/api/job/{job}/store", operation_id = "listItems",
+    params(Query),
+    responses((status = 200, body = PageOf<Listed<'_>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/store"}))),
+)]
 pub(super) async fn list(
     state: State,
     access: Access,
@@ -152,6 +182,12 @@ pub(super) async fn list(
     }))
 }
 
+/// An item with its value.
+#[utoipa::path(
+    get, path = "/api/job/{job}/store/{key}", operation_id = "getItem",
+    responses((status = 200, body = Data<Opened<'_>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/store/{key}"}))),
+)]
 pub(super) async fn get(state: State, access: Access, path: Key) -> Reply {
     let (job, key) = allowed(&state, &access, Action::Read, path).await?;
     let found = state.functions.get(job, &key).await.map_err(problem)?;
@@ -163,6 +199,16 @@ pub(super) async fn get(state: State, access: Access, path: Key) -> Reply {
     }))
 }
 
+/// Sets a value.
+#[utoipa::path(
+    put, path = "/api/job/{job}/store/{key}", operation_id = "setItem",
+    request_body = Setting,
+    responses((status = 200, body = Data<Listed<'_>>), (status = 422)),
+    extensions(
+        ("x-permission" = json!({"action": "write", "resource": "job/{job}/store/{key}"})),
+        ("x-max-body-bytes" = json!(MAX_BODY_BYTES)),
+    ),
+)]
 pub(super) async fn set(
     state: State,
     access: Access,
@@ -180,6 +226,15 @@ pub(super) async fn set(
 }
 
 /// Sets a value only if the present one is as expected.
+#[utoipa::path(
+    post, path = "/api/job/{job}/store/{key}/compare-and-set", operation_id = "compareAndSetItem",
+    request_body = Swap,
+    responses((status = 200, body = Data<Swapped>), (status = 422)),
+    extensions(
+        ("x-permission" = json!({"action": "write", "resource": "job/{job}/store/{key}"})),
+        ("x-max-body-bytes" = json!(MAX_BODY_BYTES)),
+    ),
+)]
 pub(super) async fn compare_and_set(state: State, access: Access, path: Key, swap: web::Json<Swap>) -> Reply {
     let (job, key) = allowed(&state, &access, Action::Write, path).await?;
     let Swap { expected, value, ttl } = swap.into_inner();
@@ -188,10 +243,18 @@ pub(super) async fn compare_and_set(state: State, access: Access, path: Key, swa
     let swapped = state
         .functions
         .compare_and_set(job, &key, expected, value.into(), ttl);
-    Ok(reply::data(json!({ "swapped": swapped.await.map_err(problem)? })))
+    Ok(reply::data(Swapped {
+        swapped: swapped.await.map_err(problem)?,
+    }))
 }
 
 /// Adds to a whole number.
+#[utoipa::path(
+    post, path = "/api/job/{job}/store/{key}/increment", operation_id = "incrementItem",
+    request_body = Addition,
+    responses((status = 200, body = Data<Sum>), (status = 409), (status = 422)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "job/{job}/store/{key}"}))),
+)]
 pub(super) async fn increment(
     state: State,
     access: Access,
@@ -201,9 +264,17 @@ pub(super) async fn increment(
     let (job, key) = allowed(&state, &access, Action::Write, path).await?;
     let Addition { by, ttl } = addition.into_inner();
     let sum = state.functions.increment(job, &key, by, lifetime(ttl)?);
-    Ok(reply::data(json!({ "value": sum.await.map_err(problem)? })))
+    Ok(reply::data(Sum {
+        value: sum.await.map_err(problem)?,
+    }))
 }
 
+/// Removes an item.
+#[utoipa::path(
+    delete, path = "/api/job/{job}/store/{key}", operation_id = "deleteItem",
+    responses((status = 200, body = Done)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "job/{job}/store/{key}"}))),
+)]
 pub(super) async fn remove(state: State, access: Access, request: HttpRequest, path: Key) -> Reply {
     let (job, key) = allowed(&state, &access, Action::Delete, path).await?;
     if !state.functions.delete(job, &key).await.map_err(problem)? {

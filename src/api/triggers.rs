@@ -7,7 +7,8 @@ use jobber_actors::trigger::TriggerSort;
 
 use super::access::Access;
 use super::problem::ApiError;
-use super::reply;
+use super::reply::{self, Data};
+use super::schemas::{Trigger, TriggerStatus};
 use super::state::{ApiState, resource};
 use crate::access::Action;
 use crate::store::{JobSummary, NamedTrigger, Versions};
@@ -16,14 +17,32 @@ type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 type Job = web::Path<String>;
 
+/// What starts a job: the triggers of all its versions.
+#[utoipa::path(
+    get, path = "/api/job/{job}/triggers", operation_id = "listTriggers",
+    responses((status = 200, body = Data<Vec<Trigger>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
+)]
 pub(super) async fn all(state: State, access: Access, job: Job) -> Reply {
     triggers(&state, &access, &job, Versions::All).await
 }
 
+/// The triggers of the version that was published last.
+#[utoipa::path(
+    get, path = "/api/job/{job}/triggers:latest", operation_id = "listLatestTriggers",
+    responses((status = 200, body = Data<Vec<Trigger>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
+)]
 pub(super) async fn latest(state: State, access: Access, job: Job) -> Reply {
     triggers(&state, &access, &job, Versions::Latest).await
 }
 
+/// The triggers of the active version.
+#[utoipa::path(
+    get, path = "/api/job/{job}/triggers:current", operation_id = "listCurrentTriggers",
+    responses((status = 200, body = Data<Vec<Trigger>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
+)]
 pub(super) async fn current(state: State, access: Access, job: Job) -> Reply {
     triggers(&state, &access, &job, Versions::Current).await
 }
@@ -34,6 +53,11 @@ async fn triggers(state: &ApiState, access: &Access, job: &str, which: Versions)
 }
 
 /// How it stands with a trigger: whether it works, since when, and why not.
+#[utoipa::path(
+    get, path = "/api/job/{job}/triggers/{trigger}/status", operation_id = "getTriggerStatus",
+    responses((status = 200, body = Data<TriggerStatus>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers/{trigger}"}))),
+)]
 pub(super) async fn status(state: State, access: Access, path: web::Path<(String, String)>) -> Reply {
     let (job, trigger) = path.into_inner();
     let (_, found) = find(&state, &access, Action::Read, &job, &trigger).await?;

@@ -5,10 +5,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jobber_actors::domain::UserId;
 use secrecy::SecretString;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
-use super::reply::{self, Page};
+use super::reply::{self, Data, Done, Page, PageOf};
 use super::state::ApiState;
 use crate::access::{Action, MAX_PERMISSIONS, Permissions, Resource, Who};
 use crate::store::{NewUser, StoredUser, UserChange, UserPatch};
@@ -20,10 +21,13 @@ type Reply = Result<HttpResponse, ApiError>;
 const MAX_USERNAME_BYTES: usize = 128;
 
 /// A user to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = UserCreation)]
 pub(super) struct Creation {
+    #[schema(min_length = 1, max_length = 128)]
     username: String,
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024)]
     password: SecretString,
     #[serde(default)]
     permissions: Permissions,
@@ -36,18 +40,23 @@ fn enabled() -> bool {
 }
 
 /// What is to be changed of a user.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = UserUpdate)]
 pub(super) struct Update {
+    #[schema(min_length = 1, max_length = 128)]
     username: Option<String>,
+    #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 1024)]
     password: Option<SecretString>,
     permissions: Option<Permissions>,
     enabled: Option<bool>,
 }
 
 /// Where a page of users begins.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Query {
+    #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
     /// The name of the last user of the page before.
     cursor: Option<String>,
@@ -58,6 +67,11 @@ fn user(id: UserId) -> Resource {
 }
 
 /// The users that one may see.
+#[utoipa::path(
+    get, path = "/api/users", operation_id = "listUsers",
+    params(Query),
+    responses((status = 200, body = PageOf<StoredUser>)),
+)]
 pub(super) async fn list(state: State, access: Access, query: web::Query<Query>) -> Reply {
     let limit = reply::limit(query.limit)?;
     let cursor = query.cursor.as_deref().filter(|cursor| !cursor.contains('\0'));
@@ -72,6 +86,12 @@ pub(super) async fn list(state: State, access: Access, query: web::Query<Query>)
     }))
 }
 
+/// A user.
+#[utoipa::path(
+    get, path = "/api/users/{user}", operation_id = "getUser",
+    responses((status = 200, body = Data<StoredUser>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "user/{user}"}))),
+)]
 pub(super) async fn get(state: State, access: Access, id: web::Path<UserId>) -> Reply {
     access.require(Action::Read, &user(*id))?;
     Ok(reply::data(find(&state, *id).await?))
@@ -89,6 +109,13 @@ fn no_user(id: UserId) -> ApiError {
     )
 }
 
+/// Makes a user. Nobody gives more permissions than they have.
+#[utoipa::path(
+    post, path = "/api/users", operation_id = "createUser",
+    request_body = Creation,
+    responses((status = 201, body = Data<StoredUser>), (status = 409), (status = 422)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "user"}))),
+)]
 pub(super) async fn create(
     state: State,
     access: Access,
@@ -121,6 +148,12 @@ pub(super) async fn create(
 }
 
 /// Changes a user. Each part needs its own permission: `user/:userId/username`, `…/password`, `…/permissions`.
+#[utoipa::path(
+    put, path = "/api/users/{user}", operation_id = "updateUser",
+    request_body = Update,
+    responses((status = 200, body = Data<StoredUser>), (status = 409), (status = 422)),
+    extensions(("x-permission" = json!({"action": "write", "resource": "user/{user}"}))),
+)]
 pub(super) async fn update(
     state: State,
     access: Access,
@@ -177,6 +210,12 @@ pub(super) async fn update(
     }
 }
 
+/// Removes a user with their sessions and tokens.
+#[utoipa::path(
+    delete, path = "/api/users/{user}", operation_id = "deleteUser",
+    responses((status = 200, body = Done), (status = 409), (status = 422)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "user/{user}"}))),
+)]
 pub(super) async fn remove(
     state: State,
     access: Access,

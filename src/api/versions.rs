@@ -9,7 +9,8 @@ use tokio_util::io::ReaderStream;
 use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
 use super::publish::problem_of;
-use super::reply;
+use super::reply::{self, Data, Done};
+use super::schemas::Archive;
 use super::state::ApiState;
 use crate::access::Action;
 use crate::publish::PublishError;
@@ -23,17 +24,33 @@ type Version = web::Path<(String, VersionId)>;
 const READ_BYTES: usize = 64 << 10;
 
 /// A job's versions, the newest first.
+#[utoipa::path(
+    get, path = "/api/job/{job}/versions", operation_id = "listVersions",
+    responses((status = 200, body = Data<Vec<VersionSummary>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/versions"}))),
+)]
 pub(super) async fn list(state: State, access: Access, job: web::Path<String>) -> Reply {
     let job = state.job(&access, Action::Read, &job, &["versions"]).await?;
     Ok(reply::data(state.jobs.versions(job.id).await?))
 }
 
+/// One of a job's versions.
+#[utoipa::path(
+    get, path = "/api/job/{job}/versions/{version}", operation_id = "getVersion",
+    responses((status = 200, body = Data<VersionSummary>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/versions/{version}"}))),
+)]
 pub(super) async fn get(state: State, access: Access, path: Version) -> Reply {
     let (_, version) = find(&state, &access, Action::Read, path).await?;
     Ok(reply::data(version))
 }
 
 /// The zip as it was published.
+#[utoipa::path(
+    get, path = "/api/job/{job}/versions/{version}/archive", operation_id = "downloadVersion",
+    responses((status = 200, body = Archive, content_type = "application/zip"), (status = 410), (status = 507)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/versions/{version}"}))),
+)]
 pub(super) async fn archive(state: State, access: Access, path: Version) -> Reply {
     let (job, version) = find(&state, &access, Action::Read, path).await?;
     let archive = state.publisher.archive(version.archive).await;
@@ -65,6 +82,11 @@ pub(super) async fn archive(state: State, access: Access, path: Version) -> Repl
 }
 
 /// Removes a version that is not the active one.
+#[utoipa::path(
+    delete, path = "/api/job/{job}/versions/{version}", operation_id = "deleteVersion",
+    responses((status = 200, body = Done), (status = 409)),
+    extensions(("x-permission" = json!({"action": "delete", "resource": "job/{job}/versions/{version}"}))),
+)]
 pub(super) async fn remove(state: State, access: Access, request: HttpRequest, path: Version) -> Reply {
     let (job, version) = find(&state, &access, Action::Delete, path).await?;
     let removed = state.publisher.remove(job.id, &job.name, version.id).await;

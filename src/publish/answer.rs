@@ -2,23 +2,27 @@
 
 use jobber_actors::domain::{ActionId, JobId, TriggerId, VersionId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::package::{Package, PackageTrigger};
 use crate::store::KnownVersion;
 
 /// What publishing came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
     /// The job.
+    #[schema(value_type = uuid::Uuid)]
     pub job_id: JobId,
     /// Its name.
     pub name: String,
     /// The version.
+    #[schema(value_type = uuid::Uuid)]
     pub job_version_id: VersionId,
     /// Its name.
     pub version: String,
     /// Its action.
+    #[schema(value_type = uuid::Uuid)]
     pub action_id: ActionId,
     /// What this publish changed.
     pub change: Change,
@@ -33,8 +37,9 @@ pub struct Published {
 }
 
 /// What a publish changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = PublishedChange)]
 pub enum Change {
     /// A new version was kept.
     Published,
@@ -45,10 +50,11 @@ pub enum Change {
 }
 
 /// One HTTP route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishedRoute {
     /// Its trigger.
+    #[schema(value_type = uuid::Uuid)]
     pub trigger_id: TriggerId,
     /// Absent for any.
     pub method: Option<String>,
@@ -61,9 +67,10 @@ pub struct PublishedRoute {
 }
 
 /// One trigger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PublishedTrigger {
     /// Its id, the same for every version that has this trigger.
+    #[schema(value_type = uuid::Uuid)]
     pub id: TriggerId,
     /// `http`, `schedule` or `mqtt`.
     #[serde(rename = "type")]
@@ -73,7 +80,7 @@ pub struct PublishedTrigger {
 }
 
 /// Something that does not keep a package from being published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
     /// Where in the package.json, as a JSON pointer; empty if it is about something else.
     pub pointer: String,

@@ -5,6 +5,7 @@ use jobber_actors::domain::{ApiTokenId, UserId};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -41,12 +42,14 @@ const FIND: &str = "
     select id, user_id, username, permissions, user_permissions from found";
 
 /// A token, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredApiToken {
     /// The id, which is no secret.
+    #[schema(value_type = uuid::Uuid)]
     pub id: ApiTokenId,
     /// Whose it is.
+    #[schema(value_type = uuid::Uuid)]
     pub user_id: UserId,
     /// Their name.
     pub username: String,

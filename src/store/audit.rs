@@ -5,6 +5,7 @@ use jobber_actors::domain::{ApiTokenId, UserId};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -42,7 +43,7 @@ pub struct AuditEntry {
 }
 
 /// An entry as it is kept.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredAuditEntry {
     /// Its place in the order of all.
@@ -50,10 +51,12 @@ pub struct StoredAuditEntry {
     /// When.
     pub at: DateTime<Utc>,
     /// Who.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub user_id: Option<UserId>,
     /// Their name then.
     pub username: Option<String>,
     /// The token that they used.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub token_id: Option<ApiTokenId>,
     /// Where from.
     pub address: String,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -59,7 +60,7 @@ const NOW: &str = "select clock_timestamp()";
 const BATCH: i64 = 5_000;
 
 /// How much of a job is in the durable queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueCounts {
     /// Deliveries that are to be made, now or later.
@@ -84,14 +85,17 @@ pub struct DeadLetterCursor {
 }
 
 /// A delivery that was given up, without its payload.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The invocation's id.
+    #[schema(value_type = uuid::Uuid)]
     pub id: InvocationId,
     /// Its place; give it as `before`.
+    #[schema(value_type = String)]
     pub cursor: DeadLetterCursor,
     /// The trigger that started it.
+    #[schema(value_type = uuid::Uuid)]
     pub trigger_id: TriggerId,
     /// The trigger's name, if it had one.
     pub trigger_name: Option<String>,
@@ -109,8 +113,10 @@ pub struct DeadLetter {
     /// Bytes of the payload.
     pub size: i32,
     /// What was tried.
+    #[schema(value_type = Object)]
     pub tries: Tries,
     /// Why the last attempt failed.
+    #[schema(value_type = Option<Object>)]
     pub failure: Option<DeliveryFailure>,
     /// When it came in.
     pub created: DateTime<Utc>,

@@ -7,6 +7,7 @@ use jobber_actors::domain::JobId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
+use utoipa::ToSchema;
 
 use super::database::Database;
 use super::error::DatabaseError;
@@ -39,7 +40,7 @@ pub enum VariableSet {
 }
 
 /// Whether a variable's value may be shown again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VariableKind {
     /// It may.
@@ -49,7 +50,7 @@ pub enum VariableKind {
 }
 
 /// A variable as the API may show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StoredVariable {
     /// Upper-cased.
     pub name: String,

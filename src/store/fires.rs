@@ -7,6 +7,7 @@ use jobber_actors::invocation::{Input, ScheduleInput};
 use jobber_actors::manifest::{Manifest, Overlap, TriggerKind};
 use serde::Serialize;
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -71,7 +72,7 @@ const PURGE_BATCH: i64 = 1_000;
 const PURGE_TRIGGERS: i64 = 20;
 
 /// What became of an instant, or of several in a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredFire {
     /// The instant, or the first of them.
@@ -79,6 +80,7 @@ pub struct StoredFire {
     /// `fired`, `skipped` or `missed`.
     pub state: String,
     /// The invocation that it started.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub invocation_id: Option<InvocationId>,
     /// The last of them; the same instant if it is one.
     pub last: DateTime<Utc>,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::catalogue::digest_of;
@@ -67,10 +68,11 @@ const TRIGGERS: &str = "
     order by v.published_at desc, v.id desc, vt.position";
 
 /// A job as the API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobSummary {
     /// Its id.
+    #[schema(value_type = uuid::Uuid)]
     pub id: JobId,
     /// Its unique name.
     pub name: String,
@@ -79,6 +81,7 @@ pub struct JobSummary {
     /// `enabled` or `disabled`.
     pub status: JobStatus,
     /// The active version's id.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub job_version_id: Option<VersionId>,
     /// The active version's name.
     pub version: Option<String>,
@@ -91,7 +94,7 @@ pub struct JobSummary {
 }
 
 /// Whether a job serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
     /// It does, if it has an active version.
@@ -110,10 +113,11 @@ pub struct JobPatch {
 }
 
 /// A version as the API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionSummary {
     /// Its id.
+    #[schema(value_type = uuid::Uuid)]
     pub id: VersionId,
     /// The package's `version`.
     pub version: String,

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -75,18 +76,22 @@ pub struct LogPage {
 }
 
 /// A line as it was kept.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredLogLine {
     /// Its place; give it as `after` or `before`.
+    #[schema(value_type = String)]
     pub cursor: LogCursor,
     /// When the function wrote it.
     pub time: DateTime<Utc>,
     /// Which version wrote it.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub version_id: Option<VersionId>,
     /// Which runner wrote it.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub runner_id: Option<RunnerId>,
     /// Which invocation it belongs to.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub invocation_id: Option<InvocationId>,
     /// `stdout`, `stderr` or `system`.
     pub stream: String,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use jobber_actors::domain::{SessionId, UserId};
 use serde::Serialize;
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -47,10 +48,11 @@ const SESSION_IDLE_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 const MAX_SESSIONS: i64 = 50;
 
 /// A session, as its user sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredSession {
     /// The id, which is no secret.
+    #[schema(value_type = uuid::Uuid)]
     pub id: SessionId,
     /// Where the login came from.
     pub address: String,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -34,10 +35,11 @@ const END_SESSIONS: &str = "delete from sessions where user_id = $1 and id is di
 const ENABLED_PERMISSIONS: &str = "select permissions from users where enabled";
 
 /// A user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredUser {
     /// The id.
+    #[schema(value_type = uuid::Uuid)]
     pub id: UserId,
     /// What they log in with.
     pub username: String,

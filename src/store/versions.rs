@@ -8,6 +8,7 @@ use jobber_actors::invocation::FunctionError;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::catalogue::{digest_of, import_state_of};
@@ -85,10 +86,11 @@ pub struct NewVersion<'a> {
 }
 
 /// Who published a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishedBy {
     /// The user.
+    #[schema(value_type = Option<Uuid>)]
     pub user_id: Option<UserId>,
     /// Their name then.
     pub username: String,

@@ -1,89 +1,110 @@
 //! Every operation: nobody without proof of who they are, nobody without the permission, and whoever has it.
 
-use reqwest::{Method, StatusCode};
-use serde_json::json;
+use std::cmp::Reverse;
+
+use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
 
 use super::{everything, line, somebody, user};
 use crate::support::{App, Package, answer};
 
-/// An operation, and the action and the resource that it needs.
-struct Operation {
-    method: Method,
-    path: &'static str,
-    needs: Option<(&'static str, &'static str)>,
-}
-
-/// `JOB` is a job's name, `ID` an id that nothing has.
-fn operations() -> Vec<Operation> {
-    let table = "
-        GET    /api/auth                                         -
-        GET    /api/auth/sessions                                -
-        DELETE /api/auth/sessions/ID                             -
-        POST   /api/auth/logout                                  -
-        GET    /api/debug/tree                                   read   system/supervision
-        GET    /api/audit                                        read   system/audit
-        GET    /api/users/ID                                     read   user/ID
-        POST   /api/users                                        write  user
-        PUT    /api/users/ID                                     write  user/ID
-        DELETE /api/users/ID                                     delete user/ID
-        GET    /api/api-tokens/ID                                read   api-tokens/ID
-        POST   /api/api-tokens                                   write  api-tokens
-        PUT    /api/api-tokens/ID                                write  api-tokens/ID
-        DELETE /api/api-tokens/ID                                delete api-tokens/ID
-        POST   /api/job/publish                                  write  job/-/publish
-        GET    /api/job/JOB                                      read   job/JOB
-        PUT    /api/job/JOB                                      write  job/JOB
-        GET    /api/job/JOB/versions                             read   job/JOB/versions
-        GET    /api/job/JOB/versions/ID                          read   job/JOB/versions/ID
-        GET    /api/job/JOB/versions/ID/archive                  read   job/JOB/versions/ID
-        DELETE /api/job/JOB/versions/ID                          delete job/JOB/versions/ID
-        GET    /api/job/JOB/actions                              read   job/JOB/actions
-        GET    /api/job/JOB/actions:latest                       read   job/JOB/actions
-        GET    /api/job/JOB/actions:current                      read   job/JOB/actions
-        GET    /api/job/JOB/triggers                             read   job/JOB/triggers
-        GET    /api/job/JOB/triggers:latest                      read   job/JOB/triggers
-        GET    /api/job/JOB/triggers:current                     read   job/JOB/triggers
-        GET    /api/job/JOB/triggers/main/status                 read   job/JOB/triggers/main
-        GET    /api/job/JOB/triggers/main/fires                  read   job/JOB/triggers/main
-        POST   /api/job/JOB/triggers/main/run                    write  job/JOB/triggers/main
-        GET    /api/job/JOB/logs                                 read   job/JOB/logs
-        GET    /api/job/JOB/runners                              read   job/JOB/runners
-        DELETE /api/job/JOB/runners/ID                           delete job/JOB/runners/ID
-        GET    /api/job/JOB/environment                          read   job/JOB/environment
-        POST   /api/job/JOB/environment/A                        write  job/JOB/environment/A
-        DELETE /api/job/JOB/environment/A                        delete job/JOB/environment/A
-        GET    /api/job/JOB/store                                read   job/JOB/store
-        GET    /api/job/JOB/store/a                              read   job/JOB/store/a
-        PUT    /api/job/JOB/store/a                              write  job/JOB/store/a
-        DELETE /api/job/JOB/store/a                              delete job/JOB/store/a
-        POST   /api/job/JOB/store/a/increment                    write  job/JOB/store/a
-        POST   /api/job/JOB/store/a/compare-and-set              write  job/JOB/store/a
-        GET    /api/job/JOB/queue                                read   job/JOB/queue
-        GET    /api/job/JOB/dead-letters                         read   job/JOB/dead-letters
-        GET    /api/job/JOB/dead-letters/ID                      read   job/JOB/dead-letters
-        POST   /api/job/JOB/dead-letters/ID/redrive              write  job/JOB/dead-letters
-        POST   /api/job/JOB/dead-letters/redrive                 write  job/JOB/dead-letters
-        DELETE /api/job/JOB/dead-letters/ID                      delete job/JOB/dead-letters
-        DELETE /api/job/JOB/dead-letters                         delete job/JOB/dead-letters
-        DELETE /api/job/JOB                                      delete job/JOB
-    ";
-    let rows = table
-        .lines()
-        .map(str::split_whitespace)
-        .map(Iterator::collect::<Vec<_>>);
-    rows.filter(|row| !row.is_empty())
-        .map(|row| Operation {
-            method: row[0].parse().unwrap(),
-            path: row[1],
-            needs: row.get(3).map(|resource| (row[2], *resource)),
-        })
-        .collect()
-}
-
+/// An id that nothing has.
 const ID: &str = "018f3a5e-7f4e-7c3a-9b0a-0123456789ab";
 
-fn named(text: &str) -> String {
-    text.replace("JOB", "shop").replace("ID", ID)
+/// An operation as the server's OpenAPI document has it.
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    is_open: bool,
+    /// The action and the resource that it needs.
+    needs: Option<(String, String)>,
+    /// What is sent, where something is.
+    body: Option<Value>,
+    /// The greatest `limit`, where it takes one.
+    greatest_limit: Option<u64>,
+    /// What it may answer.
+    statuses: Vec<String>,
+}
+
+impl Operation {
+    /// Sends what can be read, and gives back the status and the code of an answer that the document has.
+    async fn send(&self, request: RequestBuilder) -> (StatusCode, Value) {
+        let request = match &self.body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let (status, body) = answer(request).await;
+        self.assert_documented(status);
+        (status, body["code"].clone())
+    }
+
+    fn assert_documented(&self, status: StatusCode) {
+        let known = self.statuses.iter().any(|known| known == status.as_str());
+        assert!(known, "the document has no {status} for {}", self.id);
+    }
+}
+
+/// All operations; the job is removed at the end.
+async fn operations(app: &App) -> Vec<Operation> {
+    let (status, document) = answer(app.stranger(Method::GET, "/api/openapi.json")).await;
+    assert_eq!(status, StatusCode::OK);
+    let mut operations: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            let item = item.as_object().unwrap();
+            item.iter()
+                .map(move |(method, about)| operation(path, method, about))
+        })
+        .collect();
+    operations.sort_by_key(|operation| (operation.method == Method::DELETE, Reverse(operation.path.len())));
+    operations
+}
+
+fn operation(path: &str, method: &str, about: &Value) -> Operation {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let id = text(&about["operationId"]);
+    let permission = &about["x-permission"];
+    let parameters = about["parameters"].as_array().into_iter().flatten();
+    Operation {
+        greatest_limit: parameters
+            .filter(|parameter| parameter["name"] == "limit")
+            .find_map(|parameter| parameter["schema"]["maximum"].as_u64()),
+        method: method.to_uppercase().parse().unwrap(),
+        path: named(path),
+        is_open: about["security"] == json!([{}]),
+        needs: (!permission.is_null())
+            .then(|| (text(&permission["action"]), named(&text(&permission["resource"])))),
+        body: (!about["requestBody"].is_null()).then(|| body(&id)),
+        statuses: about["responses"].as_object().unwrap().keys().cloned().collect(),
+        id,
+    }
+}
+
+fn named(template: &str) -> String {
+    let template = template
+        .replace("{job}", "shop")
+        .replace("{trigger}", "main")
+        .replace("{name}", "A");
+    template
+        .split('/')
+        .map(|segment| if segment.starts_with('{') { ID } else { segment })
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+/// What can be read: a document is read before anybody can know what it is about.
+fn body(id: &str) -> Value {
+    match id {
+        "createUser" => json!({ "username": "made", "password": super::PASSWORD }),
+        "createApiToken" => json!({ "permissions": [] }),
+        "setVariable" => json!({ "type": "text", "value": "" }),
+        "setItem" | "compareAndSetItem" => json!({ "value": { "text": "" } }),
+        _ => json!({}),
+    }
 }
 
 #[test]
@@ -93,36 +114,105 @@ fn nobody_without_proof_and_nobody_without_the_permission() {
         app.publish(&Package::new("shop", "1.0.0").routes(&["/shop"]))
             .await;
         let newcomer = somebody(app, json!([])).await;
-        for Operation { method, path, needs } in operations() {
-            let path = named(path);
-            let send = async |request: reqwest::RequestBuilder| {
-                let (status, body) = answer(request.json(&json!({}))).await;
-                (status, body["code"].clone())
+        let operations = operations(app).await;
+        assert!(operations.len() > 40);
+        for operation in operations.iter().filter(|operation| !operation.is_open) {
+            let Operation { id, method, path, .. } = operation;
+            let anonymous = operation.send(app.stranger(method.clone(), path)).await;
+            let refused = (StatusCode::UNAUTHORIZED, json!("unauthorized"));
+            assert_eq!(anonymous, refused, "{id}");
+            let Some((action, resource)) = &operation.needs else {
+                continue;
             };
-            let anonymous = send(app.stranger(method.clone(), &path)).await;
+
+            let (status, code) = operation.send(newcomer.request(app, method.clone(), path)).await;
             assert_eq!(
-                anonymous,
-                (StatusCode::UNAUTHORIZED, json!("unauthorized")),
-                "{method} {path}"
-            );
-            let Some((action, resource)) = needs else { continue };
-
-            let (status, _) = send(newcomer.request(app, method.clone(), &path)).await;
-            // A document is read before anybody can know what it is about.
-            let unread = matches!(status, StatusCode::BAD_REQUEST) && !path.starts_with("/api/job/shop/trig");
-            assert!(
-                status == StatusCode::FORBIDDEN || unread,
-                "{method} {path}: {status}"
+                (status, code),
+                (StatusCode::FORBIDDEN, json!("forbidden")),
+                "{id}"
             );
 
-            let may = somebody(app, json!([line("allow", &named(resource), &[action])])).await;
-            let (status, code) = send(may.request(app, method.clone(), &path)).await;
+            let may = somebody(app, json!([line("allow", resource, &[action.as_str()])])).await;
+            let (status, code) = operation.send(may.request(app, method.clone(), path)).await;
             let allowed = status != StatusCode::FORBIDDEN && status != StatusCode::UNAUTHORIZED;
-            assert!(
-                allowed && !status.is_server_error(),
-                "{method} {path}: {status} {code}"
-            );
+            assert!(allowed && !status.is_server_error(), "{id}: {status} {code}");
         }
+    });
+}
+
+/// Somebody who may do everything, so that nothing but the request can be at fault.
+#[test]
+fn every_operation_is_there_and_refuses_what_it_can_not_read() {
+    App::story(async |app| {
+        app.publish(&Package::new("shop", "1.0.0").routes(&["/shop"]))
+            .await;
+        for operation in operations(app).await {
+            let Operation { id, method, path, .. } = &operation;
+            let (status, body) = app.ask(Method::PATCH, path).await;
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::METHOD_NOT_ALLOWED, &json!("method-not-allowed")),
+                "the document has no PATCH {path}"
+            );
+
+            let request = app.request(method.clone(), path);
+            if operation.body.is_none() {
+                let (_, code) = operation.send(request).await;
+                assert!(
+                    code != "not-found" && code != "method-not-allowed",
+                    "{id}: {code}"
+                );
+                continue;
+            }
+            let unreadable = request.header(CONTENT_TYPE, "application/json").body("{ no JSON");
+            let (status, body) = answer(unreadable).await;
+            operation.assert_documented(status);
+            assert!(
+                matches!(status.as_u16(), 400 | 413 | 415 | 422),
+                "{id}: {status} {body}"
+            );
+            assert_eq!(body["success"], false, "{id}");
+        }
+    });
+}
+
+/// The path with the greatest limit is taken, or nothing is found there; one more is a bad request.
+#[test]
+fn limits_are_what_the_document_says() {
+    App::story(async |app| {
+        app.publish(&Package::new("shop", "1.0.0").routes(&["/shop"]))
+            .await;
+        let mut limited = 0;
+        for Operation {
+            path, greatest_limit, ..
+        } in operations(app).await
+        {
+            let Some(greatest) = greatest_limit else { continue };
+            limited += 1;
+            for (limit, is_bad) in [(0, true), (1, false), (greatest, false), (greatest + 1, true)] {
+                let path = format!("{path}?limit={limit}");
+                let (status, body) = app.ask(Method::GET, &path).await;
+                assert_eq!(status == StatusCode::BAD_REQUEST, is_bad, "{path}: {body}");
+            }
+        }
+        assert_eq!(limited, 7, "users, tokens, audit, dead letters, fires, logs");
+    });
+}
+
+#[test]
+fn the_document_and_its_page_are_for_everybody() {
+    App::story(async |app| {
+        let get = async |path: &str| app.stranger(Method::GET, path).send().await.unwrap();
+        let document = get("/api/openapi.json").await;
+        assert_eq!(document.headers()[CONTENT_TYPE], "application/json");
+        let page = get("/api/docs").await;
+        assert_eq!(page.status(), StatusCode::OK);
+        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{policy}"
+        );
     });
 }
 

@@ -20,6 +20,10 @@ pub struct AdminConfig {
     pub upload_silence: Duration,
     /// Longest time for the head of a request to arrive.
     pub head_timeout: Duration,
+    /// Longest time for the body of a request, but for uploads.
+    pub body_timeout: Duration,
+    /// Pages of which other origins may use the API, with tokens.
+    pub cors_origins: Vec<String>,
     /// Longest time for what is under way when the server stops.
     pub shutdown: Duration,
     /// Longest time until a change of a job is served.
@@ -39,6 +43,8 @@ impl Default for AdminConfig {
             uploads: 4,
             upload_silence: Duration::from_secs(30),
             head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            cors_origins: Vec::new(),
             shutdown: Duration::from_secs(5),
             reconcile: Duration::from_secs(30),
             queue: QueueLimits::default(),

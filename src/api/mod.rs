@@ -17,6 +17,7 @@ mod jobs;
 mod logs;
 mod openapi;
 mod operations;
+mod patience;
 mod problem;
 mod publish;
 mod reply;

@@ -125,6 +125,7 @@ fn add_path_parameters(path: &str, operation: &mut Value) {
             let (description, schema) = match name {
                 "job" => ("The job's id or its name; the slash in a scoped name is written `%2F`.", text()),
                 "trigger" => ("The trigger's id or its name.", text()),
+                "key" => ("The key, of 1 to 512 bytes; a slash in it is written `%2F`.", text()),
                 "name" => ("The variable's name: letters, digits and `_`.", text()),
                 _ => ("The id.", id()),
             };
@@ -141,7 +142,9 @@ fn add_path_parameters(path: &str, operation: &mut Value) {
 
 /// The errors that an operation may answer by what it is; those of its own are in its annotation.
 fn common_errors(path: &str, method: &str, operation: &Value) -> Vec<u16> {
-    let takes_input = !operation["requestBody"].is_null()
+    let has_body = !operation["requestBody"].is_null();
+    let takes_input = has_body
+        || path.contains("{key}")
         || operation["parameters"]
             .as_array()
             .is_some_and(|parameters| parameters.iter().any(|parameter| parameter["in"] == "query"));
@@ -154,6 +157,8 @@ fn common_errors(path: &str, method: &str, operation: &Value) -> Vec<u16> {
         (is_closed, 401),
         (may_be_forbidden, 403),
         (names_something, 404),
+        (has_body, 408),
+        (has_body, 413),
         (is_closed, 500),
         (is_closed, 503),
     ];

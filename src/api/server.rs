@@ -3,15 +3,21 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
-use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, HttpServer as ActixServer, web};
 use async_trait::async_trait;
 use jobber_actors::ports::{HttpServer, HttpServerError};
 use tokio::sync::watch;
 
+use super::patience::{bound_body_time, is_late};
 use super::problem::{self, ApiError};
 use super::state::ApiState;
 
@@ -40,9 +46,13 @@ impl AdminServer {
         let config = self.state.config.clone();
         let data = web::Data::new(self.state.clone());
         let json_bytes = config.json_bytes;
+        let serving = config.clone();
         let app = move || {
             App::new()
+                .wrap(from_fn(bound_body_time))
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
+                .wrap(cors(&serving.cors_origins))
+                .wrap(safe_headers())
                 .app_data(data.clone())
                 .app_data(json_config(json_bytes))
                 .app_data(
@@ -76,8 +86,39 @@ pub(super) fn json_config(bytes: usize) -> web::JsonConfig {
                 let detail = format!("a body here has at most {bytes} bytes");
                 ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
             }
+            JsonPayloadError::Payload(error) if is_late(&error) => {
+                let detail = "the body took too long to arrive";
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail).into()
+            }
             error => ApiError::bad_request(error.to_string()).into(),
         })
+}
+
+/// What browsers are told about every answer: to take it for what it says it is, to show it in no frame, to run nothing in it,
+/// and to keep no copy. A page that needs more says so itself.
+fn safe_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((X_FRAME_OPTIONS, "DENY"))
+        .add((
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
+        .add((REFERRER_POLICY, "no-referrer"))
+        .add((CACHE_CONTROL, "no-store"))
+        .add((CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
+}
+
+/// Lets pages of these origins use the API with a token. Cookies are for pages of this server only.
+fn cors(origins: &[String]) -> Condition<Cors> {
+    let cors = origins
+        .iter()
+        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
+    let cors = cors
+        .allowed_methods(["GET", "POST", "PUT", "DELETE"])
+        .allowed_headers([AUTHORIZATION, CONTENT_TYPE])
+        .max_age(3_600);
+    Condition::new(!origins.is_empty(), cors)
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::parse::non_empty;
+use super::parse::{list, non_empty};
 use super::reader::Reader;
 use crate::access::MIN_PASSWORD_BYTES;
 use crate::sealing::KeyRing;
@@ -16,6 +16,8 @@ pub struct AccessSection {
     pub startup_password: Option<SecretString>,
     /// What variables are sealed with; without it there is a file in the data directory.
     pub master_key: Option<SecretString>,
+    /// Origins whose pages may use the API with a token.
+    pub cors_origins: Vec<String>,
 }
 
 impl AccessSection {
@@ -34,10 +36,25 @@ impl AccessSection {
         {
             reader.problem("JOBBER_MASTER_KEY", error.to_string());
         }
+        let cors_origins = reader.take("ADMIN_CORS_ORIGINS", |text| list(text, origin));
         Some(Self {
             startup_username: startup_username?,
             startup_password: startup_password?,
             master_key: master_key?,
+            cors_origins: cors_origins?,
         })
+    }
+}
+
+/// A scheme and a host, perhaps with a port, and nothing else.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("is no origin such as https://panel.example.com".to_owned()),
     }
 }

@@ -183,6 +183,19 @@ fn variables_of_features_to_come_are_warned_of() {
 }
 
 #[test]
+fn origins_are_checked() {
+    let config = load(&[("ADMIN_CORS_ORIGINS", "https://a.example, http://b.example:8080")]).unwrap();
+    assert_eq!(
+        config.access.cors_origins,
+        ["https://a.example", "http://b.example:8080"]
+    );
+    for wrong in ["*", "a.example", "https://a.example/", "https://"] {
+        let errors = load(&[("ADMIN_CORS_ORIGINS", wrong)]).unwrap_err().to_string();
+        assert!(errors.contains("ADMIN_CORS_ORIGINS"), "{errors}");
+    }
+}
+
+#[test]
 fn the_first_users_password_is_never_shown() {
     let config = load(&[("STARTUP_PASSWORD", "hunter2hunter2")]).unwrap();
     assert_eq!(config.access.startup_username, "admin");

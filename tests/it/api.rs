@@ -43,6 +43,29 @@ fn a_published_function_answers_and_a_removed_one_does_not() {
 }
 
 #[test]
+fn answers_tell_browsers_to_be_careful_and_pages_of_other_origins_get_nothing() {
+    App::story(async |app| {
+        for path in ["/healthz", "/api/job", "/api/nothing", "/nothing"] {
+            let request = app
+                .stranger(Method::GET, path)
+                .header("origin", "https://evil.example");
+            let response = request.send().await.unwrap();
+            let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(header("x-content-type-options"), Some("nosniff"), "{path}");
+            assert_eq!(header("x-frame-options"), Some("DENY"), "{path}");
+            assert_eq!(header("cache-control"), Some("no-store"), "{path}");
+            assert!(
+                header("content-security-policy")
+                    .unwrap()
+                    .starts_with("default-src 'none'"),
+                "{path}"
+            );
+            assert_eq!(header("access-control-allow-origin"), None, "{path}");
+        }
+    });
+}
+
+#[test]
 fn a_second_version_takes_over_and_the_first_can_be_brought_back() {
     App::story(async |app| {
         let module =

@@ -1,11 +1,11 @@
 //! Who makes a request: the instance's token, a user's token, or a session's cookie.
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 
 use super::audit::audited;
 use crate::access::{Principal, SecretHash, Who};
@@ -15,21 +15,35 @@ use crate::api::state::ApiState;
 /// The name of a session's cookie.
 pub(in crate::api) const COOKIE: &str = "jobber-session";
 
-/// Lets a request pass that says who makes it, and refuses all others before their body is read.
+/// Lets a request pass that says who makes it, and refuses all others before their body is read. A refusal is an answer, and
+/// no error: what is added to answers is added to it, too.
 pub(in crate::api) async fn authenticate(
     state: web::Data<ApiState>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let principal = identify(&state, &request).await?;
-    if matches!(principal.who, Who::User { .. }) && changes(request.method()) && is_foreign(&request) {
-        return Err(ApiError::foreign_origin().into());
-    }
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let principal = match admit(&state, &request).await {
+        Ok(principal) => principal,
+        Err(refusal) => {
+            let answer = request.into_response(refusal.error_response());
+            return Ok(answer.map_into_right_body());
+        }
+    };
     request.extensions_mut().insert(principal.clone());
-    if !changes(request.method()) {
-        return next.call(request).await;
+    let answer = if changes(request.method()) {
+        audited(&state, principal, request, next).await?
+    } else {
+        next.call(request).await?
+    };
+    Ok(answer.map_into_left_body())
+}
+
+async fn admit(state: &ApiState, request: &ServiceRequest) -> Result<Principal, ApiError> {
+    let principal = identify(state, request).await?;
+    if matches!(principal.who, Who::User { .. }) && changes(request.method()) && is_foreign(request) {
+        return Err(ApiError::foreign_origin());
     }
-    audited(&state, principal, request, next).await
+    Ok(principal)
 }
 
 async fn identify(state: &ApiState, request: &ServiceRequest) -> Result<Principal, ApiError> {

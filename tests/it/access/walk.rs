@@ -195,7 +195,10 @@ fn limits_are_what_the_document_says() {
                 assert_eq!(status == StatusCode::BAD_REQUEST, is_bad, "{path}: {body}");
             }
         }
-        assert_eq!(limited, 7, "users, tokens, audit, dead letters, fires, logs");
+        assert_eq!(
+            limited, 7,
+            "users, tokens, audit, dead letters, fires, logs, store"
+        );
     });
 }
 

@@ -163,7 +163,7 @@ pub(super) async fn current_actions(state: State, access: Access, job: Job) -> R
 
 async fn actions(state: &ApiState, access: &Access, job: &str, which: Versions) -> Reply {
     let job = state.job(access, Action::Read, job, &["actions"]).await?;
-    let mut actions = state.jobs.actions(job.id, which).await?;
+    let mut actions = state.jobs.actions(Some(job.id), which).await?;
     if which == Versions::All {
         return Ok(reply::data(actions));
     }

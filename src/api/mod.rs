@@ -12,6 +12,7 @@ mod config;
 mod dead_letters;
 mod docs_page;
 mod environment;
+mod everywhere;
 mod health;
 mod jobs;
 mod logs;

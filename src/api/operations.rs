@@ -9,8 +9,8 @@ use utoipa::OpenApi;
 use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
-    access, api_tokens, audit, auth, dead_letters, docs_page, environment, health, jobs, logs, problem,
-    publish, runners, schedules, server, store, triggers, users, versions,
+    access, api_tokens, audit, auth, dead_letters, docs_page, environment, everywhere, health, jobs, logs,
+    problem, publish, runners, schedules, server, store, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -85,7 +85,12 @@ operations! {
     listFires => schedules::fires,
     runSchedule => schedules::run,
     readLogs => logs::read,
-    listAllRunners => runners::list_all,
+    listAllRunners => everywhere::runners,
+    listAllActions => everywhere::actions,
+    listAllLatestActions => everywhere::latest_actions,
+    listAllTriggers => everywhere::triggers,
+    listAllLatestTriggers => everywhere::latest_triggers,
+    listActionRunners => runners::of_action,
     listRunners => runners::list,
     stopRunner => runners::stop,
     listVariables => environment::list,

@@ -1,10 +1,8 @@
 //! Runners, as far as one sees them from outside.
 
-use std::collections::HashMap;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use jobber_actors::domain::{JobId, RunnerId};
+use jobber_actors::domain::{ActionId, RunnerId};
 use jobber_actors::tree::TreeError;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -14,15 +12,7 @@ use super::problem::ApiError;
 use super::reply::{self, Data, Done};
 use super::schemas::Runner;
 use super::state::ApiState;
-use crate::access::{Action, Resource};
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub(super) struct Filter {
-    #[param(value_type = Option<uuid::Uuid>)]
-    job_id: Option<JobId>,
-}
+use crate::access::Action;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -31,28 +21,6 @@ pub(super) struct Stop {
     #[serde(default)]
     #[param(default = false)]
     forceful: bool,
-}
-
-/// The runners of all jobs, or of `?jobId=`.
-#[utoipa::path(
-    get, path = "/api/job/runners", operation_id = "listAllRunners",
-    params(Filter),
-    responses((status = 200, body = Data<Vec<Runner>>)),
-)]
-pub(super) async fn list_all(
-    state: web::Data<ApiState>,
-    access: Access,
-    filter: web::Query<Filter>,
-) -> Result<HttpResponse, ApiError> {
-    let jobs = state.jobs.list().await?.into_iter();
-    let names: HashMap<JobId, String> = jobs.map(|job| (job.id, job.name)).collect();
-    let runners = state.tree.runners(filter.job_id).into_iter();
-    let readable = runners.filter(|runner| {
-        let name = names.get(&runner.job_id).map_or("", String::as_str);
-        let job = Resource::of("job").below_either(runner.job_id, name);
-        access.may(Action::Read, &job.below("runners").below(runner.id))
-    });
-    Ok(reply::data(readable.collect::<Vec<_>>()))
 }
 
 /// The runners of a job.
@@ -68,6 +36,24 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let job = state.job(&access, Action::Read, &job, &["runners"]).await?;
     Ok(reply::data(state.tree.runners(Some(job.id))))
+}
+
+/// The runners of one of a job's actions.
+#[utoipa::path(
+    get, path = "/api/job/{job}/actions/{action}/runners", operation_id = "listActionRunners",
+    responses((status = 200, body = Data<Vec<Runner>>)),
+    extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/runners"}))),
+)]
+pub(super) async fn of_action(
+    state: web::Data<ApiState>,
+    access: Access,
+    path: web::Path<(String, ActionId)>,
+) -> Result<HttpResponse, ApiError> {
+    let (job, action) = path.into_inner();
+    let job = state.job(&access, Action::Read, &job, &["runners"]).await?;
+    let mut runners = state.tree.runners(Some(job.id));
+    runners.retain(|runner| runner.action_id == action);
+    Ok(reply::data(runners))
 }
 
 /// Ends a runner, which is replaced if need be.

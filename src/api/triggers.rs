@@ -49,7 +49,8 @@ pub(super) async fn current(state: State, access: Access, job: Job) -> Reply {
 
 async fn triggers(state: &ApiState, access: &Access, job: &str, which: Versions) -> Reply {
     let job = state.job(access, Action::Read, job, &["triggers"]).await?;
-    Ok(reply::data(state.jobs.triggers(job.id, which, Utc::now()).await?))
+    let triggers = state.jobs.triggers(Some(job.id), which, Utc::now()).await?;
+    Ok(reply::data(triggers))
 }
 
 /// How it stands with a trigger: whether it works, since when, and why not.

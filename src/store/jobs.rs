@@ -41,11 +41,11 @@ const UPDATE: &str = "
     where id = $1";
 const REMOVE: &str = "delete from jobs where id = $1";
 const REMOVE_LOGS: &str = "delete from runner_logs where job_id = $1";
-/// `$2` is `all`, `latest` or `current`.
+/// `$1` null means all jobs; `$2` is `all`, `latest` or `current`.
 const ACTIONS: &str = "
-    select a.id, v.id as version_id, v.name as version, v.manifest
+    select a.id, v.job_id, v.id as version_id, v.name as version, v.manifest
     from versions v join jobs j on j.id = v.job_id join actions a on a.version_id = v.id
-    where v.job_id = $1
+    where ($1::uuid is null or v.job_id = $1)
       and case $2
             when 'current' then v.id = j.active_version
             when 'latest' then v.id = (select l.id from versions l where l.job_id = j.id
@@ -54,11 +54,11 @@ const ACTIONS: &str = "
           end
     order by v.published_at desc, v.id desc";
 const TRIGGERS: &str = "
-    select t.id, v.id as version_id, v.name as version, vt.position,
+    select t.id, v.job_id, v.id as version_id, v.name as version, vt.position,
            case when vt.position = 0 then v.manifest end as manifest
     from versions v join jobs j on j.id = v.job_id
          join version_triggers vt on vt.version_id = v.id join triggers t on t.id = vt.trigger_id
-    where v.job_id = $1
+    where ($1::uuid is null or v.job_id = $1)
       and case $2
             when 'current' then v.id = j.active_version
             when 'latest' then v.id = (select l.id from versions l where l.job_id = j.id
@@ -214,32 +214,34 @@ impl JobStore {
         rows.iter().map(version_of).collect()
     }
 
-    /// The actions of a job's versions: the manifest's `action` with all defaults, and ids.
+    /// The actions of a job's versions, or of all jobs': the manifest's `action` with all defaults, and ids.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn actions(&self, job: JobId, which: Versions) -> Result<Vec<Value>, DatabaseError> {
+    pub async fn actions(&self, job: Option<JobId>, which: Versions) -> Result<Vec<Value>, DatabaseError> {
+        let job = job.map(|job| *job.as_uuid());
         let client = self.database.client().await?;
         let statement = client.prepare_cached(ACTIONS).await?;
-        let rows = client.query(&statement, &[job.as_uuid(), &which.name()]).await?;
-        let action = |row: &Row| with_ids(&manifest_of(row)?.action, job, row);
+        let rows = client.query(&statement, &[&job, &which.name()]).await?;
+        let action = |row: &Row| with_ids(&manifest_of(row)?.action, row);
         rows.iter().map(action).collect()
     }
 
-    /// The triggers of a job's versions: the manifest's `triggers` with all defaults, without passwords, and ids; of a
+    /// The triggers of a job's versions, or of all jobs': the manifest's `triggers` with all defaults, without passwords, and ids; of a
     /// schedule also its next five instants after `now`.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn triggers(
         &self,
-        job: JobId,
+        job: Option<JobId>,
         which: Versions,
         now: DateTime<Utc>,
     ) -> Result<Vec<Value>, DatabaseError> {
+        let job = job.map(|job| *job.as_uuid());
         let client = self.database.client().await?;
         let statement = client.prepare_cached(TRIGGERS).await?;
-        let rows = client.query(&statement, &[job.as_uuid(), &which.name()]).await?;
+        let rows = client.query(&statement, &[&job, &which.name()]).await?;
         let mut triggers = Vec::with_capacity(rows.len());
         let mut configs = Vec::new().into_iter();
         for row in &rows {
@@ -250,7 +252,7 @@ impl JobStore {
             let config = configs.next().ok_or_else(|| {
                 DatabaseError::Unexpected("a version with more triggers than its manifest".to_owned())
             })?;
-            let mut trigger = with_ids(&config, job, row)?;
+            let mut trigger = with_ids(&config, row)?;
             if let TriggerKind::Schedule(schedule) = &config.kind {
                 let next: Vec<_> = schedule
                     .schedule()
@@ -383,12 +385,15 @@ fn manifest_of(row: &Row) -> Result<Manifest, DatabaseError> {
 }
 
 /// A part of a manifest with the ids that belong to it.
-fn with_ids(part: &impl Serialize, job: JobId, row: &Row) -> Result<Value, DatabaseError> {
+fn with_ids(part: &impl Serialize, row: &Row) -> Result<Value, DatabaseError> {
     let mut value =
         serde_json::to_value(part).map_err(|error| DatabaseError::Unexpected(error.to_string()))?;
     if let Some(object) = value.as_object_mut() {
         object.insert("id".to_owned(), row.get::<_, Uuid>("id").to_string().into());
-        object.insert("jobId".to_owned(), job.to_string().into());
+        object.insert(
+            "jobId".to_owned(),
+            row.get::<_, Uuid>("job_id").to_string().into(),
+        );
         object.insert(
             "versionId".to_owned(),
             row.get::<_, Uuid>("version_id").to_string().into(),

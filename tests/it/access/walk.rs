@@ -235,6 +235,17 @@ fn lists_show_what_one_may_read() {
         };
         let jobs = list("/api/job").await;
         assert_eq!((jobs.len(), &jobs[0]["name"]), (1, &json!("shop")));
+        for part in ["actions", "triggers"] {
+            let all = app.get(&format!("/api/job/{part}:latest")).await;
+            assert_eq!(all.as_array().unwrap().len(), 2, "{part}");
+            for path in [format!("/api/job/{part}"), format!("/api/job/{part}:latest")] {
+                let own = list(&path).await;
+                assert_eq!((own.len(), &own[0]["jobId"]), (1, &jobs[0]["id"]), "{path}");
+            }
+        }
+        let bank = app.get("/api/job/bank").await;
+        let other = format!("/api/job/triggers?jobId={}", bank["id"].as_str().unwrap());
+        assert!(list(&other).await.is_empty());
         assert!(
             list("/api/job/runners")
                 .await

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -70,10 +70,39 @@ fn create(path: &Path) -> Result<(), KeyFileError> {
     }
 }
 
-/// Puts a new key before the others.
+/// What tells one state of the file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileVersion {
+    inode: u64,
+    modified: (i64, i64),
+    bytes: u64,
+}
+
+impl FileVersion {
+    /// The present one, if there is a file.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            bytes: metadata.len(),
+        })
+    }
+}
+
+/// Puts a new key before the others. Those who do so at the same time take turns, or one would undo the other.
 pub(super) fn prepend(path: &Path) -> Result<(), KeyFileError> {
+    let folder =
+        File::open(path.parent().unwrap_or(Path::new("/"))).map_err(|error| io_error(path, error))?;
+    folder.lock().map_err(|error| io_error(path, error))?;
     let others = text(path)?.unwrap_or_default();
     let key = KeyRing::generate();
+    let together = SecretString::from(format!("{}\n{}", key.expose_secret(), others.expose_secret()));
+    // What could not be read afterwards is not written.
+    KeyRing::parse(together.expose_secret()).map_err(|error| KeyFileError::Content {
+        path: path.to_owned(),
+        error,
+    })?;
     let temporary = new_file(path);
     write_new(&temporary, key.expose_secret(), others.expose_secret())
         .and_then(|()| fs::rename(&temporary, path))
@@ -164,6 +193,24 @@ mod tests {
         let ring = read(&path).unwrap().unwrap();
         assert_eq!((ring.ids().count(), ring.ids().nth(1)), (2, Some(first)));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn keys_that_are_added_at_the_same_time_are_all_kept_up_to_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master-key");
+        create(&path).unwrap();
+        let adding: Vec<_> = (0..9)
+            .map(|_| {
+                let path = path.clone();
+                std::thread::spawn(move || (0..11).for_each(|_| prepend(&path).unwrap()))
+            })
+            .collect();
+        adding.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(read(&path).unwrap().unwrap().ids().count(), 100);
+        let refused = prepend(&path).unwrap_err().to_string();
+        assert!(refused.contains("more than 100 keys"), "{refused}");
+        assert_eq!(read(&path).unwrap().unwrap().ids().count(), 100);
     }
 
     #[test]

@@ -2,16 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::key_file::{self, KeyFileError};
-use super::ring::{KeyRing, OpenError, Subject};
-
-/// The file is read again at most this often.
-const READ_AGAIN: Duration = Duration::from_secs(1);
+use super::key_file::{self, FileVersion, KeyFileError};
+use super::ring::{KeyId, KeyRing, OpenError, Subject};
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
@@ -27,8 +23,8 @@ pub enum KeySource {
 pub struct Keys {
     ring: ArcSwap<KeyRing>,
     source: KeySource,
-    /// When the file was read again, if ever.
-    read: Mutex<Option<Instant>>,
+    /// The file that was read again last.
+    read: Mutex<Option<FileVersion>>,
 }
 
 impl Keys {
@@ -59,6 +55,19 @@ impl Keys {
         self.ring.load_full()
     }
 
+    /// Seals a value with one of the keys.
+    ///
+    /// # Errors
+    /// [`OpenError::UnknownKey`].
+    pub fn seal(&self, key: KeyId, subject: Subject<'_>, value: &SecretString) -> Result<Vec<u8>, OpenError> {
+        match self.ring.load().seal_with(key, subject, value) {
+            Err(OpenError::UnknownKey(_)) if self.read_again() => {
+                self.ring.load().seal_with(key, subject, value)
+            }
+            sealed => sealed,
+        }
+    }
+
     /// Opens a value. A key that is not known may have come into the file since it was read.
     ///
     /// # Errors
@@ -85,24 +94,58 @@ impl Keys {
         Ok(true)
     }
 
+    /// Reads the file again if it is another one than the last time. `false` if there is none: then nothing has changed.
     fn read_again(&self) -> bool {
         let KeySource::File(path) = &self.source else {
             return false;
         };
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.is_some_and(|read| read.elapsed() < READ_AGAIN) {
-            return false;
+        let version = FileVersion::of(path);
+        if version.is_some() && *read == version {
+            // Somebody else has read it while this one waited.
+            return true;
         }
-        *read = Some(Instant::now());
         match key_file::read(path) {
             Ok(Some(ring)) => {
                 self.ring.store(Arc::new(ring));
+                *read = version;
                 true
             }
             Ok(None) => false,
             Err(error) => {
                 tracing::error!(%error, "the key file can not be read again");
                 false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobber_actors::domain::JobId;
+
+    use super::*;
+
+    #[test]
+    fn all_who_meet_a_new_key_at_the_same_time_open_it_and_the_next_one_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = || Keys::load(KeySource::File(folder.path().join("master-key"))).unwrap();
+        let (running, rotating) = (Arc::new(load()), load());
+        let job = JobId::generate();
+        for _ in 0..20 {
+            assert!(rotating.add().unwrap());
+            let subject = Subject { job, name: "KEY" };
+            let sealed = rotating.ring().seal(subject, &SecretString::from("value"));
+            let opening: Vec<_> = (0..8)
+                .map(|_| {
+                    let (running, sealed) = (Arc::clone(&running), sealed.clone());
+                    std::thread::spawn(move || {
+                        running.open(Subject { job, name: "KEY" }, &sealed).map(|_| ())
+                    })
+                })
+                .collect();
+            for opened in opening {
+                assert_eq!(opened.join().unwrap(), Ok(()));
             }
         }
     }

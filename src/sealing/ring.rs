@@ -121,6 +121,26 @@ impl MasterKey {
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.bytes.as_slice().into())
     }
+
+    fn seal(&self, subject: Subject<'_>, value: &SecretString) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        rand::rng().fill_bytes(&mut nonce);
+        let associated = subject.associated_data();
+        let payload = Payload {
+            msg: value.expose_secret().as_bytes(),
+            aad: &associated,
+        };
+        let ciphertext = self
+            .cipher()
+            .encrypt(XNonce::from_slice(&nonce), payload)
+            .expect("only a value of more than 256 GiB can not be encrypted");
+        let mut sealed = Vec::with_capacity(HEAD_BYTES + ciphertext.len());
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&self.id.0);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&ciphertext);
+        sealed
+    }
 }
 
 /// Keys, of which the first one seals and all open.
@@ -185,27 +205,28 @@ impl KeyRing {
         self.keys.iter().map(|key| key.id)
     }
 
-    /// Seals a value.
+    /// Seals a value with the first key.
     #[must_use]
     pub fn seal(&self, subject: Subject<'_>, value: &SecretString) -> Vec<u8> {
-        let key = &self.keys[0];
-        let mut nonce = [0; NONCE_BYTES];
-        rand::rng().fill_bytes(&mut nonce);
-        let associated = subject.associated_data();
-        let payload = Payload {
-            msg: value.expose_secret().as_bytes(),
-            aad: &associated,
-        };
-        let ciphertext = key
-            .cipher()
-            .encrypt(XNonce::from_slice(&nonce), payload)
-            .expect("only a value of more than 256 GiB can not be encrypted");
-        let mut sealed = Vec::with_capacity(HEAD_BYTES + ciphertext.len());
-        sealed.push(VERSION);
-        sealed.extend_from_slice(&key.id.0);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&ciphertext);
-        sealed
+        self.keys[0].seal(subject, value)
+    }
+
+    /// Seals a value with this key.
+    ///
+    /// # Errors
+    /// [`OpenError::UnknownKey`].
+    pub fn seal_with(
+        &self,
+        key: KeyId,
+        subject: Subject<'_>,
+        value: &SecretString,
+    ) -> Result<Vec<u8>, OpenError> {
+        let key = self
+            .keys
+            .iter()
+            .find(|known| known.id == key)
+            .ok_or(OpenError::UnknownKey(key))?;
+        Ok(key.seal(subject, value))
     }
 
     /// Which key a value is sealed with.

@@ -20,8 +20,7 @@ use crate::sealing::Keys;
 
 /// Jobs with everything that is active of them, in one statement each: `$1` is a job's id or null for all.
 const JOBS: &str = "select id, name, enabled, active_version from jobs where $1::uuid is null or id = $1";
-const VARIABLES: &str =
-    "select job_id, name, kind, sealed from environment_variables where $1::uuid is null or job_id = $1";
+const VARIABLES: &str = "select job_id, name, kind, sealed, value from environment_variables where $1::uuid is null or job_id = $1";
 const VERSIONS: &str = "
     select v.id, v.job_id, a.id as action_id, v.name, v.manifest, v.archive, v.files, v.bytes, v.import_state,
            coalesce((select array_agg(t.trigger_id order by t.position)
@@ -157,7 +156,7 @@ fn environments(rows: &[Row], keys: &Keys) -> HashMap<Uuid, Result<Environment, 
         let (job, name): (Uuid, String) = (row.get("job_id"), row.get("name"));
         let environment = by_job.entry(job).or_insert_with(|| Ok(BTreeMap::new()));
         let Ok(variables) = environment else { continue };
-        match open(keys, job.into(), &name, row.get("sealed")) {
+        match open(keys, job.into(), &name, row) {
             Ok(value) => {
                 let secret = row.get::<_, &str>("kind") == "secret";
                 variables.insert(name, Variable { secret, value });

@@ -6,23 +6,26 @@ use chrono::{DateTime, Utc};
 use jobber_actors::domain::JobId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
 use super::database::Database;
 use super::error::DatabaseError;
-use crate::sealing::{Keys, Subject};
+use crate::sealing::{KeyId, Keys, Subject};
 
 const LIST: &str =
-    "select name, kind, sealed, updated_at from environment_variables where job_id = $1 order by name";
+    "select name, kind, sealed, value, updated_at from environment_variables where job_id = $1 order by name";
 const SET: &str = "
     insert into environment_variables (job_id, name, kind, sealed, bytes)
     select $1, $2, $3, $4, $5::integer
-    where (select coalesce(sum(octet_length(name) + bytes), 0)
+    where (select coalesce(sum(octet_length(name) + coalesce(bytes, octet_length(value))), 0)
            from environment_variables where job_id = $1 and name <> $2)
           + octet_length($2::text) + $5::integer <= $6
     on conflict (job_id, name) do update
-        set kind = excluded.kind, sealed = excluded.sealed, bytes = excluded.bytes, updated_at = now()";
+        set kind = excluded.kind, sealed = excluded.sealed, bytes = excluded.bytes, value = null, updated_at = now()";
+/// The key that values are sealed with now. A rotation waits for whoever is about to use it.
+const ACTIVE_KEY: &str = "select key_id from master_key for share";
 const REMOVE: &str = "delete from environment_variables where job_id = $1 and name = $2";
 
 /// Most bytes of all names and values of a job. What a runner gets of them fits into one frame, however they are escaped.
@@ -93,7 +96,7 @@ impl EnvironmentStore {
             };
             let name: String = row.get("name");
             let value = match kind {
-                VariableKind::Text => Some(open(&self.keys, job, &name, row.get("sealed"))?),
+                VariableKind::Text => Some(open(&self.keys, job, &name, &row)?),
                 VariableKind::Secret => None,
             };
             Ok(StoredVariable {
@@ -117,21 +120,31 @@ impl EnvironmentStore {
         kind: VariableKind,
         value: &SecretString,
     ) -> Result<VariableSet, DatabaseError> {
-        let client = self.database.client().await?;
-        let statement = client.prepare_cached(SET).await?;
+        let mut client = self.database.client().await?;
+        let transaction = client.transaction().await?;
+        let statement = transaction.prepare_cached(SET).await?;
         let kind = match kind {
             VariableKind::Text => "text",
             VariableKind::Secret => "secret",
         };
         let most = i64::try_from(MAX_ENVIRONMENT_BYTES).unwrap_or(i64::MAX);
         let bytes = i32::try_from(value.expose_secret().len()).unwrap_or(i32::MAX);
-        let sealed = self.keys.ring().seal(Subject { job, name }, value);
-        match client
+        let active = transaction.query_opt(ACTIVE_KEY, &[]).await?;
+        let active = active.and_then(|row| KeyId::from_bytes(row.get("key_id")));
+        let key = active.unwrap_or_else(|| self.keys.ring().active());
+        let sealed = self
+            .keys
+            .seal(key, Subject { job, name }, value)
+            .map_err(|error| DatabaseError::Unexpected(format!("a variable can not be sealed: {error}")))?;
+        match transaction
             .execute(&statement, &[job.as_uuid(), &name, &kind, &sealed, &bytes, &most])
             .await
         {
             Ok(0) => Ok(VariableSet::Full),
-            Ok(_) => Ok(VariableSet::Done),
+            Ok(_) => {
+                transaction.commit().await?;
+                Ok(VariableSet::Done)
+            }
             Err(error) if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) => Ok(VariableSet::NoJob),
             Err(error) => Err(error.into()),
         }
@@ -152,12 +165,11 @@ impl EnvironmentStore {
 ///
 /// # Errors
 /// [`DatabaseError::Unexpected`], which names it.
-pub(super) fn open(
-    keys: &Keys,
-    job: JobId,
-    name: &str,
-    sealed: &[u8],
-) -> Result<SecretString, DatabaseError> {
+pub(super) fn open(keys: &Keys, job: JobId, name: &str, row: &Row) -> Result<SecretString, DatabaseError> {
+    let Some(sealed) = row.get::<_, Option<&[u8]>>("sealed") else {
+        // Written by a server of an earlier version; the next start seals it.
+        return Ok(SecretString::from(row.get::<_, String>("value")));
+    };
     let subject = Subject { job, name };
     keys.open(subject, sealed)
         .map_err(|error| DatabaseError::Unexpected(format!("the variable {name} of the job {job}: {error}")))

@@ -90,6 +90,14 @@ async fn what_an_earlier_version_left_in_clear_is_sealed_at_the_start() {
             .unwrap();
     }
     let keys = &publishing.keys;
+    // A server that runs already reads what one of an earlier version writes beside it, and writes over it.
+    assert_eq!(
+        value(&publishing, keys, job, "KEY_0").await.as_deref(),
+        Some(SECRET)
+    );
+    set(&publishing, keys, job, "KEY_0", SECRET).await;
+    let clear = "update environment_variables set value = $1, sealed = null where name = 'KEY_0'";
+    client.execute(clear, &[&SECRET]).await.unwrap();
     assert_eq!(establish_keys(&publishing.db.database, keys).await.unwrap(), 600);
     assert_eq!(
         value(&publishing, keys, job, "KEY_599").await.as_deref(),
@@ -112,8 +120,19 @@ async fn a_server_without_the_key_does_not_start() {
         matches!(refused, SealedError::OtherKey(key) if key == given('a').ring().active()),
         "{refused}"
     );
+    // Whoever lacks the database's key does not write with another one.
+    let store = EnvironmentStore::new(database.clone(), given('c'));
+    let refused = store
+        .set(job, "OTHER", VariableKind::Secret, &SECRET.to_owned().into())
+        .await;
+    assert!(refused.unwrap_err().to_string().contains("which is not there"));
     // It has the database's key, and not the one of a value.
+    let client = publishing.db.client().await;
+    let activate = "update master_key set key_id = $1";
+    let key = |digit| given(digit).ring().active();
+    client.execute(activate, &[&key('c').as_bytes()]).await.unwrap();
     set(&publishing, &given('c'), job, "OTHER", SECRET).await;
+    client.execute(activate, &[&key('a').as_bytes()]).await.unwrap();
     let refused = establish_keys(database, &given('a'))
         .await
         .unwrap_err()

@@ -68,6 +68,8 @@ impl AdminServer {
         };
         let server = ActixServer::new(app)
             .workers(config.workers)
+            // An answer of several writes would wait for the client's delayed acknowledgement of the first.
+            .tcp_nodelay(true)
             .max_connections(config.connections)
             .client_request_timeout(config.head_timeout)
             .shutdown_timeout(config.shutdown.as_secs().max(1))

@@ -94,6 +94,12 @@ impl Dev {
         self.process.0.id()
     }
 
+    /// Asks by one connection from now on, as browsers and scripts do.
+    pub(crate) fn keep_connection(&mut self) -> Result<()> {
+        self.http = Http::keeping(1)?;
+        Ok(())
+    }
+
     /// Where functions answer.
     pub(crate) fn gateway(&self) -> Result<SocketAddr> {
         let address = self.file.gateway.trim_start_matches("http://");

@@ -17,10 +17,15 @@ pub(crate) struct Http {
 }
 
 impl Http {
+    /// With a connection for each question: between two nobody would notice that one was closed.
     pub(crate) fn new() -> Result<Self> {
-        // Between two questions nobody would notice that a connection was closed.
+        Self::keeping(0)
+    }
+
+    /// With so many connections that are kept between two questions.
+    pub(crate) fn keeping(connections: usize) -> Result<Self> {
         let client = Client::builder()
-            .pool_max_idle_per_host(0)
+            .pool_max_idle_per_host(connections)
             .timeout(PATIENCE)
             .build()?;
         Ok(Self {

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
-use super::reply::{self, Data, Done, Page, PageOf};
+use super::reply::{self, Data, Done, PageOf};
 use super::state::ApiState;
 use super::users::may_give;
 use crate::access::{Action, Permissions, Resource, SecretHash, new_api_token};
@@ -79,7 +79,7 @@ fn resource(token: ApiTokenId) -> Resource {
     Resource::of("api-tokens").below(token)
 }
 
-/// The tokens that one may see: those that permissions name, and one's own.
+/// The tokens that one may see.
 #[utoipa::path(
     get, path = "/api/api-tokens", operation_id = "listApiTokens",
     params(Query),
@@ -88,14 +88,13 @@ fn resource(token: ApiTokenId) -> Resource {
 pub(super) async fn list(state: State, access: Access, query: web::Query<Query>) -> Reply {
     let limit = reply::limit(query.limit)?;
     let tokens = state.api_tokens.list(query.cursor, limit).await?;
-    let next = reply::next(&tokens, limit, |token| token.id.to_string());
-    let readable = tokens
-        .into_iter()
-        .filter(|token| access.may(Action::Read, &resource(token.id)));
-    Ok(reply::page(Page {
-        items: readable.collect(),
-        next,
-    }))
+    let may_see = |token: &StoredApiToken| access.may(Action::Read, &resource(token.id));
+    Ok(reply::visible(
+        tokens,
+        limit,
+        |token| token.id.to_string(),
+        may_see,
+    ))
 }
 
 /// A token, without its secret.

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use super::access::Access;
 use super::problem::ApiError;
-use super::reply::{self, Page, PageOf};
+use super::reply::{self, PageOf};
 use super::state::ApiState;
 use crate::access::{Action, Resource};
 use crate::store::StoredAuditEntry;
@@ -40,6 +40,6 @@ pub(super) async fn list(
     access.require(Action::Read, &Resource::of("system").below("audit"))?;
     let limit = reply::limit(query.limit)?;
     let entries = state.audit.list(query.cursor, query.user_id, limit).await?;
-    let next = reply::next(&entries, limit, |entry| entry.sequence.to_string());
-    Ok(reply::page(Page { items: entries, next }))
+    let place = |entry: &StoredAuditEntry| entry.sequence.to_string();
+    Ok(reply::visible(entries, limit, place, |_| true))
 }

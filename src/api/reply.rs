@@ -67,9 +67,21 @@ pub(super) fn page<T: Serialize>(Page { items, next }: Page<T>) -> HttpResponse 
 }
 
 /// Where the next part begins after this one, of which so much was asked for.
-pub(super) fn next<T>(items: &[T], limit: u16, cursor: impl FnOnce(&T) -> String) -> Option<String> {
+fn next<T>(items: &[T], limit: u16, cursor: impl FnOnce(&T) -> String) -> Option<String> {
     let full = items.len() == usize::from(limit);
     items.last().filter(|_| full).map(cursor)
+}
+
+/// `200` with those of a part of a list that may be seen. Where the next part begins does not depend on that.
+pub(super) fn visible<T: Serialize>(
+    mut items: Vec<T>,
+    limit: u16,
+    cursor: impl FnOnce(&T) -> String,
+    may_see: impl Fn(&T) -> bool,
+) -> HttpResponse {
+    let next = next(&items, limit, cursor);
+    items.retain(may_see);
+    page(Page { items, next })
 }
 
 /// `201` with what was made.

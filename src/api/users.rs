@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
 use super::problem::ApiError;
-use super::reply::{self, Data, Done, Page, PageOf};
+use super::reply::{self, Data, Done, PageOf};
 use super::state::ApiState;
 use crate::access::{Action, MAX_PERMISSIONS, Permissions, Resource, Who};
 use crate::store::{NewUser, StoredUser, UserChange, UserPatch};
@@ -76,14 +76,8 @@ pub(super) async fn list(state: State, access: Access, query: web::Query<Query>)
     let limit = reply::limit(query.limit)?;
     let cursor = query.cursor.as_deref().filter(|cursor| !cursor.contains('\0'));
     let users = state.users.list(cursor, limit).await?;
-    let next = reply::next(&users, limit, |user| user.username.clone());
-    let readable = users
-        .into_iter()
-        .filter(|one| access.may(Action::Read, &user(one.id)));
-    Ok(reply::page(Page {
-        items: readable.collect(),
-        next,
-    }))
+    let may_see = |one: &StoredUser| access.may(Action::Read, &user(one.id));
+    Ok(reply::visible(users, limit, |one| one.username.clone(), may_see))
 }
 
 /// A user.

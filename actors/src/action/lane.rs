@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::domain::RunnerId;
-use crate::invocation::{Invocation, Outcome, Refusal, TimeoutPhase};
+use crate::invocation::{Outcome, Refusal, TimeoutPhase};
 use crate::session::{Session, Sweep};
 
 use super::permit::Place;
-use super::slots::{Advance, LaneGauge, LaneState, LaneSweep, Placed, Reserved, Slot, SlotLoad};
+use super::slots::{LaneGauge, LaneState, LaneSweep, Slot, SlotLoad};
 
 /// How much a lane holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +42,9 @@ pub struct Lane {
     /// Whether the actor wants to hear of every runner that falls idle (one is to be retired).
     watch_idle: AtomicBool,
     /// Whether the actor wants to hear of everything that has to wait (another runner could be started for it).
-    watch_queue: AtomicBool,
+    pub(super) watch_queue: AtomicBool,
     /// Whether there is something to sweep: a caller in the queue gave up, or a time runs out before the planned sweep.
-    to_sweep: AtomicBool,
+    pub(super) to_sweep: AtomicBool,
     pub(super) refused: AtomicU64,
     /// Tells whoever waits for a place that there may be one.
     pub(super) room: Notify,
@@ -106,146 +106,13 @@ impl Lane {
         self.watch_queue.store(watch, Ordering::Release);
     }
 
-    /// Gives an admitted invocation to a runner, or queues it behind those that came before.
-    pub fn place(self: &Arc<Self>, invocation: Invocation, now: Instant) -> Placed {
-        let mut state = self.lock();
-        if let Some(refusal) = state.closed.clone() {
-            drop(state);
-            return refuse(invocation, refusal);
-        }
-        let free = if state.queue.is_empty() {
-            state.reserve(now)
-        } else {
-            None
-        };
-        let Some(reserved) = free else {
-            return self.queue(state, invocation, VecDeque::push_back);
-        };
-        drop(state);
-        match self.dispatch(&reserved, invocation, now) {
-            Ok(()) => Placed::Dispatched,
-            Err(invocation) => self.returned(*invocation),
-        }
-    }
-
-    /// Lets an invocation wait, before or behind the others, and tells the actor if that matters to it.
-    fn queue(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, LaneState>,
-        invocation: Invocation,
-        add: fn(&mut VecDeque<Invocation>, Invocation),
-    ) -> Placed {
-        // Under the lock: a sweep that this asks for at once must find it, and whoever dispatches it has a hook of its own.
-        let lane = Arc::downgrade(self);
-        invocation.reply.cancellation().on_cancel(move || {
-            if let Some(lane) = lane.upgrade() {
-                lane.sweep_soon();
-            }
-        });
-        let over = invocation.admitted + state.limits.queue_wait;
-        add(&mut state.queue, invocation);
-        let sooner = state.sweep_by(over);
-        // Room that was made since the lane was found full: nobody else looks at the queue for its sake.
-        let room = state.has_room();
-        drop(state);
-        if sooner {
-            self.to_sweep.store(true, Ordering::Release);
-        }
-        if sooner || room || self.watch_queue.load(Ordering::Acquire) {
-            self.wake();
-        }
-        Placed::Queued
-    }
-
-    /// Lets an invocation wait before all others: its runner turned out to be gone, which the actor must see to.
-    fn returned(self: &Arc<Self>, invocation: Invocation) -> Placed {
-        let state = self.lock();
-        if let Some(refusal) = state.closed.clone() {
-            // Closed since it was placed: nobody looks into the queue any more.
-            drop(state);
-            return refuse(invocation, refusal);
-        }
-        let placed = self.queue(state, invocation, VecDeque::push_front);
-        self.wake();
-        placed
-    }
-
-    /// Gives what waits to runners that have room, and tells whoever waits for a place. For whoever has given permits back
-    /// without a wake.
-    pub(crate) fn hand_out(self: &Arc<Self>, now: Instant) {
-        let _: Advance = self.advance(now);
-        self.room.notify_waiters();
-    }
-
-    /// Gives queued invocations to runners that have room, the oldest first.
-    pub fn advance(self: &Arc<Self>, now: Instant) -> Advance {
-        let mut advance = Advance::default();
-        loop {
-            let (invocation, reserved) = {
-                let mut state = self.lock();
-                if state.queue.is_empty() {
-                    return advance;
-                }
-                let Some(reserved) = state.reserve(now) else {
-                    advance.queued = state.queue.len();
-                    return advance;
-                };
-                let Some(invocation) = state.queue.pop_front() else {
-                    return advance;
-                };
-                (invocation, reserved)
-            };
-            match self.dispatch(&reserved, invocation, now) {
-                Ok(()) => advance.dispatched += 1,
-                Err(invocation) => {
-                    // Refused only if the lane was closed meanwhile; then the queue is empty.
-                    let _: Placed = self.returned(*invocation);
-                }
-            }
-        }
-    }
-
-    /// Hands an invocation over, outside of the lock. One that comes back was never seen by the runner.
-    fn dispatch(
-        &self,
-        Reserved {
-            session,
-            used_up,
-            sooner,
-        }: &Reserved,
-        mut invocation: Invocation,
-        now: Instant,
-    ) -> Result<(), Box<Invocation>> {
-        let runner = session.runner();
-        invocation.permit.moved_to(Place::Running(runner));
-        let handed_over = session.invoke(invocation, now);
-        if *sooner {
-            self.sweep_soon();
-        } else if *used_up && handed_over.is_ok() {
-            // The next runner is to be made ready.
-            self.wake();
-        }
-        handed_over.map_err(|mut invocation| {
-            let mut state = self.lock();
-            state.waiting += 1;
-            if let Some(slot) = state.slot(runner) {
-                slot.running = slot.running.saturating_sub(1);
-                // Its session is over; the actor will be told so.
-                slot.accepting = false;
-            }
-            drop(state);
-            invocation.permit.moved_to(Place::Waiting);
-            invocation
-        })
-    }
-
     /// Whether there is something to [sweep](Self::sweep) before the time that the last sweep gave.
     #[must_use]
     pub fn wants_sweep(&self) -> bool {
         self.to_sweep.load(Ordering::Acquire)
     }
 
-    fn sweep_soon(&self) {
+    pub(super) fn sweep_soon(&self) {
         self.to_sweep.store(true, Ordering::Release);
         self.wake();
     }
@@ -435,7 +302,7 @@ impl Lane {
         }
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if self.woken.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -448,11 +315,4 @@ impl Lane {
         // The state is changed in whole steps; nothing that can panic runs between them.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn refuse(invocation: Invocation, refusal: Refusal) -> Placed {
-    let Invocation { reply, permit, .. } = invocation;
-    drop(permit);
-    reply.answer(Outcome::Refused(refusal));
-    Placed::Refused
 }

@@ -8,6 +8,7 @@ mod intent;
 mod lane;
 mod messages;
 mod permit;
+mod placing;
 mod recovery;
 mod scaling;
 mod slots;

@@ -27,7 +27,7 @@ impl Change {
     /// Something that was removed.
     pub(in crate::api) fn from(before: &impl Serialize) -> Self {
         Self {
-            before: serde_json::to_value(before).ok(),
+            before: value(before),
             after: None,
         }
     }
@@ -35,8 +35,18 @@ impl Change {
     /// What it is now.
     pub(in crate::api) fn into(self, after: &impl Serialize) -> Self {
         Self {
-            after: serde_json::to_value(after).ok(),
+            after: value(after),
             ..self
+        }
+    }
+}
+
+fn value(of: &impl Serialize) -> Option<Value> {
+    match serde_json::to_value(of) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            tracing::error!(%error, "the audit log can not say what a change has changed");
+            None
         }
     }
 }

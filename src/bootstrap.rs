@@ -242,6 +242,7 @@ impl Server {
                     token: token.guard.clone(),
                     passwords,
                     keys,
+                    settings: config.settings.clone(),
                     functions: Arc::clone(&functions) as Arc<_>,
                 });
                 let gateway = Gateway::new(sockets.gateway, settings::gateway(config), tree.routes())

@@ -9,12 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
+use super::input::{Body, Query, moment};
+use super::paging::{self, Paging};
 use super::problem::ApiError;
 use super::reply::{self, Data, Done, PageOf};
 use super::state::ApiState;
 use super::users::may_give;
 use crate::access::{Action, Permissions, Resource, SecretHash, new_api_token};
-use crate::store::{ApiTokenPatch, NewApiToken, StoredApiToken};
+use crate::store::{ApiTokenFilter, ApiTokenPatch, ApiTokenSort, NewApiToken, StoredApiToken};
 
 type State = web::Data<ApiState>;
 type Reply = Result<HttpResponse, ApiError>;
@@ -33,6 +35,7 @@ pub(super) struct Creation {
     #[schema(value_type = Option<uuid::Uuid>)]
     user_id: Option<UserId>,
     permissions: Permissions,
+    #[serde(default, deserialize_with = "moment")]
     expires: Option<DateTime<Utc>>,
 }
 
@@ -52,18 +55,21 @@ pub(super) struct Update {
 }
 
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    moment(deserializer).map(Some)
 }
 
-/// Where a page of tokens begins.
+/// Which tokens, and in which order.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub(super) struct Query {
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u16>,
-    /// The id of the last token of the page before.
+pub(super) struct Filter {
+    /// Those of one user.
     #[param(value_type = Option<uuid::Uuid>)]
-    cursor: Option<ApiTokenId>,
+    user_id: Option<UserId>,
+    /// Those that are enabled, or those that are not.
+    enabled: Option<bool>,
+    #[param(inline)]
+    sort: Option<ApiTokenSort>,
 }
 
 /// A token with its secret: shown once.
@@ -82,19 +88,23 @@ fn resource(token: ApiTokenId) -> Resource {
 /// The tokens that one may see.
 #[utoipa::path(
     get, path = "/api/api-tokens", operation_id = "listApiTokens",
-    params(Query),
+    params(Paging, Filter),
     responses((status = 200, body = PageOf<StoredApiToken>)),
 )]
-pub(super) async fn list(state: State, access: Access, query: web::Query<Query>) -> Reply {
-    let limit = reply::limit(query.limit)?;
-    let tokens = state.api_tokens.list(query.cursor, limit).await?;
+pub(super) async fn list(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = ApiTokenFilter {
+        user: filter.user_id,
+        enabled: filter.enabled,
+    };
+    let tokens = state.api_tokens.list(filter, &listing).await?;
     let may_see = |token: &StoredApiToken| access.may(Action::Read, &resource(token.id));
-    Ok(reply::visible(
-        tokens,
-        limit,
-        |token| token.id.to_string(),
-        may_see,
-    ))
+    Ok(paging::visible(tokens, listing.sort, may_see))
 }
 
 /// A token, without its secret.
@@ -131,7 +141,7 @@ pub(super) async fn create(
     state: State,
     access: Access,
     request: HttpRequest,
-    creation: web::Json<Creation>,
+    Body(creation): Body<Creation>,
 ) -> Reply {
     access.require(Action::Write, &Resource::of("api-tokens"))?;
     let Creation {
@@ -139,7 +149,7 @@ pub(super) async fn create(
         user_id,
         permissions,
         expires,
-    } = creation.into_inner();
+    } = creation;
     may_give(&access, &permissions)?;
     let user = match user_id.or(access.0.user()) {
         Some(user) => user,
@@ -185,11 +195,10 @@ pub(super) async fn update(
     access: Access,
     request: HttpRequest,
     id: web::Path<ApiTokenId>,
-    update: web::Json<Update>,
+    Body(update): Body<Update>,
 ) -> Reply {
     access.require(Action::Write, &resource(*id))?;
     let before = find(&state, *id).await?;
-    let update = update.into_inner();
     if let Some(permissions) = &update.permissions {
         may_give(&access, permissions)?;
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::{Access, COOKIE, Change, address, blank, note_change, record};
+use super::input::Body;
 use super::problem::ApiError;
 use super::reply::{self, Data, Done};
 use super::state::ApiState;
@@ -64,9 +65,9 @@ struct IdentifiedUser {
 pub(super) async fn log_in(
     state: web::Data<ApiState>,
     request: HttpRequest,
-    login: web::Json<Login>,
+    Body(login): Body<Login>,
 ) -> Result<HttpResponse, ApiError> {
-    let Login { username, password } = login.into_inner();
+    let Login { username, password } = login;
     let entered = enter(&state, &request, &username, password).await;
     let status = match &entered {
         Ok(_) => StatusCode::OK,

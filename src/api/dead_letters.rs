@@ -4,16 +4,18 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jobber_actors::domain::InvocationId;
+use jobber_actors::domain::{InvocationId, TriggerId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Access;
+use super::input::Query;
+use super::paging::{self, ShortPaging};
 use super::problem::ApiError;
-use super::reply::{self, Data, Done};
+use super::reply::{self, Data, Done, PageOf};
 use super::state::ApiState;
 use crate::access::Action;
-use crate::store::{DeadLetter, DeadLetterCursor, QueueCounts};
+use crate::store::{DeadLetter, DeadLetterFilter, DeadLetterSort, QueueCounts, TriggerType};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
@@ -22,14 +24,20 @@ type Letter = web::Path<(String, String)>;
 /// What permissions call them.
 const PART: &[&str] = &["dead-letters"];
 
-/// Which dead letters. `before` takes the cursor of one.
+/// Which dead letters, and in which order.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub(super) struct Parameters {
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u16>,
-    /// Those before this place.
-    before: Option<String>,
+pub(super) struct Filter {
+    /// Those that one trigger started.
+    #[param(value_type = Option<uuid::Uuid>)]
+    trigger_id: Option<TriggerId>,
+    /// Those that one kind of trigger started.
+    #[serde(rename = "type")]
+    #[param(inline)]
+    kind: Option<TriggerType>,
+    #[param(inline)]
+    sort: Option<DeadLetterSort>,
 }
 
 /// A dead letter with everything.
@@ -63,27 +71,28 @@ pub(super) async fn counts(state: State, access: Access, job: web::Path<String>)
     Ok(reply::data(state.dead_letters.counts(job.id).await?))
 }
 
-/// Dead letters of a job without their payloads, newest first.
+/// Dead letters of a job without their payloads, the newest first unless asked otherwise.
 #[utoipa::path(
     get, path = "/api/job/{job}/dead-letters", operation_id = "listDeadLetters",
-    params(Parameters),
-    responses((status = 200, body = Data<Vec<DeadLetter>>)),
+    params(ShortPaging, Filter),
+    responses((status = 200, body = PageOf<DeadLetter>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/dead-letters"}))),
 )]
 pub(super) async fn list(
     state: State,
     access: Access,
     job: web::Path<String>,
-    parameters: web::Query<Parameters>,
+    Query(paging): Query<ShortPaging>,
+    Query(filter): Query<Filter>,
 ) -> Reply {
-    let limit = reply::limit(parameters.limit)?;
-    let cursor = |text: &str| {
-        text.parse::<DeadLetterCursor>()
-            .map_err(|error| ApiError::bad_request(format!("before is {error}")))
+    let listing = paging.listing(filter.sort)?;
+    let filter = DeadLetterFilter {
+        trigger: filter.trigger_id,
+        kind: filter.kind,
     };
-    let before = parameters.before.as_deref().map(cursor).transpose()?;
     let job = state.job(&access, Action::Read, &job, PART).await?;
-    Ok(reply::data(state.dead_letters.list(job.id, before, limit).await?))
+    let letters = state.dead_letters.list(job.id, filter, &listing).await?;
+    Ok(paging::part(letters, listing.sort))
 }
 
 /// A dead letter with its payload.

@@ -12,6 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::access::{Access, Change, note_change};
+use super::input::Body;
 use super::problem::ApiError;
 use super::reply::{self, Data, Done};
 use super::state::ApiState;
@@ -67,15 +68,13 @@ pub(super) async fn set(
     let variable = if is_multipart(&request) {
         from_form(Multipart::new(request.headers(), payload)).await?
     } else {
-        let json = web::Json::<NewVariable>::from_request(&request, &mut payload.into_inner());
-        json.await
-            .map_err(|error| ApiError::bad_request(error.to_string()))?
-            .into_inner()
+        let Body(variable) = Body::<NewVariable>::from_request(&request, &mut payload.into_inner()).await?;
+        variable
     };
     let value = variable.value.expose_secret();
     if value.len() > MAX_VALUE_BYTES || value.contains('\0') {
-        let detail = format!("a value has at most {MAX_VALUE_BYTES} bytes and no NUL");
-        return Err(ApiError::bad_request(detail));
+        let message = format!("has at most {MAX_VALUE_BYTES} bytes and no NUL");
+        return Err(ApiError::invalid("/value", "out-of-range", message));
     }
     let set = state
         .environment
@@ -157,9 +156,9 @@ async fn from_form(mut form: Multipart) -> Result<NewVariable, ApiError> {
     let kind = match kind.as_deref() {
         Some("text") => VariableKind::Text,
         Some("secret") => VariableKind::Secret,
-        _ => return Err(ApiError::bad_request("type must be text or secret")),
+        _ => return Err(ApiError::invalid("/type", "invalid", "must be text or secret")),
     };
-    let value = value.ok_or_else(|| ApiError::bad_request("value is missing"))?;
+    let value = value.ok_or_else(|| ApiError::invalid("/value", "missing", "is missing"))?;
     Ok(NewVariable {
         kind,
         value: SecretString::from(value),

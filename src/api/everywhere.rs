@@ -5,17 +5,20 @@ use std::collections::HashMap;
 use actix_web::{HttpResponse, web};
 use chrono::Utc;
 use jobber_actors::domain::JobId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::access::Access;
+use super::input::Query;
+use super::paging::{self, Paging};
 use super::problem::ApiError;
-use super::reply::{self, Data};
+use super::reply::PageOf;
 use super::schemas::{JobAction, Runner, Trigger};
 use super::state::ApiState;
+use super::{jobs, runners, triggers};
 use crate::access::{Action, Resource};
-use crate::store::Versions;
+use crate::store::{Page, TriggerFilter, Versions};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
@@ -24,93 +27,145 @@ type State = web::Data<ApiState>;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub(super) struct Filter {
+pub(super) struct OfJob {
+    /// What one job has.
     #[param(value_type = Option<uuid::Uuid>)]
-    job_id: Option<JobId>,
+    pub(super) job_id: Option<JobId>,
 }
 
 /// How all versions of all jobs run, with all defaults.
 #[utoipa::path(
     get, path = "/api/job/actions", operation_id = "listAllActions",
-    params(Filter),
-    responses((status = 200, body = Data<Vec<JobAction>>)),
+    params(Paging, OfJob, jobs::Sorting),
+    responses((status = 200, body = PageOf<JobAction>)),
 )]
-pub(super) async fn actions(state: State, access: Access, filter: web::Query<Filter>) -> Reply {
-    let actions = state.jobs.actions(filter.job_id, Versions::All).await?;
-    readable(&state, &access, "actions", actions).await
+pub(super) async fn actions(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(of): Query<OfJob>,
+    Query(sorting): Query<jobs::Sorting>,
+) -> Reply {
+    let listing = paging.listing(sorting.sort)?;
+    let actions = state.jobs.actions(of.job_id, Versions::All, &listing).await?;
+    readable(&state, &access, "actions", actions, listing.sort).await
 }
 
 /// How the version runs that was published last, of all jobs.
 #[utoipa::path(
     get, path = "/api/job/actions:latest", operation_id = "listAllLatestActions",
-    params(Filter),
-    responses((status = 200, body = Data<Vec<JobAction>>)),
+    params(Paging, OfJob, jobs::Sorting),
+    responses((status = 200, body = PageOf<JobAction>)),
 )]
-pub(super) async fn latest_actions(state: State, access: Access, filter: web::Query<Filter>) -> Reply {
-    let actions = state.jobs.actions(filter.job_id, Versions::Latest).await?;
-    readable(&state, &access, "actions", actions).await
+pub(super) async fn latest_actions(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(of): Query<OfJob>,
+    Query(sorting): Query<jobs::Sorting>,
+) -> Reply {
+    let listing = paging.listing(sorting.sort)?;
+    let actions = state.jobs.actions(of.job_id, Versions::Latest, &listing).await?;
+    readable(&state, &access, "actions", actions, listing.sort).await
 }
 
 /// What starts jobs: the triggers of all versions of all jobs.
 #[utoipa::path(
     get, path = "/api/job/triggers", operation_id = "listAllTriggers",
-    params(Filter),
-    responses((status = 200, body = Data<Vec<Trigger>>)),
+    params(Paging, OfJob, triggers::Filter),
+    responses((status = 200, body = PageOf<Trigger>)),
 )]
-pub(super) async fn triggers(state: State, access: Access, filter: web::Query<Filter>) -> Reply {
-    let all = Versions::All;
-    let triggers = state.jobs.triggers(filter.job_id, all, Utc::now()).await?;
-    readable(&state, &access, "triggers", triggers).await
+pub(super) async fn all_triggers(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(of): Query<OfJob>,
+    Query(filter): Query<triggers::Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = TriggerFilter {
+        job: of.job_id,
+        kind: filter.kind,
+    };
+    let found = state
+        .jobs
+        .triggers(filter, Versions::All, &listing, Utc::now())
+        .await?;
+    readable(&state, &access, "triggers", found, listing.sort).await
 }
 
 /// The triggers of the version that was published last, of all jobs.
 #[utoipa::path(
     get, path = "/api/job/triggers:latest", operation_id = "listAllLatestTriggers",
-    params(Filter),
-    responses((status = 200, body = Data<Vec<Trigger>>)),
+    params(Paging, OfJob, triggers::Filter),
+    responses((status = 200, body = PageOf<Trigger>)),
 )]
-pub(super) async fn latest_triggers(state: State, access: Access, filter: web::Query<Filter>) -> Reply {
-    let latest = Versions::Latest;
-    let triggers = state.jobs.triggers(filter.job_id, latest, Utc::now()).await?;
-    readable(&state, &access, "triggers", triggers).await
+pub(super) async fn latest_triggers(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(of): Query<OfJob>,
+    Query(filter): Query<triggers::Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = TriggerFilter {
+        job: of.job_id,
+        kind: filter.kind,
+    };
+    let found = state
+        .jobs
+        .triggers(filter, Versions::Latest, &listing, Utc::now())
+        .await?;
+    readable(&state, &access, "triggers", found, listing.sort).await
 }
 
 /// The runners of all jobs.
 #[utoipa::path(
     get, path = "/api/job/runners", operation_id = "listAllRunners",
-    params(Filter),
-    responses((status = 200, body = Data<Vec<Runner>>)),
+    params(Paging, OfJob, runners::Filter),
+    responses((status = 200, body = PageOf<Runner>)),
 )]
-pub(super) async fn runners(state: State, access: Access, filter: web::Query<Filter>) -> Reply {
-    let jobs = jobs(&state).await?;
-    let runners = state.tree.runners(filter.job_id).into_iter();
-    let readable = runners.filter(|runner| {
-        let runners = jobs
-            .get(&runner.job_id)
-            .cloned()
-            .unwrap_or_else(|| gone(runner.job_id));
-        access.may(Action::Read, &runners.below("runners").below(runner.id))
+pub(super) async fn all_runners(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(of): Query<OfJob>,
+    Query(filter): Query<runners::Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let jobs = resources(&state).await?;
+    let mut found = filter.of(state.tree.runners(of.job_id));
+    found.retain(|runner| {
+        let job = jobs.get(&runner.job_id).cloned();
+        let runners = job.unwrap_or_else(|| gone(runner.job_id)).below("runners");
+        access.may(Action::Read, &runners.below(runner.id))
     });
-    Ok(reply::data(readable.collect::<Vec<_>>()))
+    Ok(runners::part(found, &listing))
 }
 
 /// Those parts whose jobs let this be read.
-async fn readable(state: &ApiState, access: &Access, part: &str, parts: Vec<Value>) -> Reply {
-    let jobs = jobs(state).await?;
+async fn readable(
+    state: &ApiState,
+    access: &Access,
+    part: &str,
+    found: Page<Value>,
+    sort: impl Serialize,
+) -> Reply {
+    let jobs = resources(state).await?;
     let may_read = |value: &Value| {
         let job = value["jobId"].as_str().and_then(|id| id.parse::<JobId>().ok());
         let job = job.and_then(|job| jobs.get(&job).cloned());
         job.is_some_and(|job| access.may(Action::Read, &job.below(part)))
     };
-    Ok(reply::data(
-        parts.into_iter().filter(may_read).collect::<Vec<_>>(),
-    ))
+    Ok(paging::visible(found, sort, may_read))
 }
 
 /// All jobs as permissions name them.
-async fn jobs(state: &ApiState) -> Result<HashMap<JobId, Resource>, ApiError> {
-    let jobs = state.jobs.list().await?.into_iter();
-    Ok(jobs.map(|job| (job.id, super::state::resource(&job))).collect())
+pub(super) async fn resources(state: &ApiState) -> Result<HashMap<JobId, Resource>, ApiError> {
+    let jobs = state.jobs.names().await?.into_iter();
+    Ok(jobs
+        .map(|(id, name)| (id, Resource::of("job").below_either(id, name)))
+        .collect())
 }
 
 /// A job that was removed while its runners end.

@@ -4,17 +4,19 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jobber_actors::domain::{JobId, VersionId};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change as Changed, note_change};
+use super::input::{Body, Query};
+use super::paging::{self, Paging};
 use super::problem::ApiError;
 use super::publish::problem_of;
-use super::reply::{self, Data, Done};
+use super::reply::{self, Data, Done, PageOf};
 use super::schemas::JobAction;
 use super::state::{ApiState, resource};
 use crate::access::Action;
 use crate::publish::PublishError;
-use crate::store::{JobPatch, JobStatus, JobSummary, Versions};
+use crate::store::{ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobSummary, Listing, Versions};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
@@ -38,15 +40,47 @@ pub(super) struct Change {
     force: bool,
 }
 
+/// Which jobs, and in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Those that serve, or those that do not.
+    #[param(inline)]
+    status: Option<JobStatus>,
+    /// Those with this in their name or description, in whatever case.
+    search: Option<String>,
+    #[param(inline)]
+    sort: Option<JobSort>,
+}
+
+/// In which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sorting {
+    #[param(inline)]
+    pub(super) sort: Option<ActionSort>,
+}
+
 /// The jobs that one may see.
 #[utoipa::path(
     get, path = "/api/job", operation_id = "listJobs",
-    responses((status = 200, body = Data<Vec<JobSummary>>)),
+    params(Paging, Filter),
+    responses((status = 200, body = PageOf<JobSummary>)),
 )]
-pub(super) async fn list(state: State, access: Access) -> Reply {
-    let jobs = state.jobs.list().await?.into_iter();
-    let readable = jobs.filter(|job| access.may(Action::Read, &resource(job)));
-    Ok(reply::data(readable.collect::<Vec<_>>()))
+pub(super) async fn list(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = JobFilter {
+        status: filter.status,
+        search: filter.search,
+    };
+    let jobs = state.jobs.list(&filter, &listing).await?;
+    let may_see = |job: &JobSummary| access.may(Action::Read, &resource(job));
+    Ok(paging::visible(jobs, listing.sort, may_see))
 }
 
 /// A job.
@@ -71,17 +105,16 @@ pub(super) async fn update(
     access: Access,
     request: HttpRequest,
     job: Job,
-    change: web::Json<Change>,
+    Body(change): Body<Change>,
 ) -> Reply {
     let job = state.job(&access, Action::Write, &job, &[]).await?;
-    let change = change.into_inner();
     if change
         .description
         .as_ref()
         .is_some_and(|text| text.len() > MAX_DESCRIPTION_BYTES || text.contains('\0'))
     {
-        let detail = format!("a description has at most {MAX_DESCRIPTION_BYTES} bytes and no NUL");
-        return Err(ApiError::bad_request(detail));
+        let message = format!("has at most {MAX_DESCRIPTION_BYTES} bytes and no NUL");
+        return Err(ApiError::invalid("/description", "out-of-range", message));
     }
     let patch = JobPatch {
         status: change.status,
@@ -134,11 +167,21 @@ async fn serve(state: &ApiState, job: JobId) -> Result<(), ApiError> {
 /// How all versions of a job run, with all defaults.
 #[utoipa::path(
     get, path = "/api/job/{job}/actions", operation_id = "listActions",
-    responses((status = 200, body = Data<Vec<JobAction>>)),
+    params(Paging, Sorting),
+    responses((status = 200, body = PageOf<JobAction>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
 )]
-pub(super) async fn all_actions(state: State, access: Access, job: Job) -> Reply {
-    actions(&state, &access, &job, Versions::All).await
+pub(super) async fn all_actions(
+    state: State,
+    access: Access,
+    job: Job,
+    Query(paging): Query<Paging>,
+    Query(sorting): Query<Sorting>,
+) -> Reply {
+    let listing = paging.listing(sorting.sort)?;
+    let job = state.job(&access, Action::Read, &job, &["actions"]).await?;
+    let actions = state.jobs.actions(Some(job.id), Versions::All, &listing).await?;
+    Ok(paging::part(actions, listing.sort))
 }
 
 /// How the version that was published last runs, with all defaults.
@@ -147,8 +190,8 @@ pub(super) async fn all_actions(state: State, access: Access, job: Job) -> Reply
     responses((status = 200, body = Data<JobAction>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
 )]
-pub(super) async fn latest_actions(state: State, access: Access, job: Job) -> Reply {
-    actions(&state, &access, &job, Versions::Latest).await
+pub(super) async fn latest_action(state: State, access: Access, job: Job) -> Reply {
+    action(&state, &access, &job, Versions::Latest).await
 }
 
 /// How the active version runs, with all defaults.
@@ -157,19 +200,20 @@ pub(super) async fn latest_actions(state: State, access: Access, job: Job) -> Re
     responses((status = 200, body = Data<JobAction>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
 )]
-pub(super) async fn current_actions(state: State, access: Access, job: Job) -> Reply {
-    actions(&state, &access, &job, Versions::Current).await
+pub(super) async fn current_action(state: State, access: Access, job: Job) -> Reply {
+    action(&state, &access, &job, Versions::Current).await
 }
 
-async fn actions(state: &ApiState, access: &Access, job: &str, which: Versions) -> Reply {
+async fn action(state: &ApiState, access: &Access, job: &str, which: Versions) -> Reply {
     let job = state.job(access, Action::Read, job, &["actions"]).await?;
-    let mut actions = state.jobs.actions(Some(job.id), which).await?;
-    if which == Versions::All {
-        return Ok(reply::data(actions));
-    }
+    let actions = state
+        .jobs
+        .actions(Some(job.id), which, &Listing::default())
+        .await?;
     let detail = "the job has no such version";
     let action = actions
-        .pop()
+        .items
+        .first()
         .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "version-not-found", detail))?;
     Ok(reply::data(action))
 }

@@ -159,6 +159,8 @@ fn common_errors(path: &str, method: &str, operation: &Value) -> Vec<u16> {
         (names_something, 404),
         (has_body, 408),
         (has_body, 413),
+        (has_body, 415),
+        (has_body, 422),
         (is_closed, 500),
         (is_closed, 503),
     ];

@@ -6,11 +6,12 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, Route};
 use utoipa::OpenApi;
 
+use super::input::BodyLimit;
 use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
     access, api_tokens, audit, auth, dead_letters, docs_page, environment, everywhere, health, jobs, logs,
-    problem, publish, runners, schedules, server, store, triggers, users, versions,
+    problem, publish, runners, schedules, settings, store, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -48,6 +49,7 @@ operations! {
     isReady => health::ready,
     getSupervisionTree => health::tree,
     getOpenApi => openapi::json,
+    getConfig => settings::list,
     getDocs => docs_page::page,
     getErrorsPage => problem::page,
     logIn => auth::log_in,
@@ -76,8 +78,8 @@ operations! {
     deleteVersion => versions::remove,
     downloadVersion => versions::archive,
     listActions => jobs::all_actions,
-    getLatestAction => jobs::latest_actions,
-    getCurrentAction => jobs::current_actions,
+    getLatestAction => jobs::latest_action,
+    getCurrentAction => jobs::current_action,
     listTriggers => triggers::all,
     listLatestTriggers => triggers::latest,
     listCurrentTriggers => triggers::current,
@@ -85,10 +87,11 @@ operations! {
     listFires => schedules::fires,
     runSchedule => schedules::run,
     readLogs => logs::read,
-    listAllRunners => everywhere::runners,
+    readAllLogs => logs::read_all,
+    listAllRunners => everywhere::all_runners,
     listAllActions => everywhere::actions,
     listAllLatestActions => everywhere::latest_actions,
-    listAllTriggers => everywhere::triggers,
+    listAllTriggers => everywhere::all_triggers,
     listAllLatestTriggers => everywhere::latest_triggers,
     listActionRunners => runners::of_action,
     listRunners => runners::list,
@@ -134,7 +137,7 @@ fn resource(path: &str, operations: &[Operation<'_>]) -> Resource {
         .filter_map(|operation| operation.about[LIMIT].as_u64())
         .max();
     let resource = match bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
-        Some(bytes) => resource.app_data(server::json_config(bytes)),
+        Some(bytes) => resource.app_data(BodyLimit(bytes)),
         None => resource,
     };
     operations.iter().fold(resource, |resource, operation| {

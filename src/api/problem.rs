@@ -30,7 +30,7 @@ pub struct ApiError {
 /// One fault of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where, as a JSON pointer.
+    /// Where, as a JSON pointer into the body; of a parameter after the `?`, its name after a slash.
     pub pointer: String,
     /// What kind of fault, for programs.
     pub code: String,
@@ -55,6 +55,16 @@ impl ApiError {
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    /// A parameter after the `?` that can not be taken.
+    pub(super) fn bad_parameter(name: &str, code: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::bad_request(format!("the parameter {name:?}: {message}")).with_errors(vec![FieldError {
+            pointer: format!("/{name}"),
+            code: code.to_owned(),
+            message,
+        }])
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
@@ -118,7 +128,9 @@ impl ApiError {
     /// A value of a document that can not be taken.
     pub(super) fn invalid(pointer: &str, code: &str, message: impl Into<String>) -> Self {
         let message = message.into();
-        let detail = format!("{}: {message}", pointer.trim_start_matches('/'));
+        let place = pointer.trim_start_matches('/');
+        let place = if place.is_empty() { "the body" } else { place };
+        let detail = format!("{place}: {message}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(vec![FieldError {
             pointer: pointer.to_owned(),
             code: code.to_owned(),
@@ -161,7 +173,8 @@ impl ApiError {
         }
     }
 
-    fn body(&self) -> Value {
+    /// The answer's body.
+    pub(super) fn fields(&self) -> Value {
         let mut body = self.more.clone();
         let title = title(self.code);
         let fields = json!({
@@ -208,7 +221,7 @@ impl ResponseError for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"jobber\""));
         }
-        response.body(self.body().to_string())
+        response.body(self.fields().to_string())
     }
 }
 
@@ -271,7 +284,7 @@ mod tests {
                 message: "is taken".into(),
             }]);
         assert_eq!(
-            error.body(),
+            error.fields(),
             json!({
                 "success": false, "message": "give it a new version", "jobId": "x",
                 "type": "/api/errors#version-taken", "title": "Version taken", "status": 409,
@@ -301,6 +314,7 @@ mod tests {
             include_str!("users.rs"),
             include_str!("versions.rs"),
             include_str!("health.rs"),
+            include_str!("input.rs"),
         ];
         let mut used: Vec<&str> = Vec::new();
         for source in sources {

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::access::{Access, Change, note_change};
+use super::input::Query;
 use super::problem::{ApiError, FieldError};
 use super::reply::{self, Data};
 use super::schemas::{Archive, PublishForm};
@@ -62,7 +63,7 @@ fn yes() -> bool {
 pub(super) async fn publish(
     state: web::Data<ApiState>,
     access: Access,
-    parameters: web::Query<Parameters>,
+    Query(parameters): Query<Parameters>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {

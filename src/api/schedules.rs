@@ -8,25 +8,34 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Access;
+use super::input::{Query, moment};
+use super::paging::{self, ShortPaging};
 use super::problem::ApiError;
-use super::reply::{self, Data};
+use super::reply::{self, Data, PageOf};
 use super::state::ApiState;
 use super::triggers;
 use crate::access::Action;
-use crate::store::{ManualRun, StoredFire};
+use crate::store::{FireFilter, FireSort, FireState, ManualRun, StoredFire};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 type Trigger = web::Path<(String, String)>;
 
-/// Which instants. `before` takes the `at` of one, or any time.
+/// Which instants, and in which order.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Parameters {
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u16>,
-    /// Those before this time.
-    before: Option<String>,
+pub(super) struct Filter {
+    /// What became of them.
+    #[param(inline)]
+    state: Option<FireState>,
+    /// This moment or later.
+    #[serde(default, deserialize_with = "moment")]
+    since: Option<DateTime<Utc>>,
+    /// Before this moment.
+    #[serde(default, deserialize_with = "moment")]
+    until: Option<DateTime<Utc>>,
+    #[param(inline)]
+    sort: Option<FireSort>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -36,23 +45,29 @@ struct Started {
     invocation_id: InvocationId,
 }
 
-/// What became of a schedule's instants, newest first.
+/// What became of a schedule's instants, the newest first unless asked otherwise.
 #[utoipa::path(
     get, path = "/api/job/{job}/triggers/{trigger}/fires", operation_id = "listFires",
-    params(Parameters),
-    responses((status = 200, body = Data<Vec<StoredFire>>), (status = 409)),
+    params(ShortPaging, Filter),
+    responses((status = 200, body = PageOf<StoredFire>), (status = 409)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers/{trigger}"}))),
 )]
 pub(super) async fn fires(
     state: State,
     access: Access,
     path: Trigger,
-    parameters: web::Query<Parameters>,
+    Query(paging): Query<ShortPaging>,
+    Query(filter): Query<Filter>,
 ) -> Reply {
-    let limit = reply::limit(parameters.limit)?;
-    let before = parameters.before.as_deref().map(instant).transpose()?;
+    let listing = paging.listing(filter.sort)?;
+    let filter = FireFilter {
+        state: filter.state,
+        since: filter.since,
+        until: filter.until,
+    };
     let (_, trigger) = schedule(&state, &access, Action::Read, path).await?;
-    Ok(reply::data(state.fires.list(trigger, before, limit).await?))
+    let fires = state.fires.list(trigger, &filter, &listing).await?;
+    Ok(paging::part(fires, listing.sort))
 }
 
 /// Starts a schedule's function now.
@@ -102,11 +117,4 @@ async fn schedule(
         return Err(ApiError::new(StatusCode::CONFLICT, "not-a-schedule", detail));
     }
     Ok((job.id, found.id))
-}
-
-fn instant(text: &str) -> Result<DateTime<Utc>, ApiError> {
-    let wrong = |_| ApiError::bad_request("before is no time like 2026-01-31T12:00:00Z");
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .map_err(wrong)
 }

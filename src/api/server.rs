@@ -5,8 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::error::JsonPayloadError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -17,7 +15,8 @@ use async_trait::async_trait;
 use jobber_actors::ports::{HttpServer, HttpServerError};
 use tokio::sync::watch;
 
-use super::patience::{bound_body_time, is_late};
+use super::input::BodyLimit;
+use super::patience::bound_body_time;
 use super::problem::{self, ApiError};
 use super::state::ApiState;
 
@@ -54,11 +53,7 @@ impl AdminServer {
                 .wrap(cors(&serving.cors_origins))
                 .wrap(safe_headers())
                 .app_data(data.clone())
-                .app_data(json_config(json_bytes))
-                .app_data(
-                    web::QueryConfig::default()
-                        .error_handler(|error, _| ApiError::bad_request(error.to_string()).into()),
-                )
+                .app_data(BodyLimit(json_bytes))
                 .app_data(
                     web::PathConfig::default()
                         .error_handler(|error, _| ApiError::not_found(error.to_string()).into()),
@@ -77,23 +72,6 @@ impl AdminServer {
             .listen(self.listener.try_clone()?)?;
         Ok(server.run())
     }
-}
-
-/// How JSON bodies of at most so many bytes are read.
-pub(super) fn json_config(bytes: usize) -> web::JsonConfig {
-    web::JsonConfig::default()
-        .limit(bytes)
-        .error_handler(move |error, _| match error {
-            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
-                let detail = format!("a body here has at most {bytes} bytes");
-                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).into()
-            }
-            JsonPayloadError::Payload(error) if is_late(&error) => {
-                let detail = "the body took too long to arrive";
-                ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail).into()
-            }
-            error => ApiError::bad_request(error.to_string()).into(),
-        })
 }
 
 /// What browsers are told about every answer: to take it for what it says it is, to show it in no frame, to run nothing in it,

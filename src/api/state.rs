@@ -10,6 +10,7 @@ use super::access::Access;
 use super::config::AdminConfig;
 use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
+use crate::config::Setting;
 use crate::publish::Publisher;
 use crate::sealing::Keys;
 use crate::store::{
@@ -35,6 +36,7 @@ pub struct ApiState {
     pub(super) api_tokens: ApiTokenStore,
     pub(super) audit: AuditStore,
     pub(super) passwords: Passwords,
+    pub(super) settings: Arc<[Setting]>,
     pub(super) functions: Arc<dyn FunctionStore>,
     attempts: Arc<Mutex<LoginLimiter>>,
     pub(super) uploads: Arc<Semaphore>,
@@ -56,6 +58,8 @@ pub struct ApiParts {
     pub passwords: Passwords,
     /// What variables are sealed with.
     pub keys: Arc<Keys>,
+    /// How the server is configured, secrets masked.
+    pub settings: Vec<Setting>,
     /// What functions keep.
     pub functions: Arc<dyn FunctionStore>,
 }
@@ -72,6 +76,7 @@ impl ApiState {
             token,
             passwords,
             keys,
+            settings,
             functions,
         } = parts;
         Self {
@@ -87,6 +92,7 @@ impl ApiState {
             fires: FireStore::new(database.clone(), config.queue),
             uploads: Arc::new(Semaphore::new(config.uploads)),
             config: Arc::new(config),
+            settings: settings.into(),
             passwords,
             functions,
             database,

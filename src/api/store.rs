@@ -15,8 +15,10 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
+use super::input::{Body, Query};
+use super::paging::ShortPaging;
 use super::problem::ApiError;
-use super::reply::{self, Data, Done, Page, PageOf};
+use super::reply::{self, Data, Done, PageOf};
 use super::state::ApiState;
 use crate::access::Action;
 
@@ -32,13 +34,10 @@ const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 /// Which keys.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Query {
+pub(super) struct Filter {
+    /// Those that begin with this.
     #[serde(default)]
     prefix: String,
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u16>,
-    /// The last key of the page before.
-    cursor: Option<String>,
 }
 
 /// A value, as text or in base64.
@@ -152,7 +151,7 @@ struct Sum {
 /// The items whose keys begin with a prefix, in the order of their keys' bytes.
 #[utoipa::path(
     get, path = "/api/job/{job}/store", operation_id = "listItems",
-    params(Query),
+    params(ShortPaging, Filter),
     responses((status = 200, body = PageOf<Listed<'_>>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/store"}))),
 )]
@@ -160,14 +159,14 @@ pub(super) async fn list(
     state: State,
     access: Access,
     job: web::Path<String>,
-    query: web::Query<Query>,
+    Query(paging): Query<ShortPaging>,
+    Query(filter): Query<Filter>,
 ) -> Reply {
-    let limit = reply::limit(query.limit)?;
+    let limit = paging.limit()?;
     let job = state.job(&access, Action::Read, &job, &["store"]).await?;
-    let cursor = query.cursor.as_deref();
     let listed = state
         .functions
-        .list(job.id, &query.prefix, cursor, u32::from(limit));
+        .list(job.id, &filter.prefix, paging.cursor(), u32::from(limit));
     let page = listed.await.map_err(problem)?;
     let items = page.items.iter().map(|item| Listed {
         key: &item.key,
@@ -176,10 +175,7 @@ pub(super) async fn list(
         created: item.created,
         modified: item.modified,
     });
-    Ok(reply::page(Page {
-        items: items.collect(),
-        next: page.next.clone(),
-    }))
+    Ok(reply::page(items.collect(), page.next.clone()))
 }
 
 /// An item with its value.
@@ -214,10 +210,10 @@ pub(super) async fn set(
     access: Access,
     request: HttpRequest,
     path: Key,
-    setting: web::Json<Setting>,
+    Body(setting): Body<Setting>,
 ) -> Reply {
     let (job, key) = allowed(&state, &access, Action::Write, path).await?;
-    let Setting { value, ttl } = setting.into_inner();
+    let Setting { value, ttl } = setting;
     let set = state.functions.set(job, &key, value.into(), lifetime(ttl)?);
     let item = set.await.map_err(problem)?;
     let shown = Listed::of(&key, &item);
@@ -235,9 +231,14 @@ pub(super) async fn set(
         ("x-max-body-bytes" = json!(MAX_BODY_BYTES)),
     ),
 )]
-pub(super) async fn compare_and_set(state: State, access: Access, path: Key, swap: web::Json<Swap>) -> Reply {
+pub(super) async fn compare_and_set(
+    state: State,
+    access: Access,
+    path: Key,
+    Body(swap): Body<Swap>,
+) -> Reply {
     let (job, key) = allowed(&state, &access, Action::Write, path).await?;
-    let Swap { expected, value, ttl } = swap.into_inner();
+    let Swap { expected, value, ttl } = swap;
     let expected = expected.map(Bytes::from);
     let ttl = lifetime(ttl)?;
     let swapped = state
@@ -259,10 +260,10 @@ pub(super) async fn increment(
     state: State,
     access: Access,
     path: Key,
-    addition: web::Json<Addition>,
+    Body(addition): Body<Addition>,
 ) -> Reply {
     let (job, key) = allowed(&state, &access, Action::Write, path).await?;
-    let Addition { by, ttl } = addition.into_inner();
+    let Addition { by, ttl } = addition;
     let sum = state.functions.increment(job, &key, by, lifetime(ttl)?);
     Ok(reply::data(Sum {
         value: sum.await.map_err(problem)?,

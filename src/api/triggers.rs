@@ -3,54 +3,102 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use chrono::Utc;
-use jobber_actors::trigger::TriggerSort;
+use jobber_actors::trigger::TriggerSort as Sort;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::access::Access;
+use super::input::Query;
+use super::paging::{self, Paging};
 use super::problem::ApiError;
-use super::reply::{self, Data};
+use super::reply::{self, Data, PageOf};
 use super::schemas::{Trigger, TriggerStatus};
 use super::state::{ApiState, resource};
 use crate::access::Action;
-use crate::store::{JobSummary, NamedTrigger, Versions};
+use crate::store::{JobSummary, NamedTrigger, TriggerFilter, TriggerSort, TriggerType, Versions};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 type Job = web::Path<String>;
 
+/// Which triggers, and in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Those of one kind.
+    #[serde(rename = "type")]
+    #[param(inline)]
+    pub(super) kind: Option<TriggerType>,
+    #[param(inline)]
+    pub(super) sort: Option<TriggerSort>,
+}
+
 /// What starts a job: the triggers of all its versions.
 #[utoipa::path(
     get, path = "/api/job/{job}/triggers", operation_id = "listTriggers",
-    responses((status = 200, body = Data<Vec<Trigger>>)),
+    params(Paging, Filter),
+    responses((status = 200, body = PageOf<Trigger>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
 )]
-pub(super) async fn all(state: State, access: Access, job: Job) -> Reply {
-    triggers(&state, &access, &job, Versions::All).await
+pub(super) async fn all(
+    state: State,
+    access: Access,
+    job: Job,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    triggers(&state, &access, &job, Versions::All, (&paging, &filter)).await
 }
 
 /// The triggers of the version that was published last.
 #[utoipa::path(
     get, path = "/api/job/{job}/triggers:latest", operation_id = "listLatestTriggers",
-    responses((status = 200, body = Data<Vec<Trigger>>)),
+    params(Paging, Filter),
+    responses((status = 200, body = PageOf<Trigger>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
 )]
-pub(super) async fn latest(state: State, access: Access, job: Job) -> Reply {
-    triggers(&state, &access, &job, Versions::Latest).await
+pub(super) async fn latest(
+    state: State,
+    access: Access,
+    job: Job,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    triggers(&state, &access, &job, Versions::Latest, (&paging, &filter)).await
 }
 
 /// The triggers of the active version.
 #[utoipa::path(
     get, path = "/api/job/{job}/triggers:current", operation_id = "listCurrentTriggers",
-    responses((status = 200, body = Data<Vec<Trigger>>)),
+    params(Paging, Filter),
+    responses((status = 200, body = PageOf<Trigger>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
 )]
-pub(super) async fn current(state: State, access: Access, job: Job) -> Reply {
-    triggers(&state, &access, &job, Versions::Current).await
+pub(super) async fn current(
+    state: State,
+    access: Access,
+    job: Job,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    triggers(&state, &access, &job, Versions::Current, (&paging, &filter)).await
 }
 
-async fn triggers(state: &ApiState, access: &Access, job: &str, which: Versions) -> Reply {
+async fn triggers(
+    state: &ApiState,
+    access: &Access,
+    job: &str,
+    which: Versions,
+    (paging, filter): (&Paging, &Filter),
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
     let job = state.job(access, Action::Read, job, &["triggers"]).await?;
-    let triggers = state.jobs.triggers(Some(job.id), which, Utc::now()).await?;
-    Ok(reply::data(triggers))
+    let filter = TriggerFilter {
+        job: Some(job.id),
+        kind: filter.kind,
+    };
+    let triggers = state.jobs.triggers(filter, which, &listing, Utc::now()).await?;
+    Ok(paging::part(triggers, listing.sort))
 }
 
 /// How it stands with a trigger: whether it works, since when, and why not.
@@ -62,7 +110,7 @@ async fn triggers(state: &ApiState, access: &Access, job: &str, which: Versions)
 pub(super) async fn status(state: State, access: Access, path: web::Path<(String, String)>) -> Reply {
     let (job, trigger) = path.into_inner();
     let (_, found) = find(&state, &access, Action::Read, &job, &trigger).await?;
-    let sort = TriggerSort::named(&found.kind).ok_or_else(|| not_found(&trigger))?;
+    let sort = Sort::named(&found.kind).ok_or_else(|| not_found(&trigger))?;
     Ok(reply::data(state.tree.trigger_status(found.id, sort)))
 }
 

@@ -8,11 +8,13 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
+use super::input::{Body, Query};
+use super::paging::{self, Paging};
 use super::problem::ApiError;
 use super::reply::{self, Data, Done, PageOf};
 use super::state::ApiState;
 use crate::access::{Action, MAX_PERMISSIONS, Permissions, Resource, Who};
-use crate::store::{NewUser, StoredUser, UserChange, UserPatch};
+use crate::store::{NewUser, StoredUser, UserChange, UserFilter, UserPatch, UserSort};
 
 type State = web::Data<ApiState>;
 type Reply = Result<HttpResponse, ApiError>;
@@ -52,14 +54,16 @@ pub(super) struct Update {
     enabled: Option<bool>,
 }
 
-/// Where a page of users begins.
+/// Which users, and in which order.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Query {
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u16>,
-    /// The name of the last user of the page before.
-    cursor: Option<String>,
+pub(super) struct Filter {
+    /// Those who may do something, or those who may not.
+    enabled: Option<bool>,
+    /// Those with this in their name, in whatever case.
+    search: Option<String>,
+    #[param(inline)]
+    sort: Option<UserSort>,
 }
 
 fn user(id: UserId) -> Resource {
@@ -69,15 +73,23 @@ fn user(id: UserId) -> Resource {
 /// The users that one may see.
 #[utoipa::path(
     get, path = "/api/users", operation_id = "listUsers",
-    params(Query),
+    params(Paging, Filter),
     responses((status = 200, body = PageOf<StoredUser>)),
 )]
-pub(super) async fn list(state: State, access: Access, query: web::Query<Query>) -> Reply {
-    let limit = reply::limit(query.limit)?;
-    let cursor = query.cursor.as_deref().filter(|cursor| !cursor.contains('\0'));
-    let users = state.users.list(cursor, limit).await?;
+pub(super) async fn list(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = UserFilter {
+        enabled: filter.enabled,
+        search: filter.search,
+    };
+    let users = state.users.list(&filter, &listing).await?;
     let may_see = |one: &StoredUser| access.may(Action::Read, &user(one.id));
-    Ok(reply::visible(users, limit, |one| one.username.clone(), may_see))
+    Ok(paging::visible(users, listing.sort, may_see))
 }
 
 /// A user.
@@ -114,7 +126,7 @@ pub(super) async fn create(
     state: State,
     access: Access,
     request: HttpRequest,
-    creation: web::Json<Creation>,
+    Body(creation): Body<Creation>,
 ) -> Reply {
     access.require(Action::Write, &Resource::of("user"))?;
     let Creation {
@@ -122,7 +134,7 @@ pub(super) async fn create(
         password,
         permissions,
         enabled,
-    } = creation.into_inner();
+    } = creation;
     let username = checked_name(username)?;
     may_give(&access, &permissions)?;
     let password = state.passwords.hash(password).await.map_err(ApiError::password)?;
@@ -153,7 +165,7 @@ pub(super) async fn update(
     access: Access,
     request: HttpRequest,
     id: web::Path<UserId>,
-    update: web::Json<Update>,
+    Body(update): Body<Update>,
 ) -> Reply {
     let id = *id;
     let Update {
@@ -161,7 +173,7 @@ pub(super) async fn update(
         password,
         permissions,
         enabled,
-    } = update.into_inner();
+    } = update;
     let parts = [
         (username.is_some(), "username"),
         (password.is_some(), "password"),

@@ -3,18 +3,22 @@
 use actix_web::body::SizedStream;
 use actix_web::http::header::{CONTENT_DISPOSITION, ETAG};
 use actix_web::{HttpRequest, HttpResponse, web};
-use jobber_actors::domain::VersionId;
+use jobber_actors::domain::{ImportState, VersionId};
+use serde::Deserialize;
 use tokio_util::io::ReaderStream;
+use utoipa::IntoParams;
 
 use super::access::{Access, Change, note_change};
+use super::input::Query;
+use super::paging::{self, Paging};
 use super::problem::ApiError;
 use super::publish::problem_of;
-use super::reply::{self, Data, Done};
+use super::reply::{self, Data, Done, PageOf};
 use super::schemas::Archive;
 use super::state::ApiState;
 use crate::access::Action;
 use crate::publish::PublishError;
-use crate::store::{JobSummary, VersionSummary};
+use crate::store::{JobSummary, VersionFilter, VersionSort, VersionSummary};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
@@ -23,15 +27,42 @@ type Version = web::Path<(String, VersionId)>;
 /// Bytes that are read from the disk at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// A job's versions, the newest first.
+/// Which versions, and in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// The one with this name.
+    version: Option<String>,
+    /// Those whose import came to this: `untried`, `succeeded` or `failed`.
+    #[param(value_type = Option<String>, pattern = "^(untried|succeeded|failed)$")]
+    import_state: Option<ImportState>,
+    #[param(inline)]
+    sort: Option<VersionSort>,
+}
+
+/// A job's versions, the newest first unless asked otherwise.
 #[utoipa::path(
     get, path = "/api/job/{job}/versions", operation_id = "listVersions",
-    responses((status = 200, body = Data<Vec<VersionSummary>>)),
+    params(Paging, Filter),
+    responses((status = 200, body = PageOf<VersionSummary>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/versions"}))),
 )]
-pub(super) async fn list(state: State, access: Access, job: web::Path<String>) -> Reply {
+pub(super) async fn list(
+    state: State,
+    access: Access,
+    job: web::Path<String>,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = VersionFilter {
+        version: filter.version,
+        import_state: filter.import_state,
+    };
     let job = state.job(&access, Action::Read, &job, &["versions"]).await?;
-    Ok(reply::data(state.jobs.versions(job.id).await?))
+    let versions = state.jobs.versions(job.id, &filter, &listing).await?;
+    Ok(paging::part(versions, listing.sort))
 }
 
 /// One of a job's versions.
@@ -105,8 +136,7 @@ async fn find(
     let job = state
         .job(access, action, &job, &["versions", &version.to_string()])
         .await?;
-    let versions = state.jobs.versions(job.id).await?;
-    let found = versions.into_iter().find(|known| known.id == version);
+    let found = state.jobs.version(job.id, version).await?;
     let found = found.ok_or_else(|| problem_of(PublishError::NoSuchVersion))?;
     Ok((job, found))
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use figment::Figment;
 use figment::value::Value;
 use secrecy::SecretString;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ impl fmt::Display for ConfigProblem {
 }
 
 /// One option as it is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Setting {
     /// The name of its environment variable.
     pub name: String,

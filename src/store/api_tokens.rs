@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{ApiTokenId, UserId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use utoipa::ToSchema;
@@ -10,15 +10,17 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::error::DatabaseError;
+use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
 use super::users::permissions_of;
 use crate::access::{Permissions, Principal, SecretHash, Who};
 
+/// `$1` is a token's id, `$2` a user's, `$3` whether they are enabled; null means all.
 const LIST: &str = "
     select t.id, t.user_id, u.username, t.description, t.prefix, t.permissions, t.enabled, t.expires_at, t.created_at,
            t.last_used_at
     from api_tokens t join users u on u.id = t.user_id
-    where ($1::uuid is null or t.id > $1) and ($2::uuid is null or t.id = $2)
-    order by t.id limit $3";
+    where ($1::uuid is null or t.id = $1) and ($2::uuid is null or t.user_id = $2)
+      and ($3::boolean is null or t.enabled = $3)";
 const INSERT: &str = "
     insert into api_tokens (id, user_id, description, prefix, hash, permissions, enabled, expires_at)
     values ($1, $2, $3, $4, $5, $6, true, $7)";
@@ -99,6 +101,48 @@ pub struct ApiTokenPatch {
     pub expires: Option<Option<DateTime<Utc>>>,
 }
 
+/// Which tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApiTokenFilter {
+    /// Those of one user.
+    pub user: Option<UserId>,
+    /// Those that are enabled, or those that are not.
+    pub enabled: Option<bool>,
+}
+
+/// In which order tokens are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum ApiTokenSort {
+    /// The oldest first.
+    #[default]
+    #[serde(rename = "created")]
+    Created,
+    /// The newest first.
+    #[serde(rename = "-created")]
+    CreatedDescending,
+}
+
+impl Sort for ApiTokenSort {
+    fn order(self) -> Order {
+        const BY_CREATION: [Column; 2] = [
+            Column {
+                name: "created_at",
+                expression: "t.created_at",
+                kind: Kind::Time,
+            },
+            Column {
+                name: "id",
+                expression: "t.id",
+                kind: Kind::Id,
+            },
+        ];
+        match self {
+            Self::Created => Order::ascending(&BY_CREATION),
+            Self::CreatedDescending => Order::descending(&BY_CREATION),
+        }
+    }
+}
+
 /// The tokens.
 #[derive(Clone, Debug)]
 pub struct ApiTokenStore {
@@ -112,16 +156,16 @@ impl ApiTokenStore {
         Self { database }
     }
 
-    /// All users' tokens after this one, the oldest first.
+    /// Users' tokens.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn list(
         &self,
-        after: Option<ApiTokenId>,
-        limit: u16,
-    ) -> Result<Vec<StoredApiToken>, DatabaseError> {
-        self.select(after, None, limit).await
+        filter: ApiTokenFilter,
+        listing: &Listing<ApiTokenSort>,
+    ) -> Result<Page<StoredApiToken>, DatabaseError> {
+        self.select(None, filter, listing).await
     }
 
     /// The token with this id.
@@ -129,22 +173,30 @@ impl ApiTokenStore {
     /// # Errors
     /// [`DatabaseError`].
     pub async fn find(&self, id: ApiTokenId) -> Result<Option<StoredApiToken>, DatabaseError> {
-        Ok(self.select(None, Some(id), 1).await?.pop())
+        let found = self
+            .select(Some(id), ApiTokenFilter::default(), &Listing::default())
+            .await?;
+        Ok(found.items.into_iter().next())
     }
 
     async fn select(
         &self,
-        after: Option<ApiTokenId>,
         id: Option<ApiTokenId>,
-        limit: u16,
-    ) -> Result<Vec<StoredApiToken>, DatabaseError> {
-        let (after, id) = (after.map(|id| *id.as_uuid()), id.map(|id| *id.as_uuid()));
-        let client = self.database.client().await?;
-        let statement = client.prepare_cached(LIST).await?;
-        let rows = client
-            .query(&statement, &[&after, &id, &i64::from(limit)])
-            .await?;
-        rows.iter().map(token_of).collect()
+        filter: ApiTokenFilter,
+        listing: &Listing<ApiTokenSort>,
+    ) -> Result<Page<StoredApiToken>, DatabaseError> {
+        let (id, user) = (
+            id.map(|id| *id.as_uuid()),
+            filter.user.map(|user| *user.as_uuid()),
+        );
+        listing::page(
+            &self.database,
+            LIST,
+            &[&id, &user, &filter.enabled],
+            listing,
+            token_of,
+        )
+        .await
     }
 
     /// Makes a token.

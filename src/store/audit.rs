@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{ApiTokenId, UserId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 use utoipa::ToSchema;
@@ -10,14 +10,17 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::error::DatabaseError;
+use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
 
 const INSERT: &str = "
     insert into audit_log (user_id, username, token_id, address, action, resource, status, before, after)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+/// `$1` is a user, `$2` an action, `$3` how the resource begins, `$4` and `$5` when; null means all.
 const LIST: &str = "
     select sequence, at, user_id, username, token_id, address, action, resource, status, before, after from audit_log
-    where ($1::bigint is null or sequence < $1) and ($2::uuid is null or user_id = $2)
-    order by sequence desc limit $3";
+    where ($1::uuid is null or user_id = $1) and ($2::text is null or action = $2)
+      and ($3::text is null or starts_with(resource, $3))
+      and ($4::timestamptz is null or at >= $4) and ($5::timestamptz is null or at < $5)";
 
 /// What somebody did, or tried.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +75,47 @@ pub struct StoredAuditEntry {
     pub after: Option<Value>,
 }
 
+/// Which entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// What one user did.
+    pub user: Option<UserId>,
+    /// What was done, as method and route.
+    pub action: Option<String>,
+    /// How the path begins that it was done with.
+    pub resource: Option<String>,
+    /// At this moment or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// In which order entries are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum AuditSort {
+    /// The oldest first.
+    #[serde(rename = "at")]
+    At,
+    /// The newest first.
+    #[default]
+    #[serde(rename = "-at")]
+    AtDescending,
+}
+
+impl Sort for AuditSort {
+    fn order(self) -> Order {
+        const BY_SEQUENCE: [Column; 1] = [Column {
+            name: "sequence",
+            expression: "sequence",
+            kind: Kind::Number,
+        }];
+        match self {
+            Self::At => Order::ascending(&BY_SEQUENCE),
+            Self::AtDescending => Order::descending(&BY_SEQUENCE),
+        }
+    }
+}
+
 /// The record.
 #[derive(Clone, Debug)]
 pub struct AuditStore {
@@ -115,23 +159,31 @@ impl AuditStore {
         Ok(())
     }
 
-    /// What was done before a place in the order, the newest first; of one user or of all.
+    /// What was done.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn list(
         &self,
-        before: Option<i64>,
-        user: Option<UserId>,
-        limit: u16,
-    ) -> Result<Vec<StoredAuditEntry>, DatabaseError> {
-        let user = user.map(|id| *id.as_uuid());
-        let client = self.database.client().await?;
-        let statement = client.prepare_cached(LIST).await?;
-        let rows = client
-            .query(&statement, &[&before, &user, &i64::from(limit)])
-            .await?;
-        Ok(rows.iter().map(entry_of).collect())
+        filter: &AuditFilter,
+        listing: &Listing<AuditSort>,
+    ) -> Result<Page<StoredAuditEntry>, DatabaseError> {
+        let user = filter.user.map(|id| *id.as_uuid());
+        let AuditFilter {
+            action,
+            resource,
+            since,
+            until,
+            ..
+        } = filter;
+        listing::page(
+            &self.database,
+            LIST,
+            &[&user, action, resource, since, until],
+            listing,
+            |row| Ok(entry_of(row)),
+        )
+        .await
     }
 }
 

@@ -1,13 +1,10 @@
 //! The durable queue, as people see it: how much is in it, and what was given up.
 
-use std::fmt;
-use std::str::FromStr;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{InvocationId, JobId, TriggerId};
 use jobber_actors::ports::{DeliveryFailure, Tries};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -17,17 +14,19 @@ use uuid::Uuid;
 use super::database::Database;
 use super::durable_queue::tries_of;
 use super::error::DatabaseError;
+use super::jobs::TriggerType;
+use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
 
 const COUNTS: &str = "
     select count(*) filter (where state = 'due') as due, count(*) filter (where state = 'claimed') as claimed,
            count(*) filter (where state = 'dead') as dead, min(due_at) filter (where state = 'due') as oldest_due,
            coalesce((select bytes from delivery_usage where job_id = $1), 0) as bytes
     from deliveries where job_id = $1";
+/// `$2` is a trigger, `$3` a kind of trigger; null means all.
 const LIST: &str = "
     select id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at
     from deliveries
-    where job_id = $1 and state = 'dead' and (died_at, id) < (coalesce($2::timestamptz, 'infinity'), $3)
-    order by died_at desc, id desc limit $4";
+    where job_id = $1 and state = 'dead' and ($2::uuid is null or trigger_id = $2) and ($3::text is null or kind = $3)";
 const FIND: &str = "
     select id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at,
            body
@@ -75,15 +74,6 @@ pub struct QueueCounts {
     pub oldest_due: Option<DateTime<Utc>>,
 }
 
-/// A place in a job's dead letters. Shown as `<microseconds since 1970>.<id>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeadLetterCursor {
-    /// When the letter died.
-    pub died: DateTime<Utc>,
-    /// Tells letters of the same time apart.
-    pub id: InvocationId,
-}
-
 /// A delivery that was given up, without its payload.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -91,9 +81,6 @@ pub struct DeadLetter {
     /// The invocation's id.
     #[schema(value_type = uuid::Uuid)]
     pub id: InvocationId,
-    /// Its place; give it as `before`.
-    #[schema(value_type = String)]
-    pub cursor: DeadLetterCursor,
     /// The trigger that started it.
     #[schema(value_type = uuid::Uuid)]
     pub trigger_id: TriggerId,
@@ -122,6 +109,48 @@ pub struct DeadLetter {
     pub created: DateTime<Utc>,
     /// When it was given up.
     pub died: DateTime<Utc>,
+}
+
+/// Which dead letters of a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterFilter {
+    /// Those that one trigger started.
+    pub trigger: Option<TriggerId>,
+    /// Those that one kind of trigger started.
+    pub kind: Option<TriggerType>,
+}
+
+/// In which order dead letters are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum DeadLetterSort {
+    /// The one that was given up first.
+    #[serde(rename = "died")]
+    Died,
+    /// The one that was given up last first.
+    #[default]
+    #[serde(rename = "-died")]
+    DiedDescending,
+}
+
+impl Sort for DeadLetterSort {
+    fn order(self) -> Order {
+        const BY_END: [Column; 2] = [
+            Column {
+                name: "died_at",
+                expression: "died_at",
+                kind: Kind::Time,
+            },
+            Column {
+                name: "id",
+                expression: "id",
+                kind: Kind::Id,
+            },
+        ];
+        match self {
+            Self::Died => Order::ascending(&BY_END),
+            Self::DiedDescending => Order::descending(&BY_END),
+        }
+    }
 }
 
 /// The durable queue, to look at and to tidy up.
@@ -154,26 +183,26 @@ impl DeadLetterStore {
         })
     }
 
-    /// A job's dead letters before a place, the newest first.
+    /// A job's dead letters.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn list(
         &self,
         job: JobId,
-        before: Option<DeadLetterCursor>,
-        limit: u16,
-    ) -> Result<Vec<DeadLetter>, DatabaseError> {
-        let (died, id) = (
-            before.map(|cursor| cursor.died),
-            before.map_or(Uuid::nil(), |cursor| *cursor.id.as_uuid()),
-        );
-        let client = self.database.client().await?;
-        let statement = client.prepare_cached(LIST).await?;
-        let rows = client
-            .query(&statement, &[job.as_uuid(), &died, &id, &i64::from(limit)])
-            .await?;
-        Ok(rows.iter().map(letter_of).collect())
+        filter: DeadLetterFilter,
+        listing: &Listing<DeadLetterSort>,
+    ) -> Result<Page<DeadLetter>, DatabaseError> {
+        let trigger = filter.trigger.map(|trigger| *trigger.as_uuid());
+        let kind = filter.kind.map(TriggerType::name);
+        listing::page(
+            &self.database,
+            LIST,
+            &[job.as_uuid(), &trigger, &kind],
+            listing,
+            |row| Ok(letter_of(row)),
+        )
+        .await
     }
 
     /// A dead letter and its payload.
@@ -254,39 +283,7 @@ impl DeadLetterStore {
     }
 }
 
-impl fmt::Display for DeadLetterCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.died.timestamp_micros(), self.id)
-    }
-}
-
-/// A text that is no place in the dead letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no cursor of a dead letter")]
-pub struct NotADeadLetterCursor;
-
-impl FromStr for DeadLetterCursor {
-    type Err = NotADeadLetterCursor;
-
-    /// Takes what [`fmt::Display`] gives.
-    fn from_str(text: &str) -> Result<Self, NotADeadLetterCursor> {
-        let (micros, id) = text.split_once('.').ok_or(NotADeadLetterCursor)?;
-        let micros = micros.parse().map_err(|_| NotADeadLetterCursor)?;
-        Ok(Self {
-            died: DateTime::from_timestamp_micros(micros).ok_or(NotADeadLetterCursor)?,
-            id: id.parse().map_err(|_| NotADeadLetterCursor)?,
-        })
-    }
-}
-
-impl Serialize for DeadLetterCursor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 fn letter_of(row: &Row) -> DeadLetter {
-    let (id, died) = (InvocationId::from(row.get::<_, Uuid>("id")), row.get("died_at"));
     let Json(input) = row.get::<_, Json<Value>>("input");
     // What an older or a newer version wrote here is shown without its reason.
     let failure = row
@@ -294,8 +291,7 @@ fn letter_of(row: &Row) -> DeadLetter {
         .ok()
         .flatten();
     DeadLetter {
-        id,
-        cursor: DeadLetterCursor { died, id },
+        id: row.get::<_, Uuid>("id").into(),
         trigger_id: row.get::<_, Uuid>("trigger_id").into(),
         trigger_name: row.get("trigger_name"),
         kind: row.get("kind"),
@@ -306,30 +302,6 @@ fn letter_of(row: &Row) -> DeadLetter {
         tries: tries_of(row),
         failure: failure.map(|Json(failure)| failure),
         created: row.get("created_at"),
-        died,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_reads_back() {
-        let text = "1700000000123456.01890a5d-ac96-774b-bcce-b302099a8057";
-        assert_eq!(text.parse::<DeadLetterCursor>().unwrap().to_string(), text);
-        for wrong in [
-            "",
-            "1700000000123456",
-            "x.01890a5d-ac96-774b-bcce-b302099a8057",
-            "1.x",
-            "9223372036854775807.01890a5d-ac96-774b-bcce-b302099a8057",
-        ] {
-            assert_eq!(
-                wrong.parse::<DeadLetterCursor>(),
-                Err(NotADeadLetterCursor),
-                "{wrong}"
-            );
-        }
+        died: row.get("died_at"),
     }
 }

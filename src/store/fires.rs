@@ -5,7 +5,7 @@ use deadpool_postgres::Transaction;
 use jobber_actors::domain::{InvocationId, JobId, TriggerId};
 use jobber_actors::invocation::{Input, ScheduleInput};
 use jobber_actors::manifest::{Manifest, Overlap, TriggerKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,16 +13,18 @@ use uuid::Uuid;
 use super::database::Database;
 use super::durable_queue::{QueueLimits, json};
 use super::error::DatabaseError;
+use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
 use super::schedules::MAX_WAITING;
 
 /// `$2` is an id, `$3` a name. A name is one trigger's only among those of its kind.
 const TRIGGER: &str = "
     select id, kind from triggers where job_id = $1 and (id = $2 or name = $3)
     order by id is distinct from $2, kind <> 'schedule', kind limit 1";
+/// `$2` is what became of them, `$3` and `$4` when they were; null means all.
 const FIRES: &str = "
     select at, state, invocation_id, last_at, instants, uncounted, reason, manual, recorded_at from schedule_fires
-    where trigger_id = $1 and at < coalesce($2::timestamptz, 'infinity')
-    order by at desc limit $3";
+    where trigger_id = $1 and ($2::text is null or state = $2)
+      and ($3::timestamptz is null or at >= $3) and ($4::timestamptz is null or at < $4)";
 /// The position is null for a trigger that the active version does not have.
 const PLACE: &str = "
     select t.name, j.enabled, vt.position, v.manifest, now() as now
@@ -96,6 +98,65 @@ pub struct StoredFire {
     pub recorded: DateTime<Utc>,
 }
 
+/// What became of an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FireState {
+    /// It started the function.
+    Fired,
+    /// It was left out on purpose.
+    Skipped,
+    /// No server was there for it.
+    Missed,
+}
+
+/// Which instants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FireFilter {
+    /// What became of them.
+    pub state: Option<FireState>,
+    /// This moment or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// In which order instants are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum FireSort {
+    /// The oldest first.
+    #[serde(rename = "at")]
+    At,
+    /// The newest first.
+    #[default]
+    #[serde(rename = "-at")]
+    AtDescending,
+}
+
+impl Sort for FireSort {
+    fn order(self) -> Order {
+        const BY_INSTANT: [Column; 1] = [Column {
+            name: "at",
+            expression: "at",
+            kind: Kind::Time,
+        }];
+        match self {
+            Self::At => Order::ascending(&BY_INSTANT),
+            Self::AtDescending => Order::descending(&BY_INSTANT),
+        }
+    }
+}
+
+impl FireState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Skipped => "skipped",
+            Self::Missed => "missed",
+        }
+    }
+}
+
 /// A trigger, as a path names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedTrigger {
@@ -158,22 +219,26 @@ impl FireStore {
         }))
     }
 
-    /// What became of a trigger's instants before `before`, the newest first.
+    /// What became of a trigger's instants.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn list(
         &self,
         trigger: TriggerId,
-        before: Option<DateTime<Utc>>,
-        limit: u16,
-    ) -> Result<Vec<StoredFire>, DatabaseError> {
-        let client = self.database.client().await?;
-        let statement = client.prepare_cached(FIRES).await?;
-        let rows = client
-            .query(&statement, &[trigger.as_uuid(), &before, &i64::from(limit)])
-            .await?;
-        Ok(rows.iter().map(fire_of).collect())
+        filter: &FireFilter,
+        listing: &Listing<FireSort>,
+    ) -> Result<Page<StoredFire>, DatabaseError> {
+        let FireFilter { state, since, until } = filter;
+        let state = state.map(FireState::name);
+        listing::page(
+            &self.database,
+            FIRES,
+            &[trigger.as_uuid(), &state, since, until],
+            listing,
+            |row| Ok(fire_of(row)),
+        )
+        .await
     }
 
     /// Starts a schedule's function now, as if this were an instant of it. It is delivered like any other; where the schedule

@@ -33,13 +33,22 @@ const COPY_TYPES: [Type; 9] = [
     Type::TEXT,
     Type::JSONB,
 ];
+/// Of each job (`$1`) at most so many lines are read as there may be of all, by its index.
 const NEWEST_FIRST: &str = "
-    select sequence, time, version_id, runner_id, invocation_id, stream, level, message, fields from runner_logs
-    where job_id = $1 and ($2::timestamptz is null or (time, sequence) < ($2, $3))
+    select line.* from unnest($1::uuid[]) as job (id) cross join lateral (
+        select sequence, job_id, time, version_id, runner_id, invocation_id, stream, level, message, fields
+        from runner_logs
+        where job_id = job.id and ($2::timestamptz is null or (time, sequence) < ($2, $3))
+        order by time desc, sequence desc limit $4
+    ) line
     order by time desc, sequence desc limit $4";
 const OLDEST_FIRST: &str = "
-    select sequence, time, version_id, runner_id, invocation_id, stream, level, message, fields from runner_logs
-    where job_id = $1 and (time, sequence) > ($2, $3)
+    select line.* from unnest($1::uuid[]) as job (id) cross join lateral (
+        select sequence, job_id, time, version_id, runner_id, invocation_id, stream, level, message, fields
+        from runner_logs
+        where job_id = job.id and (time, sequence) > ($2, $3)
+        order by time, sequence limit $4
+    ) line
     order by time, sequence limit $4";
 
 /// Log lines in Postgres.
@@ -48,7 +57,7 @@ pub struct PostgresLogStore {
     database: Database,
 }
 
-/// Which lines of a job to read.
+/// Which lines to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogQuery {
     /// Only lines after this one, oldest first.
@@ -84,6 +93,9 @@ pub struct StoredLogLine {
     pub cursor: LogCursor,
     /// When the function wrote it.
     pub time: DateTime<Utc>,
+    /// Whose it is.
+    #[schema(value_type = uuid::Uuid)]
+    pub job_id: JobId,
     /// Which version wrote it.
     #[schema(value_type = Option<uuid::Uuid>)]
     pub version_id: Option<VersionId>,
@@ -111,21 +123,22 @@ impl PostgresLogStore {
         Self { database }
     }
 
-    /// Lines of a job.
+    /// Lines of these jobs.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn read(&self, job: JobId, query: LogQuery) -> Result<LogPage, DatabaseError> {
+    pub async fn read(&self, jobs: &[JobId], query: LogQuery) -> Result<LogPage, DatabaseError> {
         let client = self.database.client().await?;
         let forward = query.after.is_some();
         let statement = client
             .prepare_cached(if forward { OLDEST_FIRST } else { NEWEST_FIRST })
             .await?;
+        let jobs: Vec<Uuid> = jobs.iter().map(|job| *job.as_uuid()).collect();
         let cursor = query.after.or(query.before);
         let (time, sequence) = (cursor.map(|at| at.time), cursor.map_or(0, |at| at.sequence));
         let limit = i64::from(query.limit);
         let rows = client
-            .query(&statement, &[job.as_uuid(), &time, &sequence, &limit])
+            .query(&statement, &[&jobs, &time, &sequence, &limit])
             .await?;
         let mut lines: Vec<StoredLogLine> = rows.iter().map(line_of).collect();
         if !forward {
@@ -224,6 +237,7 @@ fn line_of(row: &Row) -> StoredLogLine {
             sequence: row.get("sequence"),
         },
         time,
+        job_id: row.get::<_, Uuid>("job_id").into(),
         version_id: row.get::<_, Option<Uuid>>("version_id").map(VersionId::from),
         runner_id: row.get::<_, Option<Uuid>>("runner_id").map(RunnerId::from),
         invocation_id: row

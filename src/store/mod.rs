@@ -16,6 +16,7 @@ mod fires;
 mod functions;
 mod jobs;
 mod listener;
+mod listing;
 mod lock;
 mod logs;
 mod migrations;
@@ -27,26 +28,32 @@ mod users;
 mod versions;
 
 pub use admin_token::{AdminToken, AdminTokenError, EnsuredToken};
-pub use api_tokens::{ApiTokenPatch, ApiTokenStore, NewApiToken, StoredApiToken};
-pub use audit::{AuditEntry, AuditStore, StoredAuditEntry};
+pub use api_tokens::{
+    ApiTokenFilter, ApiTokenPatch, ApiTokenSort, ApiTokenStore, NewApiToken, StoredApiToken,
+};
+pub use audit::{AuditEntry, AuditFilter, AuditSort, AuditStore, StoredAuditEntry};
 pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig};
-pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterStore, NotADeadLetterCursor, QueueCounts};
+pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterStore, QueueCounts};
 pub use durable_queue::{PostgresDurableQueue, QueueLimits};
 pub use environment::{EnvironmentStore, MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
 pub use error::DatabaseError;
-pub use fires::{FireStore, ManualRun, NamedTrigger, StoredFire};
+pub use fires::{FireFilter, FireSort, FireState, FireStore, ManualRun, NamedTrigger, StoredFire};
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
-pub use jobs::{JobPatch, JobStatus, JobStore, JobSummary, VersionSummary, Versions};
+pub use jobs::{
+    ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobStore, JobSummary, TriggerFilter, TriggerSort,
+    TriggerType, VersionFilter, VersionSort, VersionSummary, Versions,
+};
 pub use listener::{Hint, Listener, ListenerConfig};
+pub use listing::{Listing, Order, Page, Place, Sort, part_of};
 pub use lock::JobLock;
-pub use logs::{LogCursor, LogPage, LogQuery, PostgresLogStore, StoredLogLine};
+pub use logs::{LogCursor, LogPage, LogQuery, NotACursor, PostgresLogStore, StoredLogLine};
 pub use migrations::{MigrationError, migrate};
 pub use routes::RouteConflict;
 pub use schedules::PostgresSchedules;
 pub use sealed::{Resealed, SealedError, establish_keys, reseal};
 pub use sessions::{Origin, SESSION_TIME, SessionStore, StoredSession};
-pub use users::{NewUser, StoredUser, UserChange, UserPatch, UserStore};
+pub use users::{NewUser, StoredUser, UserChange, UserFilter, UserPatch, UserSort, UserStore};
 pub use versions::{
     ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore, PublishedBy, VersionRemoval,
 };

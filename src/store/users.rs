@@ -3,23 +3,27 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use jobber_actors::domain::UserId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::database::Database;
 use super::error::DatabaseError;
+use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
 use crate::access::{PasswordHash, Permissions};
 
 /// Taken by whoever changes users, so that two changes can not each leave the other's administrator as the last one.
 const USERS_LOCK: i64 = 0x006a_6f62_7573_6572;
 const LOCK: &str = "select pg_advisory_xact_lock($1)";
-const LIST: &str =
-    "select id, username, password_hash, permissions, enabled, created_at, updated_at from users
-    where $1::text is null or lower(username) > lower($1) order by lower(username) limit $2";
+/// `$1` is whether they are enabled, `$2` a part of the name; null means all.
+const LIST: &str = "
+    select id, username, password_hash, permissions, enabled, created_at, updated_at, lower(username) as lower_username
+    from users
+    where ($1::boolean is null or enabled = $1)
+      and ($2::text is null or position(lower($2) in lower(username)) > 0)";
 const FIND: &str =
     "select id, username, password_hash, permissions, enabled, created_at, updated_at from users
     where id = $1 or (lower(username) = lower($2) and $1 is null)";
@@ -33,6 +37,21 @@ const UPDATE: &str = "
 const REMOVE: &str = "delete from users where id = $1";
 const END_SESSIONS: &str = "delete from sessions where user_id = $1 and id is distinct from $2";
 const ENABLED_PERMISSIONS: &str = "select permissions from users where enabled";
+const NAME: Column = Column {
+    name: "lower_username",
+    expression: "lower(username)",
+    kind: Kind::Text,
+};
+const CREATED: Column = Column {
+    name: "created_at",
+    expression: "created_at",
+    kind: Kind::Time,
+};
+const ID: Column = Column {
+    name: "id",
+    expression: "id",
+    kind: Kind::Id,
+};
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -100,6 +119,46 @@ pub enum UserChange {
     LastAdministrator,
 }
 
+/// Which users.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Those who may do something, or those who may not.
+    pub enabled: Option<bool>,
+    /// Those with this in their name, in whatever case.
+    pub search: Option<String>,
+}
+
+/// In which order users are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum UserSort {
+    /// By name.
+    #[default]
+    #[serde(rename = "username")]
+    Username,
+    /// By name, backwards.
+    #[serde(rename = "-username")]
+    UsernameDescending,
+    /// The oldest first.
+    #[serde(rename = "created")]
+    Created,
+    /// The newest first.
+    #[serde(rename = "-created")]
+    CreatedDescending,
+}
+
+impl Sort for UserSort {
+    fn order(self) -> Order {
+        const BY_NAME: [Column; 2] = [NAME, ID];
+        const BY_CREATION: [Column; 2] = [CREATED, ID];
+        match self {
+            Self::Username => Order::ascending(&BY_NAME),
+            Self::UsernameDescending => Order::descending(&BY_NAME),
+            Self::Created => Order::ascending(&BY_CREATION),
+            Self::CreatedDescending => Order::descending(&BY_CREATION),
+        }
+    }
+}
+
 /// The users.
 #[derive(Clone, Debug)]
 pub struct UserStore {
@@ -113,15 +172,17 @@ impl UserStore {
         Self { database }
     }
 
-    /// The users after a name, in the order of their names.
+    /// Users.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn list(&self, after: Option<&str>, limit: u16) -> Result<Vec<StoredUser>, DatabaseError> {
-        let client = self.database.client().await?;
-        let statement = client.prepare_cached(LIST).await?;
-        let rows = client.query(&statement, &[&after, &i64::from(limit)]).await?;
-        rows.iter().map(user_of).collect()
+    pub async fn list(
+        &self,
+        filter: &UserFilter,
+        listing: &Listing<UserSort>,
+    ) -> Result<Page<StoredUser>, DatabaseError> {
+        let conditions: [&(dyn ToSql + Sync); 2] = [&filter.enabled, &filter.search];
+        listing::page(&self.database, LIST, &conditions, listing, user_of).await
     }
 
     /// The user with this id.

@@ -121,7 +121,11 @@ fn a_disabled_job_does_not_answer_until_it_is_enabled() {
 
         assert_eq!(put(json!({"status": "enabled"})).await.0, StatusCode::OK);
         assert_eq!(app.call("/a").await.0, StatusCode::OK);
-        assert_eq!(put(json!({"statsu": "enabled"})).await.0, StatusCode::BAD_REQUEST);
+        let (status, body) = put(json!({"statsu": "enabled"})).await;
+        assert_eq!(
+            (status, &body["errors"][0]["pointer"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("/statsu"))
+        );
     });
 }
 
@@ -211,11 +215,11 @@ fn variables_reach_the_function_and_secrets_are_never_shown() {
         );
         assert_eq!(
             set("x", json!({"type": "odd", "value": ""})).await.0,
-            StatusCode::BAD_REQUEST
+            StatusCode::UNPROCESSABLE_ENTITY
         );
         assert_eq!(
             set("x", json!({"type": "text", "value": "a\u{0}"})).await.0,
-            StatusCode::BAD_REQUEST
+            StatusCode::UNPROCESSABLE_ENTITY
         );
         assert_eq!(
             app.ask(Method::DELETE, "/api/job/a/environment/plain").await.0,

@@ -116,7 +116,7 @@ fn what_can_not_be_kept_is_refused() {
         assert_eq!(refused(text(1_000_001)).await, large);
         let larger = (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large".to_owned());
         assert_eq!(refused(text(14 << 20)).await, larger);
-        let unreadable = (StatusCode::BAD_REQUEST, "bad-request".to_owned());
+        let unreadable = (StatusCode::UNPROCESSABLE_ENTITY, "invalid".to_owned());
         assert_eq!(refused(json!({ "value": { "base64": "%" } })).await, unreadable);
         assert_eq!(
             refused(json!({ "value": { "text": "a", "base64": "" } })).await,

@@ -23,7 +23,7 @@ fn line(job: JobId, second: i64, message: &str) -> LogLine {
 }
 
 async fn messages(logs: &PostgresLogStore, job: JobId, query: LogQuery) -> Vec<String> {
-    logs.read(job, query)
+    logs.read(&[job], query)
         .await
         .unwrap()
         .lines
@@ -45,7 +45,7 @@ async fn thousands_of_lines_are_kept_at_once_and_paged_both_ways() {
 
     let newest = logs
         .read(
-            job,
+            &[job],
             LogQuery {
                 limit: 3,
                 ..LogQuery::default()
@@ -80,6 +80,24 @@ async fn thousands_of_lines_are_kept_at_once_and_paged_both_ways() {
         ..LogQuery::default()
     };
     assert_eq!(messages(&logs, job, from).await, ["10"]);
+
+    let of_both = |cursor: Option<LogCursor>| LogQuery {
+        before: cursor,
+        limit: 12,
+        ..LogQuery::default()
+    };
+    let before = LogCursor::at("2026-01-01T00:00:04Z".parse().unwrap());
+    let lines = logs
+        .read(&[job, other], of_both(Some(before)))
+        .await
+        .unwrap()
+        .lines;
+    let messages: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
+    let mut expected: Vec<_> = (29..40).map(|n| n.to_string()).collect();
+    expected.push("not ours".to_owned());
+    assert_eq!(messages, expected);
+    assert_eq!((lines[0].job_id, lines[11].job_id), (job, other));
+    assert!(logs.read(&[], of_both(None)).await.unwrap().lines.is_empty());
 }
 
 #[tokio::test]
@@ -104,7 +122,7 @@ async fn a_line_comes_back_as_it_was_and_nul_costs_only_itself() {
     logs.append(&[full, line(job, 1, "next")]).await.unwrap();
     let lines = logs
         .read(
-            job,
+            &[job],
             LogQuery {
                 limit: 10,
                 ..LogQuery::default()

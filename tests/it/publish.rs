@@ -178,11 +178,11 @@ async fn a_version_that_can_not_be_imported_is_kept_and_the_old_one_serves() {
     assert_eq!(publishing.active("hello").await.unwrap(), "1.0.0");
 
     let job = publishing.jobs.find("hello").await.unwrap().unwrap().id;
-    let versions = publishing.jobs.versions(job).await.unwrap();
+    let versions = publishing.versions_of(job).await;
     assert_eq!(versions.len(), 2);
     assert_eq!(
-        (versions[0].import_state.as_str(), versions[0].active),
-        ("failed", false)
+        (versions[0].import_state, versions[0].active),
+        (ImportState::Failed, false)
     );
     assert_eq!(versions[0].import_error.as_ref().unwrap()["name"], "SyntaxError");
 
@@ -190,10 +190,10 @@ async fn a_version_that_can_not_be_imported_is_kept_and_the_old_one_serves() {
     let published = publishing.publish(&broken).await.unwrap();
     assert_eq!((published.change, published.active), (Change::Activated, true));
     assert_eq!(publishing.active("hello").await.unwrap(), "2.0.0");
-    let versions = publishing.jobs.versions(job).await.unwrap();
+    let versions = publishing.versions_of(job).await;
     assert_eq!(
-        (versions[0].import_state.as_str(), &versions[0].import_error),
-        ("succeeded", &None)
+        (versions[0].import_state, &versions[0].import_error),
+        (ImportState::Succeeded, &None)
     );
 }
 
@@ -238,18 +238,24 @@ async fn an_engine_that_fails_is_not_the_packages_fault() {
     let publishing = Publishing::new().await;
     let package = Package::new("hello", "1.0.0");
     for (failure, kept) in [
-        (PrepareFailure::Engine("no docker".to_owned()), "untried"),
-        (PrepareFailure::TimedOut(Duration::from_secs(1)), "untried"),
-        (PrepareFailure::Unavailable("stopping".to_owned()), "untried"),
+        (
+            PrepareFailure::Engine("no docker".to_owned()),
+            ImportState::Untried,
+        ),
+        (
+            PrepareFailure::TimedOut(Duration::from_secs(1)),
+            ImportState::Untried,
+        ),
+        (
+            PrepareFailure::Unavailable("stopping".to_owned()),
+            ImportState::Untried,
+        ),
     ] {
         publishing.rollout.next_import(Err(failure));
         publishing.publish(&package).await.unwrap_err();
         let job = publishing.jobs.find("hello").await.unwrap().unwrap();
         assert_eq!(job.version, None);
-        assert_eq!(
-            publishing.jobs.versions(job.id).await.unwrap()[0].import_state,
-            kept
-        );
+        assert_eq!(publishing.versions_of(job.id).await[0].import_state, kept);
     }
     assert!(publishing.publish(&package).await.unwrap().active);
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ActionId, ArchiveDigest, Environment, JobId, TriggerId, VersionId};
 use crate::manifest::Manifest;
 
@@ -55,7 +57,8 @@ pub struct DesiredTrigger {
 }
 
 /// What is known about importing a version's module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ImportState {
     /// No runner tried yet.
     Untried,

@@ -121,13 +121,13 @@ impl Folder {
         let Some(job) = self.jobs.find(&snapshot.name).await? else {
             return Ok(snapshot.version.clone());
         };
-        let versions = self.jobs.versions(job.id).await?;
-        if !versions.iter().any(|known| known.version == snapshot.version) {
+        let versions = self.jobs.version_names(job.id).await?;
+        if !versions.contains(&snapshot.version) {
             return Ok(snapshot.version.clone());
         }
         let highest = versions
             .iter()
-            .filter_map(|known| number(&known.version, &snapshot.version))
+            .filter_map(|known| number(known, &snapshot.version))
             .max()
             .unwrap_or(0);
         Ok(format!("{}{DEV_SUFFIX}{}", snapshot.version, highest + 1))

@@ -67,8 +67,8 @@ fn a_name_is_taken_once_in_whatever_case_and_has_a_shape() {
         );
         let (status, body) = put(app, &ada, json!({ "usernam": "x" })).await;
         assert_eq!(
-            (status, &body["code"]),
-            (StatusCode::BAD_REQUEST, &json!("bad-request"))
+            (status, &body["errors"][0]["pointer"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("/usernam"))
         );
     });
 }

@@ -22,6 +22,8 @@ struct Operation {
     needs: Option<(String, String)>,
     /// What is sent, where something is.
     body: Option<Value>,
+    /// The names of its parameters after the `?`.
+    parameters: Vec<String>,
     /// The greatest `limit`, where it takes one.
     greatest_limit: Option<u64>,
     /// What it may answer.
@@ -68,9 +70,13 @@ fn operation(path: &str, method: &str, about: &Value) -> Operation {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let id = text(&about["operationId"]);
     let permission = &about["x-permission"];
-    let parameters = about["parameters"].as_array().into_iter().flatten();
+    let parameters = || {
+        let all = about["parameters"].as_array().into_iter().flatten();
+        all.filter(|parameter| parameter["in"] == "query")
+    };
     Operation {
-        greatest_limit: parameters
+        parameters: parameters().map(|parameter| text(&parameter["name"])).collect(),
+        greatest_limit: parameters()
             .filter(|parameter| parameter["name"] == "limit")
             .find_map(|parameter| parameter["schema"]["maximum"].as_u64()),
         method: method.to_uppercase().parse().unwrap(),
@@ -195,10 +201,58 @@ fn limits_are_what_the_document_says() {
                 assert_eq!(status == StatusCode::BAD_REQUEST, is_bad, "{path}: {body}");
             }
         }
-        assert_eq!(
-            limited, 7,
-            "users, tokens, audit, dead letters, fires, logs, store"
-        );
+        assert!(limited > 20, "{limited} operations have a limit");
+    });
+}
+
+/// Of whatever an operation has to say about its parameters, nothing else is taken: neither a name that it does not know, nor a
+/// cursor or an order that is none.
+#[test]
+fn parameters_that_can_not_be_are_refused() {
+    App::story(async |app| {
+        app.publish(&Package::new("shop", "1.0.0").routes(&["/shop"]))
+            .await;
+        let mut refused = 0;
+        for operation in operations(app).await {
+            let Operation {
+                id,
+                method,
+                path,
+                parameters,
+                ..
+            } = &operation;
+            let mut queries = vec![("nosuch", "nosuch=1")];
+            let wrong = [
+                ("cursor", "cursor=x"),
+                ("sort", "sort=nosuch"),
+                ("type", "type=nosuch"),
+                ("jobId", "jobId=shop"),
+                ("since", "since=yesterday"),
+                ("until", "until=-262143-01-01T00:00:00Z"),
+                ("search", "search=%00"),
+            ];
+            // The store's cursor is a key, and may be any.
+            let takes = |name: &str| parameters.iter().any(|known| known == name);
+            let typed = wrong
+                .into_iter()
+                .filter(|(name, _)| takes(name) && (id != "listItems" || *name != "cursor"));
+            queries.extend(typed);
+            if parameters.is_empty() || *method != Method::GET {
+                continue;
+            }
+            for (name, query) in queries {
+                let (status, body) = app.ask(Method::GET, &format!("{path}?{query}")).await;
+                operation.assert_documented(status);
+                let pointer = &body["errors"][0]["pointer"];
+                assert_eq!(
+                    (status, pointer),
+                    (StatusCode::BAD_REQUEST, &json!(format!("/{name}"))),
+                    "{id}: {query}"
+                );
+                refused += 1;
+            }
+        }
+        assert!(refused > 50, "{refused} were refused");
     });
 }
 

@@ -1,7 +1,7 @@
 //! What is recorded of instants, and what becomes of them.
 
 use chrono::TimeDelta;
-use jobber::store::{ManualRun, QueueLimits};
+use jobber::store::{FireFilter, Listing, ManualRun, QueueLimits};
 use jobber_actors::domain::TriggerId;
 use jobber_actors::invocation::Input;
 use jobber_actors::manifest::Overlap;
@@ -142,9 +142,13 @@ async fn instants_that_passed_are_one_row_and_move_the_cursor() {
         .await
         .unwrap();
     assert_eq!(s.begin("minutely", 900).await, at(600));
-    let page = s.fires.list(s.tick, Some(history[0].at), 2).await.unwrap();
+    let before = FireFilter {
+        until: Some(history[0].at),
+        ..FireFilter::default()
+    };
+    let page = s.fires.list(s.tick, &before, &Listing::default()).await.unwrap();
     assert_eq!(
-        page.iter().map(|fire| fire.at).collect::<Vec<_>>(),
+        page.items.iter().take(2).map(|fire| fire.at).collect::<Vec<_>>(),
         [at(501), at(1)]
     );
 }

@@ -7,7 +7,7 @@ mod overlap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jobber::publish::Published;
-use jobber::store::{FireStore, QueueLimits, StoredFire};
+use jobber::store::{FireFilter, FireStore, Listing, QueueLimits, StoredFire};
 use jobber_actors::domain::{InvocationId, JobId, TriggerId};
 use jobber_actors::manifest::Overlap;
 use jobber_actors::ports::{Fire, Fired, Gap, MissReason, ScheduleStore};
@@ -83,7 +83,9 @@ impl Schedules {
     }
 
     async fn history(&self) -> Vec<StoredFire> {
-        self.fires.list(self.tick, None, 100).await.unwrap()
+        let (every, newest) = (FireFilter::default(), Listing::default());
+        let all = self.fires.list(self.tick, &every, &newest);
+        all.await.unwrap().items
     }
 
     /// Up to where the schedule is dealt with, for a server that begins at this minute.

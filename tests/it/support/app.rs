@@ -9,6 +9,7 @@ use jobber::access::Passwords;
 use jobber::api::{AdminConfig, AdminServer, ApiParts, ApiState};
 use jobber::archive::{ArchiveLimits, DiskArchiveStore};
 use jobber::child::Spawner;
+use jobber::config::{Config, Overrides};
 use jobber::engine::ManagerAddress;
 use jobber::engine::process::{NodePrograms, ProcessEngine, ProcessEngineConfig};
 use jobber::gateway::{Gateway, GatewayConfig};
@@ -28,6 +29,9 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::{Package, TestDatabase};
+
+/// A secret of 32 bytes in the configuration.
+pub const SECRET: &str = "the-secret-of-the-configuration-";
 
 /// A running server.
 pub struct App {
@@ -113,6 +117,7 @@ impl App {
                 token: ensured.guard,
                 passwords: Passwords::new(Handle::current()).unwrap(),
                 keys: Arc::clone(&keys),
+                settings: configured().settings,
                 functions: Arc::clone(&functions) as Arc<_>,
             });
             let gateway: Arc<dyn HttpServer> =
@@ -167,6 +172,23 @@ impl App {
         body["data"].take()
     }
 
+    /// All items of a list, part by part; the path has parameters already.
+    pub async fn parts(&self, path: &str) -> Vec<Value> {
+        const MOST_PARTS: usize = 100;
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        for _ in 0..MOST_PARTS {
+            let (status, body) = self.ask(Method::GET, &format!("{path}{cursor}")).await;
+            assert_eq!(status, StatusCode::OK, "{path}{cursor}: {body}");
+            items.extend(body["data"].as_array().unwrap().iter().cloned());
+            match body["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+        panic!("{path} has no end");
+    }
+
     /// Publishes as the command line does.
     pub async fn publish(&self, package: &Package) -> (StatusCode, Value) {
         answer(
@@ -204,6 +226,16 @@ impl App {
             .unwrap();
         (response.status(), response.text().await.unwrap())
     }
+}
+
+/// What an operator may have set. Nothing of it is in force: the app has what it needs from the test.
+fn configured() -> Config {
+    let environment = |name: &str| match name {
+        "DATABASE_URL" => Some(format!("postgresql://jobber:{SECRET}@database/jobber")),
+        "STARTUP_PASSWORD" | "JOBBER_MASTER_KEY" => Some(hex::encode(SECRET)),
+        _ => None,
+    };
+    Config::load_with(None, environment, Overrides::default()).unwrap()
 }
 
 /// A form with an archive, whose part claims to be something else.

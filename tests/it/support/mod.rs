@@ -10,7 +10,7 @@ mod publishing;
 pub mod queue;
 mod wait;
 
-pub use app::{App, answer, form};
+pub use app::{App, SECRET, answer, form};
 pub use broker::Broker;
 pub use certificates::Authority;
 pub use package::Package;

@@ -13,7 +13,7 @@ use jobber::publish::{
     Rollout,
 };
 use jobber::sealing::{KeySource, Keys};
-use jobber::store::{JobStore, PostgresCatalogue, PublishStore};
+use jobber::store::{JobStore, Listing, PostgresCatalogue, PublishStore, VersionFilter, VersionSummary};
 use jobber_actors::domain::{JobId, VersionId};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
@@ -125,6 +125,13 @@ impl Publishing {
             rollout,
             publisher,
         }
+    }
+
+    /// The versions of a job, the newest first.
+    pub async fn versions_of(&self, job: JobId) -> Vec<VersionSummary> {
+        let all = VersionFilter::default();
+        let page = self.jobs.versions(job, &all, &Listing::default()).await;
+        page.unwrap().items
     }
 
     /// Publishes as most people do.

@@ -1,0 +1,260 @@
+//! What a request brings, read with the place of every fault.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future::{Ready, ready};
+use std::sync::LazyLock;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::mime::{APPLICATION, JSON};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::{DeserializeOwned, Error, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_path_to_error::{Path, Segment};
+
+use super::openapi::{self, DOCUMENT};
+use super::patience::is_late;
+use super::problem::ApiError;
+
+/// A JSON document in the body.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+/// The parameters after the `?`. One that the document does not have is refused: a misspelt filter must not look as if it had
+/// found everything.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+/// The most bytes of a JSON body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimit(pub(super) usize);
+
+/// The names of the parameters that operations take, by their methods and paths.
+static PARAMETERS: LazyLock<HashMap<(String, &str), Vec<&str>>> = LazyLock::new(|| {
+    let operations = openapi::operations(&DOCUMENT);
+    operations
+        .map(|operation| {
+            let parameters = operation.about["parameters"].as_array().into_iter().flatten();
+            let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+            let names = in_query.filter_map(|parameter| parameter["name"].as_str());
+            (
+                (operation.method.to_ascii_uppercase(), operation.path),
+                names.collect(),
+            )
+        })
+        .collect()
+});
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(read_query(request).map(Self))
+    }
+}
+
+fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
+    let pairs = || form_urlencoded::parse(request.query_string().as_bytes());
+    let pattern = request.match_pattern().unwrap_or_default();
+    let operation = (request.method().to_string(), pattern.as_str());
+    let known = PARAMETERS.get(&operation).map_or(&[][..], Vec::as_slice);
+    for (index, (name, value)) in pairs().enumerate() {
+        if !known.contains(&name.as_ref()) {
+            let message = format!("is no parameter here; there are {}", known.join(", "));
+            return Err(ApiError::bad_parameter(&name, "unknown", message));
+        }
+        if pairs().take(index).any(|(before, _)| before == name) {
+            return Err(ApiError::bad_parameter(&name, "repeated", "is given twice"));
+        }
+        // No list has anything to do with it, and Postgres has no such texts.
+        if value.contains('\0') {
+            return Err(ApiError::bad_parameter(&name, "invalid", "holds a NUL"));
+        }
+    }
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs())).map_err(|error| {
+        let pointer = pointer(error.path());
+        ApiError::bad_parameter(
+            pointer.trim_start_matches('/'),
+            "invalid",
+            error.inner().to_string(),
+        )
+    })
+}
+
+impl<T: DeserializeOwned> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request.app_data::<BodyLimit>().copied();
+        let is_json = is_json(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            if !is_json {
+                let detail = "a body here is JSON: send it with `Content-Type: application/json`";
+                return Err(ApiError::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported-media-type",
+                    detail,
+                ));
+            }
+            let BodyLimit(most) = limit.expect("the server has a limit for every body");
+            read_json(&receive(payload, most).await?).map(Self)
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let Ok(Some(kind)) = request.mime_type() else {
+        return false;
+    };
+    kind.type_() == APPLICATION && (kind.subtype() == JSON || kind.suffix() == Some(JSON))
+}
+
+async fn receive(mut payload: Payload, most: usize) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(part) = payload.next().await {
+        let part = part.map_err(|error| {
+            if is_late(&error) {
+                let detail = "the body took too long to arrive";
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail)
+            } else {
+                ApiError::bad_request(error.to_string())
+            }
+        })?;
+        if body.len() + part.len() > most {
+            let detail = format!("a body here has at most {most} bytes");
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                detail,
+            ));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body.freeze())
+}
+
+/// A document of this type. What is no JSON is a bad request; what does not fit is told with its place.
+fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // Serde takes an array for the fields in their order, which no document says.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::invalid("", "invalid", "must be an object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let pointer = pointer(error.path());
+        match serde_json::from_slice::<IgnoredAny>(body) {
+            // Some of what does not fit, such as a second key where there is one alternative, is told like wrong JSON.
+            Ok(_) => {
+                let message = error.into_inner().to_string();
+                ApiError::invalid(&pointer, "invalid", without_position(&message))
+            }
+            Err(error) => no_json(&error),
+        }
+    })?;
+    json.end().map_err(|error| no_json(&error))?;
+    Ok(document)
+}
+
+fn no_json(error: &serde_json::Error) -> ApiError {
+    ApiError::bad_request(format!("the body is no JSON: {error}"))
+}
+
+/// The pointer says where; line and column would say it again.
+fn without_position(message: &str) -> &str {
+    message
+        .rsplit_once(" at line ")
+        .map_or(message, |(message, _)| message)
+}
+
+/// A time of RFC 3339, or nothing. Its year has four digits, so that Postgres has it, too.
+///
+/// # Errors
+/// For anything else.
+pub(super) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text = Option::<Cow<'de, str>>::deserialize(deserializer)?;
+    let parse = |text: Cow<'_, str>| DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
+    let wrong = |_| Error::custom("must be a time like 2026-01-31T12:00:00Z");
+    text.map(parse).transpose().map_err(wrong)
+}
+
+/// A path as a JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&name);
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        #[serde(default)]
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        amount: u8,
+    }
+
+    fn problem(body: &str) -> (u16, Value) {
+        let error = read_json::<Order>(body.as_bytes()).unwrap_err();
+        (
+            error.status().as_u16(),
+            error.fields()["errors"][0]["pointer"].clone(),
+        )
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_place() {
+        for (body, pointer) in [
+            (
+                r#"{"lines": [{"amount": 1}, {"amount": 256}]}"#,
+                "/lines/1/amount",
+            ),
+            (r#"{"lines": {}}"#, "/lines"),
+            (r#"{"lines": [{}]}"#, "/lines/0"),
+            (r#"{"a/b~": 1}"#, "/a~1b~0"),
+            ("[1]", ""),
+        ] {
+            assert_eq!(problem(body), (422, json!(pointer)), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_bad_request() {
+        for body in ["", "{", "{} {}", "{\"lines\": [}", "\u{0}"] {
+            assert_eq!(problem(body).0, 400, "{body:?}");
+        }
+        let error = read_json::<Order>(b"{]").unwrap_err();
+        assert_eq!(error.status_code(), StatusCode::BAD_REQUEST);
+        assert!(error.to_string().contains("line 1 column 2"), "{error}");
+        let order: Order = read_json(b" {\"lines\": [{\"amount\": 7}]} \n").unwrap();
+        assert_eq!(order.lines[0].amount, 7);
+    }
+}

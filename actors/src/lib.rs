@@ -17,6 +17,7 @@ pub mod job;
 pub mod jobs;
 pub mod log_sink;
 pub mod manifest;
+pub mod metrics;
 pub mod mqtt;
 pub mod pool;
 pub mod ports;

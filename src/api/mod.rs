@@ -17,6 +17,7 @@ mod health;
 mod input;
 mod jobs;
 mod logs;
+mod metrics;
 mod openapi;
 mod operations;
 mod paging;

@@ -11,7 +11,7 @@ use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
     access, api_tokens, audit, auth, dead_letters, docs_page, environment, everywhere, health, jobs, logs,
-    problem, publish, runners, schedules, settings, store, triggers, users, versions,
+    metrics, problem, publish, runners, schedules, settings, store, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -49,6 +49,8 @@ operations! {
     isReady => health::ready,
     getSupervisionTree => health::tree,
     getOpenApi => openapi::json,
+    getMetrics => metrics::prometheus,
+    getMetricsOverview => metrics::overview,
     getConfig => settings::list,
     getDocs => docs_page::page,
     getErrorsPage => problem::page,

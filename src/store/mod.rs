@@ -12,6 +12,7 @@ mod dead_letters;
 mod durable_queue;
 mod environment;
 mod error;
+mod figures;
 mod fires;
 mod functions;
 mod jobs;
@@ -38,6 +39,7 @@ pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterS
 pub use durable_queue::{PostgresDurableQueue, QueueLimits};
 pub use environment::{EnvironmentStore, MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
 pub use error::DatabaseError;
+pub use figures::{JobCounts, QueueUsage, StoredFigures, figures};
 pub use fires::{FireFilter, FireSort, FireState, FireStore, ManualRun, NamedTrigger, StoredFire};
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
 pub use jobs::{

@@ -27,6 +27,7 @@ mod function_store;
 mod listener;
 mod lock;
 mod logs;
+mod metrics;
 mod migrations;
 mod mqtt;
 mod mqtt_triggers;

@@ -1,7 +1,6 @@
 //! Who gets a place in a lane.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::lane::Lane;
 use super::permit::Permit;
@@ -23,7 +22,7 @@ impl Lane {
     pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
         let admitted = self.admit_below(u32::max);
         if let Err(Refusal::QueueFull { .. }) = &admitted {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.tally.turn_away();
         }
         admitted
     }

@@ -117,7 +117,8 @@ pub(crate) fn spawn_action(
     around: &Arc<Surroundings>,
 ) -> (ChildRef<Action>, ActionHandle) {
     let settings = ActionSettings::of(&seed.version.manifest, &around.settings);
-    let lane = Lane::new(settings.lane);
+    let tally = around.tallies.of(seed.version.job, &seed.job_name);
+    let lane = Lane::new(settings.lane, tally);
     let intent = Arc::new(ActionIntent::new(seed.environment, seed.hold));
     // Transient: an action that retired ends, and one that crashed comes back.
     let spec = ChildSpec::transient(format!("action {}", seed.version.name))

@@ -5,7 +5,7 @@
 //! are runners, and hands out what is left. Permits come back by being dropped, wherever that happens.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::domain::RunnerId;
 use crate::invocation::{Outcome, Refusal, TimeoutPhase};
+use crate::metrics::JobTally;
 use crate::session::{Session, Sweep};
 
 use super::permit::Place;
@@ -45,7 +46,8 @@ pub struct Lane {
     pub(super) watch_queue: AtomicBool,
     /// Whether there is something to sweep: a caller in the queue gave up, or a time runs out before the planned sweep.
     pub(super) to_sweep: AtomicBool,
-    pub(super) refused: AtomicU64,
+    /// Counts what the job's invocations come to.
+    pub(super) tally: Arc<JobTally>,
     /// Tells whoever waits for a place that there may be one.
     pub(super) room: Notify,
 }
@@ -59,9 +61,9 @@ impl std::fmt::Debug for Lane {
 }
 
 impl Lane {
-    /// An empty lane without runners.
+    /// An empty lane without runners, of a job with this tally.
     #[must_use]
-    pub fn new(limits: LaneLimits) -> Arc<Self> {
+    pub fn new(limits: LaneLimits, tally: Arc<JobTally>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(LaneState {
                 limits,
@@ -76,7 +78,7 @@ impl Lane {
             watch_idle: AtomicBool::new(false),
             watch_queue: AtomicBool::new(true),
             to_sweep: AtomicBool::new(false),
-            refused: AtomicU64::new(0),
+            tally,
             room: Notify::new(),
         })
     }
@@ -264,7 +266,7 @@ impl Lane {
             waiting: state.waiting,
             running: state.slots.iter().map(|slot| slot.running).sum(),
             runners: state.slots.len(),
-            refused: self.refused.load(Ordering::Relaxed),
+            refused: self.tally.turned_away(),
         }
     }
 

@@ -13,7 +13,10 @@ use crate::invocation::{Invocation, Outcome, Refusal};
 
 impl Lane {
     /// Gives an admitted invocation to a runner, or queues it behind those that came before.
-    pub fn place(self: &Arc<Self>, invocation: Invocation, now: Instant) -> Placed {
+    pub fn place(self: &Arc<Self>, mut invocation: Invocation, now: Instant) -> Placed {
+        let Invocation { input, admitted, .. } = &invocation;
+        let (kind, admitted) = (input.kind(), *admitted);
+        invocation.reply.count_in(&self.tally, kind, admitted);
         let mut state = self.lock();
         if let Some(refusal) = state.closed.clone() {
             drop(state);

@@ -75,13 +75,20 @@ pub enum Input {
 }
 
 impl Input {
-    /// `http`, `mqtt` or `schedule`.
+    /// The [`kind`](Self::kind) of a request.
+    pub const HTTP: &'static str = "http";
+    /// The kind of a message.
+    pub const MQTT: &'static str = "mqtt";
+    /// The kind of an instant.
+    pub const SCHEDULE: &'static str = "schedule";
+
+    /// What started the invocation.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Http { .. } => "http",
-            Self::Mqtt { .. } => "mqtt",
-            Self::Schedule { .. } => "schedule",
+            Self::Http { .. } => Self::HTTP,
+            Self::Mqtt { .. } => Self::MQTT,
+            Self::Schedule { .. } => Self::SCHEDULE,
         }
     }
 }

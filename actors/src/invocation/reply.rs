@@ -4,14 +4,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{LostReason, Outcome};
+use crate::metrics::JobTally;
 
 /// Answers one invocation. Dropping it unanswered answers [`LostReason::Dropped`].
 #[derive(Debug)]
 pub struct ReplySlot {
     to: Option<ReplyTo>,
     cancellation: Cancellation,
+    counted: Option<Counted>,
+}
+
+/// Where the answer is counted.
+#[derive(Debug)]
+struct Counted {
+    tally: Arc<JobTally>,
+    kind: &'static str,
+    since: Instant,
 }
 
 /// Who hears the answer.
@@ -39,7 +50,17 @@ impl ReplySlot {
         Self {
             to: Some(ReplyTo::Called(Box::new(hear))),
             cancellation: Cancellation::default(),
+            counted: None,
         }
+    }
+
+    /// Counts the answer of what a trigger of this kind started then.
+    pub(crate) fn count_in(&mut self, tally: &Arc<JobTally>, kind: &'static str, since: Instant) {
+        self.counted = Some(Counted {
+            tally: Arc::clone(tally),
+            kind,
+            since,
+        });
     }
 
     /// Gives the answer. A caller that is gone does not hear it.
@@ -54,6 +75,9 @@ impl ReplySlot {
     }
 
     fn send(&mut self, outcome: Outcome) {
+        if let Some(Counted { tally, kind, since }) = self.counted.take() {
+            tally.count(kind, &outcome, since.elapsed());
+        }
         match self.to.take() {
             // The receiver may be gone: then the caller cancelled, which is recorded on its own side.
             Some(ReplyTo::Waiting(sender)) => drop(sender.send(outcome)),
@@ -168,6 +192,7 @@ pub fn reply_channel() -> (ReplySlot, PendingReply) {
         ReplySlot {
             to: Some(ReplyTo::Waiting(sender)),
             cancellation: cancellation.clone(),
+            counted: None,
         },
         PendingReply {
             receiver,

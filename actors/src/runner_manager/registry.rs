@@ -58,6 +58,22 @@ pub enum RunnerStage {
     Ending,
 }
 
+impl RunnerStage {
+    /// All of them, in their order.
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Loading, Self::Ready, Self::Ending];
+
+    /// What people and metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Loading => "loading",
+            Self::Ready => "ready",
+            Self::Ending => "ending",
+        }
+    }
+}
+
 /// What is known about a runner.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

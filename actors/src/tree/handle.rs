@@ -14,13 +14,14 @@ use tokio::time::timeout;
 use super::root::{Root, RootParts};
 use super::settings::TreeSettings;
 use super::surroundings::Surroundings;
-use crate::action::StopRunner;
+use crate::action::{LaneGauge, StopRunner};
 use crate::delivery::DeskGauge;
 use crate::domain::{JobId, RunnerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
 use crate::job::PrepareError;
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
 use crate::log_sink::{LogRing, LogRingGauge};
+use crate::metrics::TallyBoard;
 use crate::mqtt::SharedLentBroker;
 use crate::ports::{
     ArchiveStore, Catalogue, DurableQueue, Engine, EngineError, FunctionStore, HttpServer, LogStore,
@@ -237,6 +238,21 @@ impl TreeHandle {
     #[must_use]
     pub fn log_gauge(&self) -> LogRingGauge {
         self.around.logs.gauge()
+    }
+
+    /// What the jobs' invocations came to since this server started.
+    #[must_use]
+    pub fn tallies(&self) -> &TallyBoard {
+        &self.around.tallies
+    }
+
+    /// How full the lanes are that serve jobs, by the jobs' names.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<(Arc<str>, LaneGauge)> {
+        let serving = self.around.serving.all().into_iter();
+        serving
+            .map(|(_, serving)| (Arc::clone(&serving.job_name), serving.action.gauge()))
+            .collect()
     }
 
     /// The runners, of one job or of all.

@@ -16,6 +16,7 @@ use crate::gateway::RouteBoard;
 use crate::job::ServingBoard;
 use crate::jobs::Jobs;
 use crate::log_sink::LogRing;
+use crate::metrics::TallyBoard;
 use crate::mqtt::{MqttBoard, SharedLentBroker};
 use crate::ports::{ArchiveStore, Catalogue, DurableQueue, Engine, LogStore, MqttClients, ScheduleStore};
 use crate::runner_manager::RunnerRegistry;
@@ -48,6 +49,8 @@ pub struct Surroundings {
     pub mqtt: Arc<MqttBoard>,
     /// Which action serves each job.
     pub serving: Arc<ServingBoard>,
+    /// What the jobs' invocations came to.
+    pub tallies: Arc<TallyBoard>,
     /// Deliveries in this server's hands.
     pub desk: Arc<DeliveryDesk>,
     /// Invocations that survive the server.
@@ -113,6 +116,7 @@ impl Surroundings {
             log_store: ports.logs,
             logs,
             registry: Arc::default(),
+            tallies: Arc::default(),
             routes: Arc::default(),
             arbiters,
             jobs: ArcSwapOption::empty(),
@@ -126,6 +130,7 @@ impl Surroundings {
         self.schedules.retain(|seed| stays(seed.job));
         self.mqtt.keep_jobs(&stays);
         self.serving.retain(&stays);
+        self.tallies.retain(&stays);
     }
 
     /// The arbiter of a job and all below it: sends within a job stay on one thread.

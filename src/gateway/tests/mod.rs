@@ -86,11 +86,14 @@ impl TestGateway {
                 id: TriggerId::generate(),
                 name: None,
             },
-            lane: Lane::new(LaneLimits {
-                queue_length: 3,
-                queue_wait: PATIENCE,
-                timeout: PATIENCE,
-            }),
+            lane: Lane::new(
+                LaneLimits {
+                    queue_length: 3,
+                    queue_wait: PATIENCE,
+                    timeout: PATIENCE,
+                },
+                Arc::default(),
+            ),
             refusal,
             calls: calls_in,
         };

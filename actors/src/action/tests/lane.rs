@@ -25,11 +25,14 @@ const WAIT: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn lane(queue_length: u32) -> Arc<Lane> {
-    Lane::new(LaneLimits {
-        queue_length,
-        queue_wait: WAIT,
-        timeout: TIMEOUT,
-    })
+    Lane::new(
+        LaneLimits {
+            queue_length,
+            queue_wait: WAIT,
+            timeout: TIMEOUT,
+        },
+        Arc::default(),
+    )
 }
 
 /// A session that takes invocations and never answers them.

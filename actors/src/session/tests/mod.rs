@@ -63,11 +63,14 @@ impl Bench {
         let mut wire = Wire::new(theirs);
         let welcome: Value = wire.expect(FrameKind::Welcome).await.head().unwrap();
         assert_eq!(welcome["credit"], 262_144);
-        let lane = Lane::new(LaneLimits {
-            queue_length: 10_000,
-            queue_wait: Duration::from_secs(30),
-            timeout: Duration::from_secs(60),
-        });
+        let lane = Lane::new(
+            LaneLimits {
+                queue_length: 10_000,
+                queue_wait: Duration::from_secs(30),
+                timeout: Duration::from_secs(60),
+            },
+            Arc::default(),
+        );
         Self {
             session,
             wire,

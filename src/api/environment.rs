@@ -17,7 +17,7 @@ use super::problem::ApiError;
 use super::reply::{self, Data, Done};
 use super::state::ApiState;
 use crate::access::Action;
-use crate::store::{MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
+use crate::store::{MAX_ENVIRONMENT_BYTES, MAX_VARIABLES, StoredVariable, VariableKind, VariableSet};
 
 /// Most bytes of one value. A process's whole environment has to fit into what the kernel takes.
 const MAX_VALUE_BYTES: usize = 64 << 10;
@@ -83,7 +83,9 @@ pub(super) async fn set(
         VariableSet::Done => {}
         VariableSet::NoJob => return Err(ApiError::no_job(&job.name)),
         VariableSet::Full => {
-            let detail = format!("the variables of a job have at most {MAX_ENVIRONMENT_BYTES} bytes in all");
+            let detail = format!(
+                "a job has at most {MAX_VARIABLES} variables, of at most {MAX_ENVIRONMENT_BYTES} bytes in all"
+            );
             return Err(ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "environment-full",

@@ -141,7 +141,7 @@ pub(super) async fn update(
     Ok(reply::data(after))
 }
 
-/// Removes a job, and answers once it is not served any more.
+/// Removes a job with everything of it, and answers once it is not served any more.
 #[utoipa::path(
     delete, path = "/api/job/{job}", operation_id = "deleteJob",
     responses((status = 200, body = Done)),
@@ -149,12 +149,14 @@ pub(super) async fn update(
 )]
 pub(super) async fn remove(state: State, access: Access, request: HttpRequest, job: Job) -> Reply {
     let known = state.job(&access, Action::Delete, &job, &[]).await?;
-    let JobSummary { id, .. } = known;
-    if !state.jobs.remove(id).await? {
+    let id = known.id;
+    let removed = state.publisher.remove_job(id, &known.name).await;
+    if !matches!(removed, Ok(false)) {
+        note_change(&request, Changed::from(&known));
+    }
+    if !removed.map_err(problem_of)? {
         return Err(ApiError::no_job(&job));
     }
-    serve(&state, id).await?;
-    note_change(&request, Changed::from(&known));
     Ok(reply::done("the job is removed"))
 }
 

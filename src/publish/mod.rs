@@ -11,6 +11,7 @@ mod answer;
 mod error;
 mod package;
 mod publisher;
+mod removal;
 mod rollout;
 
 pub use answer::{Change, Published, PublishedRoute, PublishedTrigger, Warning};

@@ -12,7 +12,7 @@ use super::error::PublishError;
 use super::package::Package;
 use super::rollout::{PrepareFailure, Rollout};
 use crate::archive::{ArchiveLimits, DiskArchiveStore, Inspection, Upload, inspect};
-use crate::store::{Database, JobLock, KnownVersion, NewVersion, PublishStore, PublishedBy, VersionRemoval};
+use crate::store::{Database, JobLock, JobStore, KnownVersion, NewVersion, PublishStore, PublishedBy};
 
 /// How publishing behaves.
 #[derive(Clone, Debug)]
@@ -68,15 +68,16 @@ impl Default for PublishOptions {
 /// Publishes packages and activates versions. One per server, cheap to clone.
 #[derive(Clone)]
 pub struct Publisher {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    config: PublisherConfig,
+pub(super) struct Shared {
+    pub(super) config: PublisherConfig,
     database: Database,
-    versions: PublishStore,
-    archives: DiskArchiveStore,
-    rollout: Arc<dyn Rollout>,
+    pub(super) jobs: JobStore,
+    pub(super) versions: PublishStore,
+    pub(super) archives: DiskArchiveStore,
+    pub(super) rollout: Arc<dyn Rollout>,
     slots: Semaphore,
     /// Owns what must go on when nobody waits for it any more.
     tasks: TaskTracker,
@@ -92,12 +93,16 @@ impl Publisher {
         rollout: Arc<dyn Rollout>,
     ) -> Self {
         let slots = Semaphore::new(config.concurrency);
-        let versions = PublishStore::new(database.clone());
+        let (jobs, versions) = (
+            JobStore::new(database.clone()),
+            PublishStore::new(database.clone()),
+        );
         let tasks = TaskTracker::new();
         Self {
             shared: Arc::new(Shared {
                 config,
                 database,
+                jobs,
                 versions,
                 archives,
                 rollout,
@@ -134,17 +139,6 @@ impl Publisher {
             .await
     }
 
-    /// Removes a version that is not its job's active one, and its archive if nothing else has the same content. Goes on to
-    /// its end even if the caller stops waiting.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then the version stays.
-    pub async fn remove(&self, job: JobId, job_name: &str, version: VersionId) -> Result<(), PublishError> {
-        let (shared, job_name) = (Arc::clone(&self.shared), job_name.to_owned());
-        self.run(async move { shared.remove(job, &job_name, version).await })
-            .await
-    }
-
     /// The zip of a version, and how many bytes it has; `None` if it is not here.
     ///
     /// # Errors
@@ -171,7 +165,7 @@ impl Publisher {
         self.shared.tasks.wait().await;
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, PublishError>> + Send + 'static,
     ) -> Result<T, PublishError> {
@@ -259,19 +253,6 @@ impl Shared {
         Ok(())
     }
 
-    async fn remove(&self, job: JobId, job_name: &str, version: VersionId) -> Result<(), PublishError> {
-        // A publish of the same version may be making it the active one.
-        let _lock = self.lock(job_name).await?;
-        match self.versions.remove(job, version).await? {
-            VersionRemoval::Done(archive) => {
-                self.remove_archive(archive).await;
-                Ok(())
-            }
-            VersionRemoval::Active => Err(PublishError::VersionActive),
-            VersionRemoval::Gone => Err(PublishError::NoSuchVersion),
-        }
-    }
-
     async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, PublishError> {
         match tokio::time::timeout(self.config.wait, self.slots.acquire()).await {
             Ok(Ok(slot)) => Ok(slot),
@@ -280,7 +261,7 @@ impl Shared {
         }
     }
 
-    async fn lock(&self, job_name: &str) -> Result<JobLock, PublishError> {
+    pub(super) async fn lock(&self, job_name: &str) -> Result<JobLock, PublishError> {
         let lock = JobLock::acquire(&self.database, &self.tasks, job_name, self.config.wait).await?;
         lock.ok_or(PublishError::Busy)
     }
@@ -327,7 +308,7 @@ impl Shared {
                 triggers: inserted.triggers,
             }),
             Err(error) => {
-                self.remove_archive(inspection.digest).await;
+                self.remove_archives(&[inspection.digest]).await;
                 Err(error.into())
             }
         }
@@ -377,26 +358,5 @@ impl Shared {
             .await
             .map_err(|failure| PublishError::NotServedYet(failure.to_string()))?;
         Ok(warnings)
-    }
-
-    /// Removes a version that turned out to be refused, and its archive if nothing else has the same content.
-    async fn forget(&self, version: VersionId, archive: ArchiveDigest) {
-        if let Err(error) = self.versions.remove_inactive(version).await {
-            tracing::warn!(%version, %error, "a refused version could not be removed; it stays, inactive");
-            return;
-        }
-        self.remove_archive(archive).await;
-    }
-
-    async fn remove_archive(&self, archive: ArchiveDigest) {
-        let referenced = async {
-            self.versions
-                .referenced(&[archive])
-                .await
-                .map_err(PublishError::from)
-        };
-        if let Err(error) = self.archives.remove_unreferenced(&[archive], referenced).await {
-            tracing::warn!(%archive, %error, "an archive that nothing refers to could not be removed yet");
-        }
     }
 }

@@ -22,6 +22,7 @@ const SET: &str = "
     where (select coalesce(sum(octet_length(name) + coalesce(bytes, octet_length(value))), 0)
            from environment_variables where job_id = $1 and name <> $2)
           + octet_length($2::text) + $5::integer <= $6
+      and (select count(*) from environment_variables where job_id = $1 and name <> $2) < $7
     on conflict (job_id, name) do update
         set kind = excluded.kind, sealed = excluded.sealed, bytes = excluded.bytes, value = null, updated_at = now()";
 /// The key that values are sealed with now. A rotation waits for whoever is about to use it.
@@ -31,6 +32,9 @@ const REMOVE: &str = "delete from environment_variables where job_id = $1 and na
 /// Most bytes of all names and values of a job. What a runner gets of them fits into one frame, however they are escaped.
 pub const MAX_ENVIRONMENT_BYTES: usize = 128 << 10;
 
+/// Most variables of a job.
+pub const MAX_VARIABLES: i64 = 500;
+
 /// What setting a variable came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VariableSet {
@@ -38,7 +42,7 @@ pub enum VariableSet {
     Done,
     /// There is no such job.
     NoJob,
-    /// The job's variables would have more than [`MAX_ENVIRONMENT_BYTES`].
+    /// The job's variables would have more than [`MAX_ENVIRONMENT_BYTES`], or there would be more than [`MAX_VARIABLES`].
     Full,
 }
 
@@ -137,7 +141,18 @@ impl EnvironmentStore {
             .seal(key, Subject { job, name }, value)
             .map_err(|error| DatabaseError::Unexpected(format!("a variable can not be sealed: {error}")))?;
         match transaction
-            .execute(&statement, &[job.as_uuid(), &name, &kind, &sealed, &bytes, &most])
+            .execute(
+                &statement,
+                &[
+                    job.as_uuid(),
+                    &name,
+                    &kind,
+                    &sealed,
+                    &bytes,
+                    &most,
+                    &MAX_VARIABLES,
+                ],
+            )
             .await
         {
             Ok(0) => Ok(VariableSet::Full),

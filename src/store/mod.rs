@@ -37,7 +37,9 @@ pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig};
 pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterStore, QueueCounts};
 pub use durable_queue::{PostgresDurableQueue, QueueLimits};
-pub use environment::{EnvironmentStore, MAX_ENVIRONMENT_BYTES, StoredVariable, VariableKind, VariableSet};
+pub use environment::{
+    EnvironmentStore, MAX_ENVIRONMENT_BYTES, MAX_VARIABLES, StoredVariable, VariableKind, VariableSet,
+};
 pub use error::DatabaseError;
 pub use figures::{JobCounts, QueueUsage, StoredFigures, figures};
 pub use fires::{FireFilter, FireSort, FireState, FireStore, ManualRun, NamedTrigger, StoredFire};

@@ -1,5 +1,8 @@
 //! The admin API, with the whole tree and real Node runners behind it.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -167,69 +170,54 @@ fn nobody_gets_in_without_the_token() {
 }
 
 #[test]
-fn variables_reach_the_function_and_secrets_are_never_shown() {
+fn a_removed_job_leaves_nothing_but_the_record_of_it() {
     App::story(async |app| {
-        let module =
-            "export const handler = (q, response) => response.json([process.env.PLAIN, process.env.HIDDEN]);";
-        app.publish(&Package::new("a", "1").file("index.js", module))
-            .await;
-        let set = async |name: &str, body: Value| {
-            answer(
-                app.request(Method::POST, &format!("/api/job/a/environment/{name}"))
-                    .json(&body),
+        for version in ["1", "2"] {
+            app.publish(
+                &Package::new("a", version)
+                    .routes(&["/a"])
+                    .file("version.txt", version),
             )
-            .await
+            .await;
+        }
+        app.publish(&Package::new("b", "1").routes(&["/b"])).await;
+        let request = app.request(Method::PUT, "/api/job/a/store/key");
+        answer(request.json(&json!({"value": {"text": "kept"}}))).await;
+        let request = app.request(Method::POST, "/api/job/a/environment/KEY");
+        answer(request.json(&json!({"type": "text", "value": "x"}))).await;
+        app.call("/a").await;
+        let id = app.get("/api/job/a").await["id"].as_str().unwrap().to_owned();
+        let archives = || {
+            let files = walk(&app.data.path().join("archives"));
+            files.len()
         };
-        assert_eq!(
-            set("plain", json!({"type": "text", "value": "seen"})).await.0,
-            StatusCode::OK
-        );
-        let form = reqwest::multipart::Form::new()
-            .text("type", "secret")
-            .text("value", "s3cret");
-        let (status, _) = answer(
-            app.request(Method::POST, "/api/job/a/environment/Hidden")
-                .multipart(form),
-        )
-        .await;
-        assert_eq!(status, StatusCode::OK);
+        assert_eq!(archives(), 3);
 
-        let listed = app.get("/api/job/a/environment/").await;
-        assert_eq!(
-            (&listed[1]["name"], &listed[1]["value"]),
-            (&json!("PLAIN"), &json!("seen"))
-        );
-        assert_eq!(
-            (&listed[0]["name"], &listed[0]["type"]),
-            (&json!("HIDDEN"), &json!("secret"))
-        );
-        assert!(!listed.to_string().contains("s3cret"));
-        eventually("a runner has them", async || {
-            (app.call("/a").await.1 == r#"["seen","s3cret"]"#).then_some(())
+        let (status, body) = app.ask(Method::DELETE, "/api/job/a").await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(archives(), 1, "the archive of the other job stays");
+        eventually("its runners have ended", async || {
+            let runners = app.get(&format!("/api/job/runners?jobId={id}")).await;
+            runners.as_array().unwrap().is_empty().then_some(())
         })
         .await;
-
+        app.run_sql("delete from audit_log").await;
+        let dump = app.dump().await;
+        assert!(!dump.contains(&id), "{dump}");
+        let (status, body) = app.ask(Method::DELETE, &format!("/api/job/{id}")).await;
         assert_eq!(
-            set("1x", json!({"type": "text", "value": ""})).await.0,
-            StatusCode::BAD_REQUEST
-        );
-        assert_eq!(
-            set("x", json!({"type": "odd", "value": ""})).await.0,
-            StatusCode::UNPROCESSABLE_ENTITY
-        );
-        assert_eq!(
-            set("x", json!({"type": "text", "value": "a\u{0}"})).await.0,
-            StatusCode::UNPROCESSABLE_ENTITY
-        );
-        assert_eq!(
-            app.ask(Method::DELETE, "/api/job/a/environment/plain").await.0,
-            StatusCode::OK
-        );
-        assert_eq!(
-            app.ask(Method::DELETE, "/api/job/a/environment/plain").await.1["code"],
-            "variable-not-found"
+            (status, &body["code"]),
+            (StatusCode::NOT_FOUND, &json!("job-not-found"))
         );
     });
+}
+
+/// The files below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, mut files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| walk(folder)));
+    files
 }
 
 #[test]

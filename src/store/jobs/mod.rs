@@ -6,7 +6,7 @@ mod versions;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jobber_actors::domain::{JobId, VersionId};
+use jobber_actors::domain::{ArchiveDigest, JobId, VersionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub use parts::{ActionSort, TriggerFilter, TriggerSort, TriggerType, Versions};
 pub use versions::{VersionFilter, VersionSort, VersionSummary};
 
+use super::catalogue::digest_of;
 use super::database::Database;
 use super::error::DatabaseError;
 use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
@@ -39,6 +40,7 @@ const UPDATE: &str = "
     update jobs
     set enabled = coalesce($2, enabled), description = coalesce($3, description), updated_at = now()
     where id = $1";
+const ARCHIVES: &str = "select distinct archive from versions where job_id = $1";
 const REMOVE: &str = "delete from jobs where id = $1";
 const REMOVE_LOGS: &str = "delete from runner_logs where job_id = $1";
 const ID: Column = Column {
@@ -258,11 +260,12 @@ impl JobStore {
         Ok(())
     }
 
-    /// Removes a job with all its versions, variables, deliveries, stored items and log lines. `false` if it was not there.
+    /// Removes a job with all its versions, variables, deliveries, stored items and log lines. Gives the archives that its versions
+    /// had, or nothing if it was not there.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn remove(&self, job: JobId) -> Result<bool, DatabaseError> {
+    pub async fn remove(&self, job: JobId) -> Result<Option<Vec<ArchiveDigest>>, DatabaseError> {
         /// A function that is writing to its store at this moment may hold what the removal waits for, and wait for
         /// what the removal holds; Postgres ends one of them.
         const ATTEMPTS: u32 = 5;
@@ -281,13 +284,18 @@ impl JobStore {
         }
     }
 
-    async fn try_remove(&self, job: JobId) -> Result<bool, DatabaseError> {
+    async fn try_remove(&self, job: JobId) -> Result<Option<Vec<ArchiveDigest>>, DatabaseError> {
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
+        let archives = transaction.query(ARCHIVES, &[job.as_uuid()]).await?;
         let removed = transaction.execute(REMOVE, &[job.as_uuid()]).await?;
         transaction.execute(REMOVE_LOGS, &[job.as_uuid()]).await?;
         transaction.commit().await?;
-        Ok(removed > 0)
+        if removed == 0 {
+            return Ok(None);
+        }
+        let archives = archives.iter().map(|row| digest_of(row.get("archive")));
+        archives.collect::<Result<_, _>>().map(Some)
     }
 }
 

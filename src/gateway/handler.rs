@@ -186,7 +186,7 @@ impl<T: Destination> Call<T> {
             attempt: 1,
             trigger: target.trigger().clone(),
             input: Input::Http {
-                http: http_input(head, &origin, host, params, expected),
+                http: Box::new(http_input(head, &origin, host, params, expected)),
             },
             body,
             admitted: Instant::now(),

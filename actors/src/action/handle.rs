@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actix::Addr;
 use jobber_kernel::{ChildRef, ChildSpec, Intensity, Scope, tell};
-use tokio::time::Instant;
 
 use super::actor::{Action, ActionParts};
 use super::intent::ActionIntent;
@@ -69,7 +68,8 @@ impl ActionHandle {
 
     /// Hands an admitted invocation over. Never waits; the invocation's reply slot answers, which may be at once.
     pub fn invoke(&self, invocation: Invocation) {
-        self.lane.place(invocation, Instant::now());
+        let now = invocation.admitted;
+        self.lane.place(invocation, now);
     }
 
     /// How full its lane is.

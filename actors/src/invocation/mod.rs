@@ -59,8 +59,8 @@ pub struct TriggerRef {
 pub enum Input {
     /// An HTTP request.
     Http {
-        /// The request.
-        http: HttpInput,
+        /// The request; apart, because invocations are handed on many times.
+        http: Box<HttpInput>,
     },
     /// A message of an MQTT broker.
     Mqtt {

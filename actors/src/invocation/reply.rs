@@ -49,7 +49,7 @@ impl ReplySlot {
     pub fn calling(hear: impl FnOnce(Outcome) + Send + 'static) -> Self {
         Self {
             to: Some(ReplyTo::Called(Box::new(hear))),
-            cancellation: Cancellation::default(),
+            cancellation: Cancellation::never(),
             counted: None,
         }
     }
@@ -119,9 +119,10 @@ impl Drop for PendingReply {
 }
 
 /// Whether a caller still waits. Shared by both ends.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Cancellation {
-    shared: Arc<CancellationState>,
+    /// Nothing where nobody waits.
+    shared: Option<Arc<CancellationState>>,
 }
 
 #[derive(Default)]
@@ -132,27 +133,58 @@ struct CancellationState {
 }
 
 impl Cancellation {
+    /// Of a caller that waits.
+    fn of_caller() -> Self {
+        Self {
+            shared: Some(Arc::default()),
+        }
+    }
+
+    /// Of nobody: it never comes.
+    const fn never() -> Self {
+        Self { shared: None }
+    }
+
     /// Whether the caller gave up.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.shared.cancelled.load(Ordering::Acquire)
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| shared.cancelled.load(Ordering::Acquire))
     }
 
     /// Calls `hook` once when the caller gives up; at once if it already did. A later hook replaces an earlier one
     /// (a re-queued invocation has another runner to tell).
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
-        *self.hook() = Some(Box::new(hook));
+        let Some(shared) = &self.shared else { return };
+        *shared.hook() = Some(Box::new(hook));
         if self.is_cancelled() {
-            self.run_hook();
+            shared.run_hook();
         }
     }
 
     /// The caller gives up.
     pub fn cancel(&self) {
-        self.shared.cancelled.store(true, Ordering::Release);
-        self.run_hook();
+        if let Some(shared) = &self.shared {
+            shared.cancelled.store(true, Ordering::Release);
+            shared.run_hook();
+        }
     }
 
+    fn answered(&self) {
+        if let Some(shared) = &self.shared {
+            shared.answered.store(true, Ordering::Release);
+        }
+    }
+
+    fn cancel_unless_answered(&self) {
+        let shared = self.shared.as_ref();
+        if shared.is_some_and(|shared| !shared.answered.load(Ordering::Acquire)) {
+            self.cancel();
+        }
+    }
+}
+
+impl CancellationState {
     fn run_hook(&self) {
         let hook = self.hook().take();
         if let Some(hook) = hook {
@@ -161,17 +193,7 @@ impl Cancellation {
     }
 
     fn hook(&self) -> std::sync::MutexGuard<'_, Option<Box<dyn FnOnce() + Send>>> {
-        self.shared.hook.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn answered(&self) {
-        self.shared.answered.store(true, Ordering::Release);
-    }
-
-    fn cancel_unless_answered(&self) {
-        if !self.shared.answered.load(Ordering::Acquire) {
-            self.cancel();
-        }
+        self.hook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -187,7 +209,7 @@ impl std::fmt::Debug for Cancellation {
 #[must_use]
 pub fn reply_channel() -> (ReplySlot, PendingReply) {
     let (sender, receiver) = oneshot::channel();
-    let cancellation = Cancellation::default();
+    let cancellation = Cancellation::of_caller();
     (
         ReplySlot {
             to: Some(ReplyTo::Waiting(sender)),

@@ -223,7 +223,8 @@ impl Session {
                 return Ok(());
             }
         }
-        let credit = Arc::new(Credit::new(u64::from(INITIAL_CREDIT_BYTES) - inline.len() as u64));
+        // All of the credit: there is a rest only where nothing went with the head.
+        let rest = rest.map(|rest| (rest, Arc::new(Credit::new(INITIAL_CREDIT_BYTES.into()))));
         let Invocation {
             id, reply, permit, ..
         } = invocation;
@@ -233,15 +234,15 @@ impl Session {
             output: Output::Awaited(reply),
             window: INITIAL_CREDIT_BYTES,
             ungranted: 0,
-            credit: Arc::clone(&credit),
+            credit: rest.as_ref().map(|(_, credit)| Arc::clone(credit)),
             told_to_stop: false,
             overdue: false,
-            timer: now,
+            timer: None,
             permit: Some(permit),
         };
         streams.insert(stream, now);
         drop(streams);
-        if let Some(rest) = rest {
+        if let Some((rest, credit)) = rest {
             self.forward_input(number, rest, credit);
         }
         let me = Weak::clone(&self.me);

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::codec::Decoder;
 
-use super::stream::{Freed, Output};
+use super::stream::{Freed, Output, Stream};
 use super::{Session, SessionEvent, SessionListener};
 use crate::invocation::{FunctionError, Outcome, OutputBody, ResponseHead, body_channel};
 use crate::protocol::{
@@ -194,7 +194,7 @@ fn on_response(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(),
         drop(streams);
         // The slot is free before the caller hears the answer, so that its next call finds it free.
         if let Some(mut stream) = settled {
-            stream.credit.close();
+            stream.want_no_input();
             stream.free(freed);
         }
         reply.answer(Outcome::Responded {
@@ -302,8 +302,11 @@ fn on_failed(session: &Session, frame: &Frame, freed: &mut Freed) -> Result<(), 
 
 fn on_credit(session: &Session, frame: &Frame) -> Result<(), Violation> {
     let CreditHead { bytes } = frame.head()?;
-    if let Some(stream) = session.streams().get_mut(frame.stream) {
-        stream.credit.add(bytes);
+    if let Some(Stream {
+        credit: Some(credit), ..
+    }) = session.streams().get_mut(frame.stream)
+    {
+        credit.add(bytes);
     }
     Ok(())
 }
@@ -313,8 +316,7 @@ fn on_stop_reading(session: &Session, frame: &Frame) -> Result<(), Violation> {
     streams
         .get_mut(frame.stream)
         .ok_or_else(|| no_stream(frame))?
-        .credit
-        .close();
+        .want_no_input();
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The streams of a session: one for each invocation that its runner works on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,14 +33,14 @@ pub(super) struct Stream {
     pub(super) window: u32,
     /// Bytes of output that were taken and not yet granted again.
     pub(super) ungranted: u32,
-    /// Bytes of input that may still be sent.
-    pub(super) credit: Arc<Credit>,
+    /// Bytes of input that may still be sent; nothing if all of it went with the head.
+    pub(super) credit: Option<Arc<Credit>>,
     /// Whether the runner was told to stop working on it.
     pub(super) told_to_stop: bool,
     /// Whether its deadline has passed, and its grace runs.
     pub(super) overdue: bool,
-    /// Its deadline, or the end of its grace.
-    pub(super) timer: Instant,
+    /// Its deadline, or the end of its grace; nothing once that is over, too.
+    pub(super) timer: Option<Instant>,
     /// Its place among the runner's slots, given back when the handler has settled.
     pub(super) permit: Option<Permit>,
 }
@@ -66,7 +66,14 @@ impl Stream {
             Output::Streaming(body) => body.fail(BodyError::CutShort(cut_short(&outcome))),
             Output::Over => {}
         }
-        self.credit.close();
+        self.want_no_input();
+    }
+
+    /// Whoever still sends the input need not go on.
+    pub(super) fn want_no_input(&self) {
+        if let Some(credit) = &self.credit {
+            credit.close();
+        }
     }
 
     /// The handler has settled: its place is free from now on.
@@ -80,7 +87,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         // Whoever still sends the input must not wait for credit that nobody will grant.
-        self.credit.close();
+        self.want_no_input();
     }
 }
 
@@ -136,15 +143,13 @@ pub struct Sweep {
     pub stuck: bool,
 }
 
-/// All open streams of a session and their timers.
+/// All open streams of a session.
 #[derive(Debug)]
 pub(super) struct Streams {
     open: HashMap<u32, Stream>,
     next_stream: u32,
     closed: bool,
     limits: InvocationLimits,
-    /// One for each open stream: its deadline, or the end of its grace once it was told to stop.
-    timers: BTreeSet<(Instant, u32)>,
 }
 
 impl Streams {
@@ -154,7 +159,6 @@ impl Streams {
             next_stream: 1,
             closed: false,
             limits,
-            timers: BTreeSet::new(),
         }
     }
 
@@ -191,17 +195,14 @@ impl Streams {
     pub(super) fn insert(&mut self, mut stream: Stream, now: Instant) -> u32 {
         let number = self.next_number();
         self.next_stream = number.wrapping_add(2);
-        stream.timer = now + self.limits.timeout;
-        self.timers.insert((stream.timer, number));
+        stream.timer = Some(now + self.limits.timeout);
         self.open.insert(number, stream);
         number
     }
 
     /// The handler has settled: forgets the stream.
     pub(super) fn remove(&mut self, number: u32) -> Option<Stream> {
-        let stream = self.open.remove(&number)?;
-        self.timers.remove(&(stream.timer, number));
-        Some(stream)
+        self.open.remove(&number)
     }
 
     /// Marks a stream as told to stop. `false` if it is not open or was told before. Its deadline stays: a handler may
@@ -210,42 +211,39 @@ impl Streams {
         let Some(stream) = self.open.get_mut(&number) else {
             return false;
         };
-        stream.credit.close();
+        stream.want_no_input();
         !std::mem::replace(&mut stream.told_to_stop, true)
     }
 
-    /// Ends what is over its time, and says which runner's streams must be told and whether one does not let go.
+    /// Ends what is over its time, and says which runner's streams must be told and whether one does not let go. Looks at all that
+    /// is open: that is cheaper, as seldom as times run out, than to keep them in order all the time.
     pub(super) fn expire(&mut self, now: Instant) -> Expired {
         let mut expired = Expired::default();
-        while let Some(&(at, number)) = self.timers.first() {
-            if at > now {
-                expired.next = Some(at);
-                break;
+        let InvocationLimits {
+            timeout: after,
+            cancel_grace,
+            ..
+        } = self.limits;
+        for (number, stream) in &mut self.open {
+            let Some(at) = stream.timer else { continue };
+            if at <= now {
+                if stream.overdue {
+                    // Told once: its runner is killed now. The deadlines of the others go on counting meanwhile.
+                    expired.stuck = true;
+                    stream.timer = None;
+                    continue;
+                }
+                stream.end(Outcome::TimedOut {
+                    phase: TimeoutPhase::Handler,
+                    after,
+                });
+                stream.overdue = true;
+                stream.told_to_stop = true;
+                // Later than now in any case, or it would be stuck at once.
+                stream.timer = Some(now + cancel_grace.max(Duration::from_millis(1)));
+                expired.told.push(*number);
             }
-            let InvocationLimits {
-                timeout: after,
-                cancel_grace,
-                ..
-            } = self.limits;
-            self.timers.pop_first();
-            let Some(stream) = self.open.get_mut(&number) else {
-                continue;
-            };
-            if stream.overdue {
-                // Told once: its runner is killed now. The deadlines of the others go on counting meanwhile.
-                expired.stuck = true;
-                continue;
-            }
-            stream.end(Outcome::TimedOut {
-                phase: TimeoutPhase::Handler,
-                after,
-            });
-            stream.overdue = true;
-            stream.told_to_stop = true;
-            // Later than now in any case, or this would not come to an end.
-            stream.timer = now + cancel_grace.max(Duration::from_millis(1));
-            self.timers.insert((stream.timer, number));
-            expired.told.push(number);
+            expired.next = [expired.next, stream.timer].into_iter().flatten().min();
         }
         expired
     }
@@ -253,7 +251,6 @@ impl Streams {
     /// Closes the table and hands out what was open.
     pub(super) fn close(&mut self) -> Orphans {
         self.closed = true;
-        self.timers.clear();
         Orphans {
             streams: self.open.drain().map(|(_, stream)| stream).collect(),
         }

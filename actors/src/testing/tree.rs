@@ -176,7 +176,9 @@ impl TestTree {
             id: InvocationId::generate(),
             attempt: 1,
             trigger: target.trigger,
-            input: Input::Http { http: request(path) },
+            input: Input::Http {
+                http: Box::new(request(path)),
+            },
             body,
             admitted: Instant::now(),
             reply,

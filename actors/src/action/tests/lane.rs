@@ -67,7 +67,7 @@ fn admitted(lane: &Arc<Lane>) -> Result<(Invocation, PendingReply), Refusal> {
             id: TriggerId::generate(),
             name: None,
         },
-        input: Input::Http { http },
+        input: Input::Http { http: Box::new(http) },
         body: InputBody::Whole(Bytes::new()),
         admitted: Instant::now(),
         reply,

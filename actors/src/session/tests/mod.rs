@@ -146,7 +146,7 @@ impl Bench {
                 name: None,
             },
             input: Input::Http {
-                http: HttpInput {
+                http: Box::new(HttpInput {
                     method: "GET".into(),
                     target: "/".into(),
                     scheme: "http".into(),
@@ -155,7 +155,7 @@ impl Bench {
                     params: BTreeMap::new(),
                     ip: [127, 0, 0, 1].into(),
                     size: None,
-                },
+                }),
             },
             body,
             admitted: Instant::now(),

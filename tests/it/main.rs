@@ -22,6 +22,7 @@ mod api_lists;
 mod api_publish;
 mod api_queue;
 mod api_store;
+mod bruno;
 mod catalogue;
 mod durable_queue;
 mod function_store;

@@ -103,6 +103,7 @@ pub(crate) fn everything(options: &Options) -> Result<()> {
 pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
     postgres::ensure()?;
     mosquitto::ensure()?;
+    ensure_bruno()?;
     if suite == Suite::E2e {
         images::build_all()?;
     }
@@ -126,6 +127,7 @@ fn provide(options: &Options, report: &mut Report) {
             report.provide(&format!("Node {major}"), || Node::ensure(major).map(drop));
         }
         report.provide("Node's development packages", checks::ensure_packages);
+        report.provide("Bruno's command-line client", ensure_bruno);
         if !options.without_docker {
             report.provide("Docker engine", docker::ensure);
             report.provide("runner images", images::build_all);
@@ -135,6 +137,11 @@ fn provide(options: &Options, report: &mut Report) {
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
     });
+}
+
+/// The client that runs the collection of requests.
+fn ensure_bruno() -> Result<()> {
+    node::ensure_packages(&workspace::root().join("bruno"))
 }
 
 fn runtime_tests(major: u32) -> Result<Command> {

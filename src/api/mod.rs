@@ -15,6 +15,7 @@ mod environment;
 mod everywhere;
 mod health;
 mod jobs;
+mod links;
 mod logs;
 mod openapi;
 mod operations;

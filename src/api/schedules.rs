@@ -26,6 +26,7 @@ pub(super) struct Parameters {
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
     /// Those before this time.
+    #[param(format = DateTime)]
     before: Option<String>,
 }
 

@@ -32,4 +32,5 @@ mod mqtt_triggers;
 mod publish;
 mod routes;
 mod schedules;
+mod schemathesis;
 mod sealed;

@@ -73,6 +73,9 @@ pub enum PatternError {
     /// `%` and two digits that are no text.
     #[error("a segment is not UTF-8 once its escapes are resolved")]
     Encoding,
+    /// Postgres does not keep it.
+    #[error("a resource has no NUL")]
+    Nul,
     /// `*` beside something else.
     #[error("`*` stands alone in its segment: {0:?} does not")]
     PartialWildcard(String),
@@ -86,6 +89,9 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         if text.len() > MAX_PATTERN_BYTES {
             return Err(PatternError::TooLong);
+        }
+        if text.contains('\0') {
+            return Err(PatternError::Nul);
         }
         let segments = text.split('/').map(segment).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
@@ -163,7 +169,7 @@ pub struct Permission {
     /// Whether it gives or takes.
     pub effect: Effect,
     /// What it is about.
-    #[schema(value_type = String, max_length = 1024)]
+    #[schema(value_type = String, max_length = 1024, pattern = r"^(\*|[^*/\u0000]+)(/(\*|[^*/\u0000]+))*$")]
     pub resource: Pattern,
     /// What may be done, or not.
     pub actions: Vec<Action>,

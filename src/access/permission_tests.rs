@@ -70,6 +70,7 @@ fn what_is_no_pattern_is_refused_with_the_reason() {
         Pattern::parse("job/shop*"),
         Err(PatternError::PartialWildcard("shop*".into()))
     );
+    assert_eq!(Pattern::parse("job/a\0b"), Err(PatternError::Nul));
     assert_eq!(Pattern::parse(&"a".repeat(1_025)), Err(PatternError::TooLong));
     let unknown = json!([{ "effect": "allow", "resource": "*", "actions": ["execute"] }]);
     assert!(serde_json::from_value::<Permissions>(unknown).is_err());

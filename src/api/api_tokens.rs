@@ -29,7 +29,7 @@ const MAX_DESCRIPTION_BYTES: usize = 1_024;
 #[schema(as = ApiTokenCreation)]
 pub(super) struct Creation {
     #[serde(default)]
-    #[schema(max_length = 1024)]
+    #[schema(max_length = 1024, pattern = r"^[^\u0000]*$")]
     description: String,
     /// Whose it is to be; whoever asks, unless it is said.
     #[schema(value_type = Option<uuid::Uuid>)]
@@ -44,7 +44,7 @@ pub(super) struct Creation {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = ApiTokenUpdate)]
 pub(super) struct Update {
-    #[schema(max_length = 1024)]
+    #[schema(max_length = 1024, pattern = r"^[^\u0000]*$")]
     description: Option<String>,
     permissions: Option<Permissions>,
     enabled: Option<bool>,

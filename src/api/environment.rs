@@ -24,10 +24,11 @@ const MAX_VALUE_BYTES: usize = 64 << 10;
 
 /// A variable as it is sent, in JSON or as the parts of a form.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NewVariable {
     #[serde(rename = "type")]
     kind: VariableKind,
-    #[schema(value_type = String, max_length = 65536)]
+    #[schema(value_type = String, max_length = 65536, pattern = r"^[^\u0000]*$")]
     value: SecretString,
 }
 
@@ -152,7 +153,7 @@ async fn from_form(mut form: Multipart) -> Result<NewVariable, ApiError> {
         match name.as_str() {
             "type" => kind = Some(text),
             "value" => value = Some(text),
-            _ => {}
+            _ => return Err(ApiError::bad_request(format!("a variable has no part {name:?}"))),
         }
     }
     let kind = match kind.as_deref() {

@@ -31,7 +31,7 @@ const MAX_DESCRIPTION_BYTES: usize = 4_096;
 #[schema(as = JobChange)]
 pub(super) struct Change {
     status: Option<JobStatus>,
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, pattern = r"^[^\u0000]*$")]
     description: Option<String>,
     #[schema(value_type = Option<uuid::Uuid>)]
     job_version_id: Option<VersionId>,

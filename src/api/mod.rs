@@ -16,6 +16,7 @@ mod everywhere;
 mod health;
 mod input;
 mod jobs;
+mod links;
 mod logs;
 mod metrics;
 mod openapi;

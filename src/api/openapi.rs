@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, ToSchema};
 
 use super::access::COOKIE;
+use super::links;
 use super::operations::Annotated;
 use super::problem::FieldError;
 
@@ -101,6 +102,7 @@ fn complete(mut document: Value) -> Value {
             add_errors(path, method, operation);
         }
     }
+    links::add(&mut document);
     document
 }
 
@@ -112,7 +114,7 @@ fn name_tags(operation: &mut Value) {
 }
 
 /// The parameters that a path names.
-fn parameters_of(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parameters_of(path: &str) -> impl Iterator<Item = &str> {
     path.split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.split('}').next())
 }
@@ -120,13 +122,15 @@ fn parameters_of(path: &str) -> impl Iterator<Item = &str> {
 fn add_path_parameters(path: &str, operation: &mut Value) {
     let text = || json!({ "type": "string" });
     let id = || json!({ "type": "string", "format": "uuid" });
+    let key = || json!({ "type": "string", "minLength": 1, "maxLength": 512, "pattern": r"^[^\u0000]*$" });
+    let name_of_variable = || json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,255}$" });
     let mut parameters = parameters_of(path)
         .map(|name| {
             let (description, schema) = match name {
                 "job" => ("The job's id or its name; the slash in a scoped name is written `%2F`.", text()),
                 "trigger" => ("The trigger's id or its name.", text()),
-                "key" => ("The key, of 1 to 512 bytes; a slash in it is written `%2F`.", text()),
-                "name" => ("The variable's name: letters, digits and `_`.", text()),
+                "key" => ("The key, of 1 to 512 bytes; a slash in it is written `%2F`.", key()),
+                "name" => ("The variable's name: letters, digits and `_`.", name_of_variable()),
                 _ => ("The id.", id()),
             };
             json!({ "name": name, "in": "path", "required": true, "description": description, "schema": schema })

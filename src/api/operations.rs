@@ -1,9 +1,11 @@
 //! The operations of the API, in one table: the routes and the OpenAPI document both come from it.
 
+use std::future::ready;
+
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Resource, Route};
+use actix_web::{HttpRequest, Resource, Route};
 use utoipa::OpenApi;
 
 use super::input::BodyLimit;
@@ -133,7 +135,12 @@ pub(super) fn routes(api: &mut ServiceConfig) {
 }
 
 fn resource(path: &str, operations: &[Operation<'_>]) -> Resource {
-    let resource = web::resource(path).default_service(web::to(problem::method_not_allowed));
+    let methods = operations
+        .iter()
+        .map(|operation| operation.method.to_ascii_uppercase());
+    let allowed = methods.collect::<Vec<_>>().join(", ");
+    let refuse = move |request: HttpRequest| ready(problem::method_not_allowed(&request, &allowed));
+    let resource = web::resource(path).default_service(web::to(refuse));
     let bytes = operations
         .iter()
         .filter_map(|operation| operation.about[LIMIT].as_u64())

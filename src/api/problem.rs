@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -261,13 +261,14 @@ pub(super) async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiE
     )))
 }
 
-pub(super) async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+/// `405` with the methods that are possible, as the header `Allow` lists them.
+pub(super) fn method_not_allowed(request: &HttpRequest, allowed: &str) -> HttpResponse {
     let detail = format!("{} is not possible at {}", request.method(), request.path());
-    Err(ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        detail,
-    ))
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
+    let mut response = error.error_response();
+    let allowed = HeaderValue::from_str(allowed).expect("names of methods are ASCII");
+    response.headers_mut().insert(ALLOW, allowed);
+    response
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use jobber_actors::domain::JobId;
 use jobber_actors::ports::{Item, StoreError};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{AdditionalProperties, Object, OneOf, Schema, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::access::{Access, Change, note_change};
 use super::input::{Body, Query};
@@ -28,6 +30,8 @@ type Key = web::Path<(String, String)>;
 
 /// Most bytes of a body with values: each byte of a text may take six, and there may be two.
 pub(super) const MAX_BODY_BYTES: usize = 13 << 20;
+/// Less is over before the answer is there, or is nothing at all once it is rounded.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// A hundred years is for ever; more would overflow a date.
 const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 
@@ -37,29 +41,46 @@ const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 pub(super) struct Filter {
     /// Those that begin with this.
     #[serde(default)]
+    #[param(max_length = 512, pattern = r"^[^\u0000]*$")]
     prefix: String,
 }
 
 /// A value, as text or in base64.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = ItemValue)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Value {
+pub(super) enum ItemValue {
     Text(String),
-    #[schema(value_type = String)]
     Base64(#[serde(deserialize_with = "from_base64")] Vec<u8>),
 }
+
+/// The derived schema would let other properties stand beside the one.
+impl PartialSchema for ItemValue {
+    fn schema() -> RefOr<Schema> {
+        let only = |name: &str, format: Option<KnownFormat>| {
+            let text = Object::builder().schema_type(Type::String);
+            let value = text.format(format.map(SchemaFormat::KnownFormat));
+            let only = Object::builder().property(name, value).required(name);
+            only.additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        };
+        let value = OneOf::builder()
+            .item(only("text", None))
+            .item(only("base64", Some(KnownFormat::Byte)));
+        value.description(Some("A value, as text or in base64.")).into()
+    }
+}
+
+impl ToSchema for ItemValue {}
 
 fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
     STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
-impl From<Value> for Bytes {
-    fn from(value: Value) -> Self {
+impl From<ItemValue> for Bytes {
+    fn from(value: ItemValue) -> Self {
         match value {
-            Value::Text(text) => text.into(),
-            Value::Base64(bytes) => bytes.into(),
+            ItemValue::Text(text) => text.into(),
+            ItemValue::Base64(bytes) => bytes.into(),
         }
     }
 }
@@ -69,8 +90,9 @@ impl From<Value> for Bytes {
 #[schema(as = ItemSetting)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Setting {
-    value: Value,
+    value: ItemValue,
     /// In seconds.
+    #[schema(exclusive_minimum = 0)]
     ttl: Option<f64>,
 }
 
@@ -80,8 +102,10 @@ pub(super) struct Setting {
 #[serde(deny_unknown_fields)]
 pub(super) struct Swap {
     /// Nothing: only if the key is absent.
-    expected: Option<Value>,
-    value: Value,
+    expected: Option<ItemValue>,
+    value: ItemValue,
+    /// In seconds.
+    #[schema(exclusive_minimum = 0)]
     ttl: Option<f64>,
 }
 
@@ -90,9 +114,24 @@ pub(super) struct Swap {
 #[schema(as = ItemAddition)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Addition {
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "whole")]
     by: i64,
+    /// In seconds.
+    #[schema(exclusive_minimum = 0)]
     ttl: Option<f64>,
+}
+
+/// A whole number in any spelling of JSON: `2`, `2.0` and `2e0` are the same one.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    // Up to here a `f64` is exact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let exact = number
+        .as_f64()
+        .filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
+    let whole = number.as_i64().or_else(|| exact.map(|number| number as i64));
+    whole.ok_or_else(|| serde::de::Error::custom(format!("{number} is no whole number of 64 bits")))
 }
 
 fn one() -> i64 {
@@ -299,9 +338,9 @@ async fn allowed(
 fn lifetime(seconds: Option<f64>) -> Result<Option<Duration>, ApiError> {
     match seconds {
         None => Ok(None),
-        Some(seconds) if seconds.is_finite() && seconds > 0.0 => {
-            Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST_SECONDS))))
-        }
+        Some(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(Some(
+            Duration::from_secs_f64(seconds.min(LONGEST_SECONDS)).max(SHORTEST),
+        )),
         Some(_) => Err(ApiError::invalid(
             "/ttl",
             "ttl",

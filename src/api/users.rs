@@ -27,7 +27,11 @@ const MAX_USERNAME_BYTES: usize = 128;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = UserCreation)]
 pub(super) struct Creation {
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
     username: String,
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024)]
     password: SecretString,
@@ -46,7 +50,11 @@ fn enabled() -> bool {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = UserUpdate)]
 pub(super) struct Update {
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
     username: Option<String>,
     #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 1024)]
     password: Option<SecretString>,

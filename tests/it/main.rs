@@ -36,4 +36,5 @@ mod mqtt_triggers;
 mod publish;
 mod routes;
 mod schedules;
+mod schemathesis;
 mod sealed;

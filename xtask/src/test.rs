@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::node::{self, NEWEST, Node};
-use crate::provision::{docker, mosquitto, postgres};
+use crate::provision::{docker, mosquitto, postgres, schemathesis};
 use crate::report::{Harness, Report};
 use crate::{checks, command, images, workspace};
 
@@ -103,9 +103,12 @@ pub(crate) fn everything(options: &Options) -> Result<()> {
 pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
     postgres::ensure()?;
     mosquitto::ensure()?;
-    ensure_bruno()?;
-    if suite == Suite::E2e {
-        images::build_all()?;
+    match suite {
+        Suite::It => {
+            ensure_bruno()?;
+            schemathesis::ensure()?;
+        }
+        Suite::E2e => images::build_all()?,
     }
     command::run(suite.command()?.arg("--").args(&filter.arguments))
 }
@@ -123,6 +126,7 @@ fn provide(options: &Options, report: &mut Report) {
         let deny = scope.spawn(checks::ensure_deny);
         report.provide("Postgres", postgres::ensure);
         report.provide("Mosquitto", mosquitto::ensure);
+        report.provide("Schemathesis", schemathesis::ensure);
         for major in node::MAJORS {
             report.provide(&format!("Node {major}"), || Node::ensure(major).map(drop));
         }

@@ -13,7 +13,7 @@ use crate::support::{App, answer};
 
 const PASSWORD: &str = "correct horse";
 
-fn everything() -> Value {
+pub fn everything() -> Value {
     json!([{ "effect": "allow", "resource": "*", "actions": ["read", "write", "delete"] }])
 }
 

@@ -4,3 +4,4 @@ pub(crate) mod debian;
 pub(crate) mod docker;
 pub(crate) mod mosquitto;
 pub(crate) mod postgres;
+pub(crate) mod schemathesis;

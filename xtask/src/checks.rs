@@ -36,7 +36,8 @@ pub(crate) fn all(report: &mut Report) {
     let mut format = workspace::cargo("fmt");
     format.args(["--all", "--", "--check"]);
     report.step("format", Harness::None, LIMIT, &format);
-    report.check("rules of the repository", no_machine_paths);
+    report.check("no paths of this machine", no_machine_paths);
+    report.check("no conflict markers", no_conflict_markers);
     let mut clippy = workspace::cargo("clippy");
     clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
     report.step("clippy", Harness::None, LIMIT, &clippy);
@@ -101,9 +102,30 @@ fn runtime() -> PathBuf {
 
 /// No file of the repository may name a folder that exists only where it was written: its checkout, its author's home.
 fn no_machine_paths() -> Result<()> {
-    let root = workspace::root();
-    let mut forbidden = vec![root.to_string_lossy().into_owned()];
+    let mut forbidden = vec![workspace::root().to_string_lossy().into_owned()];
     forbidden.extend(env::var("HOME").ok().filter(|home| home.starts_with("/home/")));
+    let found = lines_where(|line| forbidden.iter().any(|path| names(line, Path::new(path))))?;
+    if !found.is_empty() {
+        bail!("these lines name a path of this machine:\n{}", found.join("\n"));
+    }
+    Ok(())
+}
+
+/// No file of the repository may have what a merge leaves where it could not decide.
+fn no_conflict_markers() -> Result<()> {
+    let found = lines_where(is_conflict_marker)?;
+    if !found.is_empty() {
+        bail!(
+            "a merge has left its markers in these lines:\n{}",
+            found.join("\n")
+        );
+    }
+    Ok(())
+}
+
+/// The places (`file:line`) of the lines in the repository's files that are so.
+fn lines_where(is_so: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let root = workspace::root();
     // CI may check out as another user than the one that runs this, which git otherwise refuses to look at.
     let mut list = Command::new("git");
     list.args(["-c", "safe.directory=*", "ls-files", "-z"])
@@ -117,15 +139,17 @@ fn no_machine_paths() -> Result<()> {
         };
         let text = String::from_utf8_lossy(&bytes);
         for (index, line) in text.lines().enumerate() {
-            if forbidden.iter().any(|path| names(line, Path::new(path))) {
+            if is_so(line) {
                 found.push(format!("{file}:{}", index + 1));
             }
         }
     }
-    if !found.is_empty() {
-        bail!("these lines name a path of this machine:\n{}", found.join("\n"));
-    }
-    Ok(())
+    Ok(found)
+}
+
+/// Whether `line` is the first or the last one of a conflict. The one between them (`=======`) is also a heading's underline.
+fn is_conflict_marker(line: &str) -> bool {
+    line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")
 }
 
 /// Whether `line` names `path` or something below it, and not merely a longer name that begins alike.
@@ -151,5 +175,15 @@ mod tests {
         assert!(names("\"/srv/jobber/src/main.rs\"", path));
         assert!(!names("/srv/jobber-data", path));
         assert!(!names("/mnt/srv/jobber", path));
+    }
+
+    #[test]
+    fn a_conflict_is_known_by_its_first_and_last_line_and_nothing_else_is_one() {
+        assert!(is_conflict_marker("<<<<<<< HEAD"));
+        assert!(is_conflict_marker(">>>>>>> 6fd78a0 (Go on)"));
+        assert!(!is_conflict_marker("======="));
+        assert!(!is_conflict_marker("  <<<<<<< HEAD"));
+        assert!(!is_conflict_marker("<<<<<<<HEAD"));
+        assert!(!is_conflict_marker(">>>>>> quoted"));
     }
 }

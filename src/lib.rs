@@ -8,6 +8,7 @@ pub mod child;
 pub mod cli;
 pub mod config;
 pub mod engine;
+mod forwarded;
 pub mod gateway;
 pub mod mosquitto;
 pub mod mqtt;

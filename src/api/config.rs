@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::access::LoginLimits;
 use crate::store::QueueLimits;
 
@@ -22,6 +24,10 @@ pub struct AdminConfig {
     pub head_timeout: Duration,
     /// Longest time for the body of a request, but for uploads.
     pub body_timeout: Duration,
+    /// How long a client may take no byte of its answer.
+    pub write_timeout: Duration,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Pages of which other origins may use the API, with tokens.
     pub cors_origins: Vec<String>,
     /// Longest time for what is under way when the server stops.
@@ -44,6 +50,8 @@ impl Default for AdminConfig {
             upload_silence: Duration::from_secs(30),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             shutdown: Duration::from_secs(5),
             reconcile: Duration::from_secs(30),

@@ -9,6 +9,7 @@ mod api_tokens;
 mod audit;
 mod auth;
 mod config;
+mod connection;
 mod dead_letters;
 mod docs_page;
 mod environment;

@@ -1,20 +1,27 @@
 //! The admin server's socket and threads.
 
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use actix_cors::Cors;
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
-use actix_web::{App, HttpServer as ActixServer, web};
+use actix_web::{App, Error, web};
 use async_trait::async_trait;
 use jobber_actors::ports::{HttpServer, HttpServerError};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::connection::Patient;
 use super::input::BodyLimit;
 use super::patience::bound_body_time;
 use super::problem::{self, ApiError};
@@ -61,16 +68,41 @@ impl AdminServer {
                 .configure(super::operations::routes)
                 .default_service(web::to(problem::not_found))
         };
-        let server = ActixServer::new(app)
+        // What actix-web's own server does, but that it has no limit for clients that do not take their answers.
+        let address = self.address;
+        let builder = Server::build()
             .workers(config.workers)
-            // An answer of several writes would wait for the client's delayed acknowledgement of the first.
-            .tcp_nodelay(true)
-            .max_connections(config.connections)
-            .client_request_timeout(config.head_timeout)
+            .max_concurrent_connections(config.connections.div_ceil(config.workers).max(1))
             .shutdown_timeout(config.shutdown.as_secs().max(1))
-            .disable_signals()
-            .listen(self.listener.try_clone()?)?;
-        Ok(server.run())
+            .disable_signals();
+        let stopping = builder.graceful_shutdown_signal();
+        let builder = builder.listen("admin", self.listener.try_clone()?, move || {
+            let (stopping, write_timeout) = (stopping.clone(), config.write_timeout);
+            let app = app()
+                .into_factory()
+                .map_err(|error: Error| error.error_response());
+            let http = HttpService::build()
+                .client_request_timeout(config.head_timeout)
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .local_addr(address)
+                .h1(map_config(app, move |()| AppConfig::default()));
+            fn_service(move |socket: TcpStream| {
+                let peer = socket.peer_addr().ok();
+                // An answer of several writes would wait for the client's delayed acknowledgement of the first.
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "the connection ended before it was served");
+                }
+                ready(Ok::<_, DispatchError>((
+                    Patient::new(socket, write_timeout),
+                    peer,
+                )))
+            })
+            .and_then(http)
+        })?;
+        Ok(builder.run())
     }
 }
 

@@ -109,6 +109,7 @@ pub(super) fn queue(config: &Config) -> QueueLimits {
 pub(super) fn admin(config: &Config) -> AdminConfig {
     AdminConfig {
         queue: queue(config),
+        trusted_proxies: config.access.trusted_proxies.clone(),
         cors_origins: config.access.cors_origins.clone(),
         ..AdminConfig::default()
     }

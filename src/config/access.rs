@@ -1,8 +1,9 @@
 //! The options of the first user, and of what secrets are sealed with.
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::parse::{list, non_empty};
+use super::parse::{list, network, non_empty};
 use super::reader::Reader;
 use crate::access::MIN_PASSWORD_BYTES;
 use crate::sealing::KeyRing;
@@ -16,6 +17,8 @@ pub struct AccessSection {
     pub startup_password: Option<SecretString>,
     /// What variables are sealed with; without it there is a file in the data directory.
     pub master_key: Option<SecretString>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may use the API with a token.
     pub cors_origins: Vec<String>,
 }
@@ -36,11 +39,13 @@ impl AccessSection {
         {
             reader.problem("JOBBER_MASTER_KEY", error.to_string());
         }
+        let trusted_proxies = reader.take("ADMIN_TRUSTED_PROXIES", |text| list(text, network));
         let cors_origins = reader.take("ADMIN_CORS_ORIGINS", |text| list(text, origin));
         Some(Self {
             startup_username: startup_username?,
             startup_password: startup_password?,
             master_key: master_key?,
+            trusted_proxies: trusted_proxies?,
             cors_origins: cors_origins?,
         })
     }

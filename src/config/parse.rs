@@ -1,8 +1,10 @@
 //! From an option's text to its value. Each error completes the sentence "`text` …".
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jobber_actors::manifest::ByteSize;
 
 /// How the server writes its own log.
@@ -66,6 +68,14 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err("is neither `true` nor `false`".to_owned()),
     }
+}
+
+/// Addresses that have a beginning in common.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let one = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(one)
+        .map_err(|_| format!("has `{text}`, which is no network such as 10.0.0.0/8"))
 }
 
 /// Anything but nothing.

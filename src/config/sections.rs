@@ -10,7 +10,8 @@ use jobber_actors::manifest::{ByteSize, Runtime};
 use secrecy::SecretString;
 
 use super::parse::{
-    LogFormat, bytes, choice, duration, flag, instance_name, list, milli_cpus, non_empty, number, positive,
+    LogFormat, bytes, choice, duration, flag, instance_name, list, milli_cpus, network, non_empty, number,
+    positive,
 };
 use super::reader::Reader;
 use crate::engine::docker::DockerArgumentKind;
@@ -326,10 +327,6 @@ pub struct GatewaySection {
 
 impl GatewaySection {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let network = |text: &str| {
-            text.parse()
-                .map_err(|_| format!("has `{text}`, which is no network such as 10.0.0.0/8"))
-        };
         let workers = reader.take("GATEWAY_WORKERS", number);
         let max_connections = reader.take("GATEWAY_MAX_CONNECTIONS", positive);
         let max_in_flight = reader.take("GATEWAY_MAX_IN_FLIGHT", positive);

@@ -11,10 +11,10 @@ use jobber_actors::routing::Lookup;
 use super::config::GatewayConfig;
 use super::connection::Expected;
 use super::exchange::InFlight;
-use super::forwarded::Origin;
 use super::problem::{Code, Problem};
 use super::request::{authority, expected_body, is_authority, is_target, switches_protocol};
 use super::{Destination, Shared};
+use crate::forwarded::Origin;
 
 /// A request that a function is going to get.
 pub(crate) struct Admitted<T> {

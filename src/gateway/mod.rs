@@ -11,7 +11,6 @@ mod body;
 mod config;
 mod connection;
 mod exchange;
-mod forwarded;
 mod handler;
 mod problem;
 mod rejection;

@@ -7,7 +7,7 @@ use actix_http::{Method, RequestHead, Version};
 use jobber_actors::invocation::HttpInput;
 
 use super::connection::Expected;
-use super::forwarded::{Origin, is_proxy_header};
+use crate::forwarded::{Origin, is_proxy_header};
 
 /// Header fields that belong to one connection and are not passed on, in either direction (RFC 9110 §7.6.1).
 pub(crate) fn is_hop_by_hop(name: &str) -> bool {

@@ -17,6 +17,7 @@ mod support;
 mod access;
 mod admin_token;
 mod api;
+mod api_connections;
 mod api_environment;
 mod api_lists;
 mod api_publish;

@@ -3,12 +3,14 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::access::{Principal, Who};
 use crate::api::state::ApiState;
+use crate::forwarded::Origin;
 use crate::store::AuditEntry;
 
 /// What a change has changed. Secrets must not be part of it.
@@ -108,11 +110,14 @@ fn action(request: &HttpRequest) -> String {
     format!("{} {route}", request.method())
 }
 
-/// Where a request comes from.
+/// Where a request comes from: the client, as far as the proxies between are trusted.
 pub(in crate::api) fn address(request: &HttpRequest) -> String {
-    request
-        .peer_addr()
-        .map_or_else(String::new, |peer| peer.ip().to_string())
+    let Some(peer) = request.peer_addr() else {
+        return String::new();
+    };
+    let state = request.app_data::<Data<ApiState>>();
+    let trusted = state.map_or(&[][..], |state| &state.config.trusted_proxies);
+    Origin::of(peer.ip(), request.headers(), trusted).ip.to_string()
 }
 
 /// Writes an entry. The change stands when that fails: then the server's log has what the record lacks.

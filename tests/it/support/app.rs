@@ -52,15 +52,23 @@ impl App {
     }
 
     pub fn limited_story(limits: ArchiveLimits, story: impl AsyncFnOnce(&App)) {
+        Self::configured_story(limits, AdminConfig::default(), story);
+    }
+
+    pub fn administered_story(admin: AdminConfig, story: impl AsyncFnOnce(&App)) {
+        Self::configured_story(ArchiveLimits::default(), admin, story);
+    }
+
+    fn configured_story(limits: ArchiveLimits, admin: AdminConfig, story: impl AsyncFnOnce(&App)) {
         // The tree lives on an arbiter. A panic in the story reaches the test as it is.
         actix_rt::System::new().block_on(async {
-            let app = Self::start(limits).await;
+            let app = Self::start(limits, admin).await;
             story(&app).await;
             app.tree.shutdown(Duration::from_secs(10)).await.unwrap();
         });
     }
 
-    async fn start(limits: ArchiveLimits) -> Self {
+    async fn start(limits: ArchiveLimits, admin_config: AdminConfig) -> Self {
         let db = TestDatabase::new().await;
         let data = tempfile::tempdir().unwrap();
         let database = db.database.clone();
@@ -110,7 +118,7 @@ impl App {
         let servers = |handle: &TreeHandle| {
             let publisher = Publisher::new(publishing, database.clone(), archives, Arc::new(handle.clone()));
             let state = ApiState::new(ApiParts {
-                config: AdminConfig::default(),
+                config: admin_config,
                 database: database.clone(),
                 publisher,
                 tree: handle.clone(),

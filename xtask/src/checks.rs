@@ -36,7 +36,7 @@ pub(crate) fn all(report: &mut Report) {
     let mut format = workspace::cargo("fmt");
     format.args(["--all", "--", "--check"]);
     report.step("format", Harness::None, LIMIT, &format);
-    report.check("rules of the repository", no_machine_paths);
+    report.check("rules of the repository", rules);
     let mut clippy = workspace::cargo("clippy");
     clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
     report.step("clippy", Harness::None, LIMIT, &clippy);
@@ -99,29 +99,64 @@ fn runtime() -> PathBuf {
     workspace::root().join("docker/runner-node")
 }
 
-/// No file of the repository may name a folder that exists only where it was written: its checkout, its author's home.
-fn no_machine_paths() -> Result<()> {
+/// The repository's own rules.
+fn rules() -> Result<()> {
+    let files = texts()?;
+    no_conflict_markers(&files)?;
+    no_machine_paths(&files)
+}
+
+/// Every file that git knows, by its name.
+fn texts() -> Result<Vec<(String, String)>> {
     let root = workspace::root();
-    let mut forbidden = vec![root.to_string_lossy().into_owned()];
-    forbidden.extend(env::var("HOME").ok().filter(|home| home.starts_with("/home/")));
     // CI may check out as another user than the one that runs this, which git otherwise refuses to look at.
     let mut list = Command::new("git");
     list.args(["-c", "safe.directory=*", "ls-files", "-z"])
         .current_dir(root);
     let listed = command::output(&mut list)?;
-    let mut found = Vec::new();
-    for file in listed.split('\0').filter(|file| !file.is_empty()) {
-        // A file that git lists may have been deleted in the working copy.
-        let Ok(bytes) = fs::read(root.join(file)) else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&bytes);
+    let names = listed.split('\0').filter(|name| !name.is_empty());
+    // A file that git lists may have been deleted in the working copy.
+    let files = names.filter_map(|name| Some((name, fs::read(root.join(name)).ok()?)));
+    let text =
+        |(name, bytes): (&str, Vec<u8>)| (name.to_owned(), String::from_utf8_lossy(&bytes).into_owned());
+    Ok(files.map(text).collect())
+}
+
+/// The lines for which `found` holds, as `file:line`.
+fn lines(files: &[(String, String)], found: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut places = Vec::new();
+    for (name, text) in files {
         for (index, line) in text.lines().enumerate() {
-            if forbidden.iter().any(|path| names(line, Path::new(path))) {
-                found.push(format!("{file}:{}", index + 1));
+            if found(line) {
+                places.push(format!("{name}:{}", index + 1));
             }
         }
     }
+    places
+}
+
+/// No file may hold both sides of a merge that nobody has finished.
+fn no_conflict_markers(files: &[(String, String)]) -> Result<()> {
+    let found = lines(files, is_conflict_marker);
+    if !found.is_empty() {
+        bail!("these lines are left of a merge:\n{}", found.join("\n"));
+    }
+    Ok(())
+}
+
+/// Whether git wrote this line where it could not merge. The line of equals signs between the sides is a heading in many texts,
+/// and never stands without these.
+fn is_conflict_marker(line: &str) -> bool {
+    line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")
+}
+
+/// No file may name a folder that exists only where it was written: its checkout, its author's home.
+fn no_machine_paths(files: &[(String, String)]) -> Result<()> {
+    let mut forbidden = vec![workspace::root().to_string_lossy().into_owned()];
+    forbidden.extend(env::var("HOME").ok().filter(|home| home.starts_with("/home/")));
+    let found = lines(files, |line| {
+        forbidden.iter().any(|path| names(line, Path::new(path)))
+    });
     if !found.is_empty() {
         bail!("these lines name a path of this machine:\n{}", found.join("\n"));
     }
@@ -151,5 +186,22 @@ mod tests {
         assert!(names("\"/srv/jobber/src/main.rs\"", path));
         assert!(!names("/srv/jobber-data", path));
         assert!(!names("/mnt/srv/jobber", path));
+    }
+
+    #[test]
+    fn what_is_left_of_a_merge_is_found_by_its_file_and_line() {
+        let (ours, theirs) = ("<".repeat(7), ">".repeat(7));
+        let merged = format!("one\n{ours} HEAD\ntwo\n=======\nthree\n{theirs} branch\n");
+        let files = [
+            (
+                "a.md".to_owned(),
+                format!("Title\n=======\n`{ours} HEAD`\n{ours}\n"),
+            ),
+            ("b.rs".to_owned(), merged),
+        ];
+        assert_eq!(lines(&files, is_conflict_marker), ["b.rs:2", "b.rs:6"]);
+        let refused = no_conflict_markers(&files).unwrap_err().to_string();
+        assert!(refused.contains("b.rs:2\nb.rs:6"), "{refused}");
+        no_conflict_markers(&files[..1]).unwrap();
     }
 }

@@ -167,3 +167,19 @@ async fn from_form(mut form: Multipart) -> Result<NewVariable, ApiError> {
         value: SecretString::from(value),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_does_not_show_its_value_when_it_is_printed() {
+        let variable: NewVariable =
+            serde_json::from_value(json!({ "type": "text", "value": "hunter2" })).unwrap();
+        let printed = format!("{variable:?}");
+        assert!(
+            printed.contains("Text") && !printed.contains("hunter2"),
+            "{printed}"
+        );
+    }
+}

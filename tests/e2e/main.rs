@@ -19,4 +19,5 @@ mod recovery;
 mod runtimes;
 mod scaling;
 mod schedules;
+mod secrets;
 mod streaming;

@@ -60,3 +60,34 @@ impl PartialEq for Environment {
                 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+
+    use super::*;
+
+    const VALUE: &str = "hunter2-hunter2";
+
+    fn environment() -> Environment {
+        let variable = |secret| Variable {
+            secret,
+            value: SecretString::from(VALUE),
+        };
+        let variables = [("KEY", variable(true)), ("TEXT", variable(false))];
+        Environment::new(
+            variables
+                .map(|(name, variable)| (name.to_owned(), variable))
+                .into(),
+        )
+    }
+
+    #[test]
+    fn a_panic_about_variables_names_them_and_does_not_show_their_values() {
+        let refused = || -> Result<(), Environment> { Err(environment()) };
+        let panicked = panic::catch_unwind(|| refused().unwrap()).unwrap_err();
+        let message = panicked.downcast_ref::<String>().unwrap();
+        assert!(message.contains("KEY") && message.contains("TEXT"), "{message}");
+        assert!(!message.contains(VALUE), "{message}");
+    }
+}

@@ -250,3 +250,20 @@ proptest! {
         prop_assert!(input.is_empty());
     }
 }
+
+#[test]
+fn a_frame_that_is_printed_shows_none_of_its_content() {
+    let frame = Frame {
+        kind: FrameKind::Assign,
+        flags: Flags::NONE,
+        stream: 0,
+        head: Bytes::from_static(b"{\"job\":\"hunter1\"}"),
+        body: Bytes::from_static(b"{\"KEY\":\"hunter2\"}"),
+    };
+    let printed = format!("{frame:?}");
+    assert!(
+        printed.contains("Assign") && printed.contains("body_bytes: 17"),
+        "{printed}"
+    );
+    assert!(!printed.contains("hunter"), "{printed}");
+}

@@ -33,3 +33,15 @@ pub async fn containers_of(label: &str, value: &str) -> Vec<String> {
 pub async fn kill_container(id: &str) {
     docker(&["kill", id]).await;
 }
+
+/// `docker inspect` of a container or an image.
+pub async fn inspect(id: &str) -> String {
+    docker(&["inspect", id]).await
+}
+
+/// What the processes of a container were started with: their environments and command lines.
+pub async fn started_with(container: &str) -> String {
+    // The shell's glob was made before `cat` was there: a process that has ended since is no fault.
+    let read = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
+    docker(&["exec", container, "sh", "-c", read]).await
+}

@@ -9,7 +9,7 @@ mod server;
 mod wait;
 
 pub use broker::{Broker, certify};
-pub use docker::{containers_of, kill_container};
+pub use docker::{containers_of, inspect, kill_container, started_with};
 pub use mqtt::MqttClient;
 pub use package::Package;
 pub use server::{Options, Server, shared};

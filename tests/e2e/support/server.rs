@@ -176,8 +176,17 @@ impl Server {
 
     /// Sets a variable of a job.
     pub async fn set_variable(&self, job: &str, name: &str, value: &str) {
+        self.set_variable_of("text", job, name, value).await;
+    }
+
+    /// Sets a variable that is never shown again.
+    pub async fn set_secret(&self, job: &str, name: &str, value: &str) {
+        self.set_variable_of("secret", job, name, value).await;
+    }
+
+    async fn set_variable_of(&self, kind: &str, job: &str, name: &str, value: &str) {
         let path = format!("/api/job/{job}/environment/{name}");
-        let variable = json!({ "type": "text", "value": value });
+        let variable = json!({ "type": kind, "value": value });
         self.ask(Method::POST, &path, Some(variable)).await;
     }
 
@@ -252,6 +261,11 @@ impl Server {
     /// What it tells other programs, in `dev.json`.
     pub fn about(&self) -> Value {
         about(self.data())
+    }
+
+    /// What it has written on standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_path(self.data())).unwrap()
     }
 
     /// Its data directory.

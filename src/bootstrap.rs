@@ -26,7 +26,7 @@ use crate::sealing::{KeyFileError, Keys};
 use crate::store::{
     AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
     PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresLogStore, PostgresSchedules,
-    SealedError, establish_keys, migrate,
+    SealedError, establish_keys, migrate, require_no_key,
 };
 
 mod engine;
@@ -330,7 +330,7 @@ impl Foundation {
         if applied > 0 {
             tracing::info!(applied, "brought the database's schema up to date");
         }
-        let keys = Arc::new(Keys::load(settings::key_source(config))?);
+        let keys = Arc::new(keys(config, &database).await?);
         let sealed = establish_keys(&database, &keys).await?;
         if sealed > 0 {
             tracing::info!(sealed, "sealed variables that were in the database in clear");
@@ -382,6 +382,15 @@ impl Foundation {
             first_user,
         })
     }
+}
+
+/// Reads the keys of the variables. The first one is made only for a database that was used with none.
+async fn keys(config: &Config, database: &Database) -> Result<Keys, BootstrapError> {
+    let source = settings::key_source(config);
+    if !Keys::exist(&source)? {
+        require_no_key(database).await?;
+    }
+    Ok(Keys::load(source)?)
 }
 
 /// Connects, patiently: Postgres may be starting, too.

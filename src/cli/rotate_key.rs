@@ -2,19 +2,33 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::bootstrap::{database_settings, key_source};
 use crate::config::{Config, Overrides};
 use crate::sealing::Keys;
-use crate::store::{Database, Resealed, establish_keys, migrate, reseal};
+use crate::store::{
+    Database, Resealed, SealedError, Unopened, discard, establish_keys, migrate, require_no_key, reseal,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct RotateKeyArgs {
     /// A configuration file; environment variables win over it.
     #[arg(long, env = "JOBBER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Remove the variables that no key opens. For keys that are lost: without them such variables can not be read again.
+    #[arg(long)]
+    discard_unreadable: bool,
+}
+
+/// What the command did.
+struct Rotated {
+    /// A key was added to the file.
+    added: bool,
+    resealed: Resealed,
+    /// How many variables were removed, if that was asked for.
+    discarded: Option<u64>,
 }
 
 pub(super) fn run(args: &RotateKeyArgs) -> anyhow::Result<()> {
@@ -22,22 +36,67 @@ pub(super) fn run(args: &RotateKeyArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (added, resealed) = runtime.block_on(rotate(&config))?;
-    tell(added, &resealed);
-    Ok(())
+    let rotated = runtime.block_on(rotate(&config, args.discard_unreadable))?;
+    tell(rotated.added, &rotated.resealed);
+    tell_unopened(&rotated)
 }
 
-/// Adds a key if the keys are in the file, and seals everything with the first one. Gives whether a key was added.
-async fn rotate(config: &Config) -> anyhow::Result<(bool, Resealed)> {
-    let keys = Keys::load(key_source(config))?;
+/// Adds a key if the keys are in the file, and seals everything that opens with the first one.
+async fn rotate(config: &Config, discard_unreadable: bool) -> anyhow::Result<Rotated> {
     let database = Database::new(&database_settings(config))?;
     migrate(&database).await?;
-    // Before there is another key: what this ring can not open it could not seal anew.
-    establish_keys(&database, &keys).await?;
+    let source = key_source(config);
+    if !Keys::exist(&source)? && !discard_unreadable {
+        require_no_key(&database).await?;
+    }
+    let keys = Keys::load(source)?;
+    match establish_keys(&database, &keys).await {
+        // These values stay as they are, and are told at the end.
+        Ok(_) | Err(SealedError::MissingKeys(_)) => {}
+        // Whoever gives up what is lost needs no key of before.
+        Err(SealedError::OtherKey(_)) if discard_unreadable => {}
+        Err(error) => return Err(error.into()),
+    }
     let added = keys.add().context("adding a key to the key file")?;
-    let resealed = reseal(&database, &keys).await;
+    let resealed = reseal(&database, &keys).await?;
+    let discarded = if discard_unreadable {
+        Some(discard(&database, &resealed.unopened).await?)
+    } else {
+        None
+    };
     database.close();
-    Ok((added, resealed?))
+    Ok(Rotated {
+        added,
+        resealed,
+        discarded,
+    })
+}
+
+/// Names what does not open, which is a failure unless it was removed.
+#[expect(clippy::print_stdout, reason = "what this command has to say")]
+fn tell_unopened(rotated: &Rotated) -> anyhow::Result<()> {
+    let unopened = &rotated.resealed.unopened;
+    for variable in unopened {
+        let Unopened {
+            job,
+            name,
+            key,
+            error,
+            ..
+        } = variable;
+        let key = key.map_or_else(|| "no known key".to_owned(), |key| format!("the key {key}"));
+        println!("the variable {name} of the job {job} does not open with {key}: {error}");
+    }
+    match rotated.discarded {
+        Some(removed) => println!("{removed} variables that do not open were removed"),
+        None if unopened.is_empty() => {}
+        None => bail!(
+            "{} variables do not open and are as they were: add their keys behind the first one and run this again, or remove \
+             them with --discard-unreadable",
+            unopened.len()
+        ),
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "what this command has to say")]
@@ -47,6 +106,7 @@ fn tell(
         variables,
         active,
         unused,
+        ..
     }: &Resealed,
 ) {
     let first = if added {
@@ -54,7 +114,7 @@ fn tell(
     } else {
         "the first key of JOBBER_MASTER_KEY"
     };
-    println!("{variables} variables were sealed anew; all are sealed with {first}, {active}");
+    println!("{variables} variables were sealed anew with {first}, {active}");
     for key in unused {
         println!("nothing needs the key {key} any more");
     }

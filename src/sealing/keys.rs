@@ -28,6 +28,17 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether there are keys, or the first one is still to be made.
+    ///
+    /// # Errors
+    /// [`KeyFileError`].
+    pub fn exist(source: &KeySource) -> Result<bool, KeyFileError> {
+        match source {
+            KeySource::Given(_) => Ok(true),
+            KeySource::File(path) => Ok(key_file::read(path)?.is_some()),
+        }
+    }
+
     /// Reads the keys, or makes the first one.
     ///
     /// # Errors

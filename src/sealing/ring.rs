@@ -304,6 +304,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_wiped_when_they_are_dropped() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let ring = ring(&[&key('a')]);
+        let key = &ring.keys[0];
+        wiped(&key.bytes);
+        wiped(&key.cipher());
+    }
+
+    #[test]
     fn a_value_opens_for_its_job_and_name_with_any_ring_that_has_its_key() {
         let (old, new) = (key('a'), key('b'));
         let job = JobId::generate();

@@ -55,7 +55,7 @@ pub use logs::{LogCursor, LogPage, LogQuery, NotACursor, PostgresLogStore, Store
 pub use migrations::{MigrationError, migrate};
 pub use routes::RouteConflict;
 pub use schedules::PostgresSchedules;
-pub use sealed::{Resealed, SealedError, establish_keys, reseal};
+pub use sealed::{Resealed, SealedError, Unopened, discard, establish_keys, require_no_key, reseal};
 pub use sessions::{Origin, SESSION_TIME, SessionStore, StoredSession};
 pub use users::{NewUser, StoredUser, UserChange, UserFilter, UserPatch, UserSort, UserStore};
 pub use versions::{

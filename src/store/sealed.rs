@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use jobber_actors::domain::JobId;
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::database::Database;
 use super::error::DatabaseError;
-use crate::sealing::{KeyId, Keys, OpenError, Subject};
+use crate::sealing::{KeyId, KeyRing, Keys, OpenError, Subject};
 
 /// Taken by whoever looks which key the database has, so that servers that start together agree on one.
 const KEY_LOCK: i64 = 0x006a_6f62_6b65_7973;
@@ -29,12 +28,14 @@ const SEAL_PLAIN: &str = "
     where job_id = $1 and name = $2 and value is not null";
 /// What is not sealed with this key, after a place in the order of jobs and names.
 const OTHERS: &str = "
-    select job_id, name, sealed from environment_variables
-    where substr(sealed, 2, 8) <> $1 and (job_id, name) > ($2, $3)
-    order by job_id, name limit $4";
+    select job_id, v.name, sealed, j.name as job from environment_variables v join jobs j on j.id = job_id
+    where substr(sealed, 2, 8) <> $1 and (job_id, v.name) > ($2, $3)
+    order by job_id, v.name limit $4";
 /// A value that was changed meanwhile stays as it is.
 const RESEAL: &str = "
     update environment_variables set sealed = $4 where job_id = $1 and name = $2 and sealed = $3";
+/// A value that was changed meanwhile stays.
+const DISCARD: &str = "delete from environment_variables where job_id = $1 and name = $2 and sealed = $3";
 /// Texts in clear stay in the table's file until it is written anew.
 const CLEAR_UP: &str = "vacuum full environment_variables";
 /// Rows of one transaction.
@@ -55,16 +56,6 @@ pub enum SealedError {
     /// Some values have keys that are not there.
     #[error("{} sealed with keys that this server does not have: put them behind the first one", told(.0))]
     MissingKeys(Vec<(KeyId, i64)>),
-    /// A value does not open.
-    #[error("the variable {name} of the job {job} can not be opened: {error}")]
-    Value {
-        /// Whose.
-        job: JobId,
-        /// Which.
-        name: String,
-        /// Why.
-        error: OpenError,
-    },
 }
 
 impl From<tokio_postgres::Error> for SealedError {
@@ -92,6 +83,42 @@ pub struct Resealed {
     pub active: KeyId,
     /// Keys of the ring that nothing in the database needs any more.
     pub unused: Vec<KeyId>,
+    /// What does not open, and is as it was.
+    pub unopened: Vec<Unopened>,
+}
+
+/// A variable that does not open with the ring's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unopened {
+    /// The name of the job whose it is.
+    pub job: String,
+    /// The variable.
+    pub name: String,
+    /// The key that it is sealed with, if it says so.
+    pub key: Option<KeyId>,
+    /// Why it does not open.
+    pub error: OpenError,
+    id: Uuid,
+    sealed: Vec<u8>,
+}
+
+/// Refuses a database that was used with some key, on behalf of a server that has none yet: one that it made now would be
+/// of no use.
+///
+/// # Errors
+/// [`SealedError`], which names the keys that are needed.
+pub async fn require_no_key(database: &Database) -> Result<(), SealedError> {
+    let client = database.client().await?;
+    if let Some(row) = client.query_opt(ACTIVE, &[]).await? {
+        return Err(SealedError::OtherKey(key_id(row.get("key_id"))?));
+    }
+    drop(client);
+    let needed = in_use(database).await?;
+    if needed.is_empty() {
+        Ok(())
+    } else {
+        Err(SealedError::MissingKeys(needed))
+    }
 }
 
 /// Sees to it that this server can open all variables, and seals those that an earlier version left in clear. Gives how many
@@ -164,7 +191,7 @@ async fn seal_plain(database: &Database, keys: &Keys) -> Result<u64, SealedError
     Ok(sealed)
 }
 
-/// Seals everything with the first key of the ring.
+/// Seals everything that opens with the first key of the ring, and tells what does not open.
 ///
 /// # Errors
 /// [`SealedError`]; what is done stays done, and all of it opens with the ring's keys.
@@ -173,7 +200,8 @@ pub async fn reseal(database: &Database, keys: &Keys) -> Result<Resealed, Sealed
     let active = ring.active();
     let client = database.client().await?;
     client.execute(SET_ACTIVE, &[&active.as_bytes()]).await?;
-    let mut variables = 0;
+    seal_plain(database, keys).await?;
+    let (mut variables, mut unopened) = (0, Vec::new());
     let (mut job, mut name) = (Uuid::nil(), String::new());
     loop {
         let rows = client
@@ -188,11 +216,20 @@ pub async fn reseal(database: &Database, keys: &Keys) -> Result<Resealed, Sealed
                 job: job.into(),
                 name,
             };
-            let value = keys.open(subject, sealed).map_err(|error| SealedError::Value {
-                job: job.into(),
-                name: name.to_owned(),
-                error,
-            })?;
+            let value = match keys.open(subject, sealed) {
+                Ok(value) => value,
+                Err(error) => {
+                    unopened.push(Unopened {
+                        job: row.get("job"),
+                        name: name.to_owned(),
+                        key: KeyRing::key_of(sealed).ok(),
+                        error,
+                        id: job,
+                        sealed: sealed.to_owned(),
+                    });
+                    continue;
+                }
+            };
             variables += client
                 .execute(RESEAL, &[&job, &name, &sealed, &ring.seal(subject, &value)])
                 .await?;
@@ -208,7 +245,21 @@ pub async fn reseal(database: &Database, keys: &Keys) -> Result<Resealed, Sealed
             .ids()
             .filter(|id| *id != active && !used.contains(id))
             .collect(),
+        unopened,
     })
+}
+
+/// Removes variables that do not open, unless they were set anew meanwhile. Gives how many were removed.
+///
+/// # Errors
+/// [`SealedError`]; what is removed is removed.
+pub async fn discard(database: &Database, unopened: &[Unopened]) -> Result<u64, SealedError> {
+    let client = database.client().await?;
+    let mut removed = 0;
+    for Unopened { id, name, sealed, .. } in unopened {
+        removed += client.execute(DISCARD, &[id, name, sealed]).await?;
+    }
+    Ok(removed)
 }
 
 async fn in_use(database: &Database) -> Result<Vec<(KeyId, i64)>, SealedError> {

@@ -151,7 +151,7 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
             assert_eq!(login.send().await.unwrap().status(), 200);
             let said = rotated(&data, database.expose_secret()).await;
             assert!(
-                said.out.starts_with("0 variables were sealed anew"),
+                said.out.starts_with("0 variables were sealed anew with"),
                 "{} {}",
                 said.out,
                 said.error
@@ -185,6 +185,27 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
         tokens.push(token);
     }
     assert_eq!(tokens[0], tokens[1]);
+
+    // A data directory without the key: none is made that would be of no use, unless what is sealed is given up.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let rotate = |arguments: &[&str]| {
+        let mut command = jobber(arguments);
+        command
+            .env("DATABASE_URL", database.expose_secret())
+            .env("JOBBER_DATA", &other);
+        run(command)
+    };
+    let said = rotate(&["rotate-key"]).await;
+    assert!(
+        !said.success && said.error.contains("which this server does not have"),
+        "{}",
+        said.error
+    );
+    assert!(!other.join("master-key").exists());
+    let said = rotate(&["rotate-key", "--discard-unreadable"]).await;
+    assert!(said.success, "{}", said.error);
+    assert!(other.join("master-key").exists());
     postgres.stop().await.unwrap();
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jobber::sealing::{KeySource, Keys};
 use jobber::store::{
-    EnvironmentStore, PostgresCatalogue, SealedError, VariableKind, VariableSet, establish_keys, reseal,
+    EnvironmentStore, PostgresCatalogue, SealedError, VariableKind, VariableSet, discard, establish_keys,
+    require_no_key, reseal,
 };
 use jobber_actors::domain::JobId;
 use jobber_actors::ports::Catalogue;
@@ -213,4 +214,82 @@ async fn another_key_seals_everything_anew_while_servers_run() {
     let again = reseal(database, &rotating).await.unwrap();
     assert_eq!(again.unused, [old]);
     establish_keys(database, &rotating).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_key_passes_over_what_does_not_open_and_names_it() {
+    let publishing = Publishing::new().await;
+    let job = publishing.publish(&Package::new("a", "1")).await.unwrap().job_id;
+    let (database, lost, kept) = (&publishing.db.database, given('a'), given('b'));
+    require_no_key(database).await.unwrap();
+    set(&publishing, &lost, job, "LOST", SECRET).await;
+    let lost_key = lost.ring().active();
+    let refused = require_no_key(database).await.unwrap_err();
+    assert!(
+        matches!(&refused, SealedError::MissingKeys(keys) if keys == &[(lost_key, 1)]),
+        "{refused}"
+    );
+    for name in ["KEY_1", "MOVED", "KEY_2"] {
+        set(&publishing, &kept, job, name, name).await;
+    }
+    let client = publishing.db.client().await;
+    let moved = "update environment_variables set sealed =
+        (select sealed from environment_variables where name = 'KEY_1') where name = 'MOVED'";
+    client.execute(moved, &[]).await.unwrap();
+
+    let new = "c".repeat(64);
+    let both = Keys::load(KeySource::Given(format!("{new},{}", "b".repeat(64)).into())).unwrap();
+    let resealed = reseal(database, &both).await.unwrap();
+    assert_eq!(resealed.variables, 2);
+    let unopened: Vec<_> = resealed
+        .unopened
+        .iter()
+        .map(|one| (one.job.as_str(), one.name.as_str(), one.key))
+        .collect();
+    let kept_key = kept.ring().active();
+    assert_eq!(
+        unopened,
+        [("a", "LOST", Some(lost_key)), ("a", "MOVED", Some(kept_key))]
+    );
+    let with_lost = Keys::load(KeySource::Given(format!("{new},{}", "a".repeat(64)).into())).unwrap();
+    let again = reseal(database, &with_lost).await.unwrap();
+    assert_eq!((again.variables, again.unopened.len()), (1, 1), "nothing is lost");
+
+    // What was set anew since it was found is not removed.
+    set(&publishing, &given('c'), job, "LOST", "anew").await;
+    assert_eq!(discard(database, &resealed.unopened).await.unwrap(), 1);
+    assert_eq!(
+        value(&publishing, &given('c'), job, "LOST").await.as_deref(),
+        Some("anew")
+    );
+    assert_eq!(value(&publishing, &given('c'), job, "MOVED").await, None);
+    let short = "update environment_variables set sealed = '\\x01'::bytea where name = 'LOST'";
+    let refused = client.execute(short, &[]).await.unwrap_err();
+    let refused = refused.as_db_error().and_then(|error| error.constraint());
+    assert_eq!(refused, Some("environment_variables_sealed_length"));
+}
+
+#[test]
+fn a_variable_that_does_not_open_can_be_set_anew_and_removed_by_the_api() {
+    App::story(async |app| {
+        app.publish(&Package::new("a", "1")).await;
+        let path = |name: &str| format!("/api/job/a/environment/{name}");
+        let set = async |name: &str| {
+            let variable = json!({ "type": "secret", "value": SECRET });
+            let (status, body) = answer(app.request(Method::POST, &path(name)).json(&variable)).await;
+            assert_eq!(status, StatusCode::OK, "{body}");
+        };
+        set("KEY").await;
+        set("OTHER").await;
+        app.run_sql(
+            "update environment_variables set sealed = set_byte(sealed, 5, get_byte(sealed, 5) # 255)",
+        )
+        .await;
+        set("KEY").await;
+        let (status, body) = app.ask(Method::DELETE, &path("OTHER")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let listed = app.get("/api/job/a/environment").await;
+        assert_eq!(listed.as_array().unwrap().len(), 1);
+        assert_eq!(listed[0]["name"], "KEY");
+    });
 }

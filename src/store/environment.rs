@@ -33,7 +33,7 @@ const REMOVE: &str = "delete from environment_variables where job_id = $1 and na
 pub const MAX_ENVIRONMENT_BYTES: usize = 128 << 10;
 
 /// Most variables of a job.
-pub const MAX_VARIABLES: i64 = 500;
+pub const MAX_VARIABLES: i64 = 2_000;
 
 /// What setting a variable came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Puts the server together. Only this module knows every adapter: everything else knows ports.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::access::{PasswordError, Passwords};
 use crate::api::{AdminServer, ApiParts, ApiState};
 use crate::archive::DiskArchiveStore;
 use crate::child::Spawner;
-use crate::config::{Config, ServerSection};
+use crate::config::Config;
 use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
 use crate::mqtt::RumqttClients;
@@ -32,10 +32,12 @@ use crate::store::{
 mod engine;
 mod first_user;
 mod settings;
+mod sockets;
 mod upkeep;
 
 pub use first_user::FirstUser;
 pub(crate) use settings::{database as database_settings, key_source};
+pub use sockets::Sockets;
 
 /// How long a Postgres that does not answer yet is waited for: both are often started at the same moment.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
@@ -91,51 +93,6 @@ pub enum BootstrapError {
     /// The system refused a thread or a process.
     #[error("the server could not be set up: {0}")]
     System(#[from] io::Error),
-}
-
-/// The sockets, bound before anything else so that a taken port is known at once.
-#[derive(Debug)]
-pub struct Sockets {
-    admin: TcpListener,
-    gateway: TcpListener,
-    managers: Vec<TcpListener>,
-}
-
-impl Sockets {
-    /// Binds all ports. `runners` is a further address on which the manager listens, on the same port.
-    ///
-    /// # Errors
-    /// [`BootstrapError::Listen`].
-    pub fn bind(server: &ServerSection, runners: Option<IpAddr>) -> Result<Self, BootstrapError> {
-        let admin = listen(server.admin.address(), "ADMIN_PORT")?;
-        let gateway = listen(server.gateway.address(), "GATEWAY_PORT")?;
-        let manager = listen(server.manager.address(), "MANAGER_PORT")?;
-        let mut managers = Vec::new();
-        if let Some(address) = runners {
-            let port = manager.local_addr()?.port();
-            managers.push(listen((address, port).into(), "MANAGER_PORT")?);
-        }
-        managers.insert(0, manager);
-        Ok(Self {
-            admin,
-            gateway,
-            managers,
-        })
-    }
-
-    fn manager_port(&self) -> io::Result<u16> {
-        self.managers.first().map_or(Ok(0), |manager| {
-            manager.local_addr().map(|address| address.port())
-        })
-    }
-}
-
-fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, BootstrapError> {
-    TcpListener::bind(address).map_err(|source| BootstrapError::Listen {
-        address,
-        variable,
-        source,
-    })
 }
 
 /// Puts something in front of the store of the functions' logs.

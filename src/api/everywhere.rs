@@ -46,9 +46,7 @@ pub(super) async fn actions(
     Query(of): Query<OfJob>,
     Query(sorting): Query<jobs::Sorting>,
 ) -> Reply {
-    let listing = paging.listing(sorting.sort)?;
-    let actions = state.jobs.actions(of.job_id, Versions::All, &listing).await?;
-    readable(&state, &access, "actions", actions, listing.sort).await
+    list_actions(&state, &access, Versions::All, (paging, of, sorting)).await
 }
 
 /// How the version runs that was published last, of all jobs.
@@ -64,9 +62,7 @@ pub(super) async fn latest_actions(
     Query(of): Query<OfJob>,
     Query(sorting): Query<jobs::Sorting>,
 ) -> Reply {
-    let listing = paging.listing(sorting.sort)?;
-    let actions = state.jobs.actions(of.job_id, Versions::Latest, &listing).await?;
-    readable(&state, &access, "actions", actions, listing.sort).await
+    list_actions(&state, &access, Versions::Latest, (paging, of, sorting)).await
 }
 
 /// What starts jobs: the triggers of all versions of all jobs.
@@ -82,16 +78,7 @@ pub(super) async fn all_triggers(
     Query(of): Query<OfJob>,
     Query(filter): Query<triggers::Filter>,
 ) -> Reply {
-    let listing = paging.listing(filter.sort)?;
-    let filter = TriggerFilter {
-        job: of.job_id,
-        kind: filter.kind,
-    };
-    let found = state
-        .jobs
-        .triggers(filter, Versions::All, &listing, Utc::now())
-        .await?;
-    readable(&state, &access, "triggers", found, listing.sort).await
+    list_triggers(&state, &access, Versions::All, (paging, of, filter)).await
 }
 
 /// The triggers of the version that was published last, of all jobs.
@@ -107,16 +94,7 @@ pub(super) async fn latest_triggers(
     Query(of): Query<OfJob>,
     Query(filter): Query<triggers::Filter>,
 ) -> Reply {
-    let listing = paging.listing(filter.sort)?;
-    let filter = TriggerFilter {
-        job: of.job_id,
-        kind: filter.kind,
-    };
-    let found = state
-        .jobs
-        .triggers(filter, Versions::Latest, &listing, Utc::now())
-        .await?;
-    readable(&state, &access, "triggers", found, listing.sort).await
+    list_triggers(&state, &access, Versions::Latest, (paging, of, filter)).await
 }
 
 /// The runners of all jobs.
@@ -141,6 +119,32 @@ pub(super) async fn all_runners(
         access.may(Action::Read, &runners.below(runner.id))
     });
     Ok(runners::part(found, &listing))
+}
+
+async fn list_actions(
+    state: &ApiState,
+    access: &Access,
+    which: Versions,
+    (paging, of, sorting): (Paging, OfJob, jobs::Sorting),
+) -> Reply {
+    let listing = paging.listing(sorting.sort)?;
+    let found = state.jobs.actions(of.job_id, which, &listing).await?;
+    readable(state, access, "actions", found, listing.sort).await
+}
+
+async fn list_triggers(
+    state: &ApiState,
+    access: &Access,
+    which: Versions,
+    (paging, of, filter): (Paging, OfJob, triggers::Filter),
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = TriggerFilter {
+        job: of.job_id,
+        kind: filter.kind,
+    };
+    let found = state.jobs.triggers(filter, which, &listing, Utc::now()).await?;
+    readable(state, access, "triggers", found, listing.sort).await
 }
 
 /// Those parts whose jobs let this be read.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::error::DatabaseError;
-use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use super::listing::{self, Column, Listing, Order, Page, Sort};
 use super::users::permissions_of;
 use crate::access::{Permissions, Principal, SecretHash, Who};
 
@@ -125,16 +125,8 @@ pub enum ApiTokenSort {
 impl Sort for ApiTokenSort {
     fn order(self) -> Order {
         const BY_CREATION: [Column; 2] = [
-            Column {
-                name: "created_at",
-                expression: "t.created_at",
-                kind: Kind::Time,
-            },
-            Column {
-                name: "id",
-                expression: "t.id",
-                kind: Kind::Id,
-            },
+            Column::time("created_at", "t.created_at"),
+            Column::id("id", "t.id"),
         ];
         match self {
             Self::Created => Order::ascending(&BY_CREATION),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::error::DatabaseError;
-use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use super::listing::{self, Column, Listing, Order, Page, Sort};
 
 const INSERT: &str = "
     insert into audit_log (user_id, username, token_id, address, action, resource, status, before, after)
@@ -104,11 +104,7 @@ pub enum AuditSort {
 
 impl Sort for AuditSort {
     fn order(self) -> Order {
-        const BY_SEQUENCE: [Column; 1] = [Column {
-            name: "sequence",
-            expression: "sequence",
-            kind: Kind::Number,
-        }];
+        const BY_SEQUENCE: [Column; 1] = [Column::number("sequence", "sequence")];
         match self {
             Self::At => Order::ascending(&BY_SEQUENCE),
             Self::AtDescending => Order::descending(&BY_SEQUENCE),

@@ -15,7 +15,7 @@ use super::database::Database;
 use super::durable_queue::tries_of;
 use super::error::DatabaseError;
 use super::jobs::TriggerType;
-use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use super::listing::{self, Column, Listing, Order, Page, Sort};
 
 const COUNTS: &str = "
     select count(*) filter (where state = 'due') as due, count(*) filter (where state = 'claimed') as claimed,
@@ -134,18 +134,7 @@ pub enum DeadLetterSort {
 
 impl Sort for DeadLetterSort {
     fn order(self) -> Order {
-        const BY_END: [Column; 2] = [
-            Column {
-                name: "died_at",
-                expression: "died_at",
-                kind: Kind::Time,
-            },
-            Column {
-                name: "id",
-                expression: "id",
-                kind: Kind::Id,
-            },
-        ];
+        const BY_END: [Column; 2] = [Column::time("died_at", "died_at"), Column::id("id", "id")];
         match self {
             Self::Died => Order::ascending(&BY_END),
             Self::DiedDescending => Order::descending(&BY_END),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::database::Database;
 use super::durable_queue::{QueueLimits, json};
 use super::error::DatabaseError;
-use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use super::listing::{self, Column, Listing, Order, Page, Sort};
 use super::schedules::MAX_WAITING;
 
 /// `$2` is an id, `$3` a name. A name is one trigger's only among those of its kind.
@@ -135,11 +135,7 @@ pub enum FireSort {
 
 impl Sort for FireSort {
     fn order(self) -> Order {
-        const BY_INSTANT: [Column; 1] = [Column {
-            name: "at",
-            expression: "at",
-            kind: Kind::Time,
-        }];
+        const BY_INSTANT: [Column; 1] = [Column::time("at", "at")];
         match self {
             Self::At => Order::ascending(&BY_INSTANT),
             Self::AtDescending => Order::descending(&BY_INSTANT),

@@ -28,34 +28,21 @@ pub struct Order {
 /// What a list is sorted by. The last column of an order tells any two items apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
-    /// What the list calls it.
-    pub(super) name: &'static str,
-    /// What it is in SQL.
-    pub(super) expression: &'static str,
-    pub(super) kind: Kind,
+    name: &'static str,
+    expression: &'static str,
+    kind: Kind,
 }
 
 /// What values a column has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     Text,
     Time,
     Number,
     Id,
 }
 
-const CREATION: [Column; 2] = [
-    Column {
-        name: "created",
-        expression: "created",
-        kind: Kind::Time,
-    },
-    Column {
-        name: "id",
-        expression: "id",
-        kind: Kind::Id,
-    },
-];
+const CREATION: [Column; 2] = [Column::time("created", "created"), Column::id("id", "id")];
 
 /// Where a part of a list ends: a value for each column of the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +77,33 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where this part ends, if there may be more.
     pub end: Option<Place>,
+}
+
+/// Each has the name by which a row has it, and what it is in SQL.
+impl Column {
+    pub(super) const fn text(name: &'static str, expression: &'static str) -> Self {
+        Self::new(name, expression, Kind::Text)
+    }
+
+    pub(super) const fn time(name: &'static str, expression: &'static str) -> Self {
+        Self::new(name, expression, Kind::Time)
+    }
+
+    pub(super) const fn number(name: &'static str, expression: &'static str) -> Self {
+        Self::new(name, expression, Kind::Number)
+    }
+
+    pub(super) const fn id(name: &'static str, expression: &'static str) -> Self {
+        Self::new(name, expression, Kind::Id)
+    }
+
+    const fn new(name: &'static str, expression: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            expression,
+            kind,
+        }
+    }
 }
 
 impl Order {
@@ -296,18 +310,7 @@ pub fn part_of<T>(
 mod tests {
     use super::*;
 
-    const BY_TIME: [Column; 2] = [
-        Column {
-            name: "created",
-            expression: "x.created_at",
-            kind: Kind::Time,
-        },
-        Column {
-            name: "id",
-            expression: "x.id",
-            kind: Kind::Id,
-        },
-    ];
+    const BY_TIME: [Column; 2] = [Column::time("created", "x.created_at"), Column::id("id", "x.id")];
 
     #[derive(Clone, Copy)]
     struct NewestFirst(bool);

@@ -26,6 +26,7 @@ mod schedules;
 mod sealed;
 mod sessions;
 mod users;
+mod version_removal;
 mod versions;
 
 pub use admin_token::{AdminToken, AdminTokenError, EnsuredToken};
@@ -58,6 +59,7 @@ pub use schedules::PostgresSchedules;
 pub use sealed::{Resealed, SealedError, Unopened, discard, establish_keys, require_no_key, reseal};
 pub use sessions::{Origin, SESSION_TIME, SessionStore, StoredSession};
 pub use users::{NewUser, StoredUser, UserChange, UserFilter, UserPatch, UserSort, UserStore};
+pub use version_removal::VersionRemoval;
 pub use versions::{
-    ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore, PublishedBy, VersionRemoval,
+    ActivateError, Inserted, KnownVersion, NewTrigger, NewVersion, PublishStore, PublishedBy,
 };

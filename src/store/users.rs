@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::error::DatabaseError;
-use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use super::listing::{self, Column, Listing, Order, Page, Sort};
 use crate::access::{PasswordHash, Permissions};
 
 /// Taken by whoever changes users, so that two changes can not each leave the other's administrator as the last one.
@@ -37,21 +37,9 @@ const UPDATE: &str = "
 const REMOVE: &str = "delete from users where id = $1";
 const END_SESSIONS: &str = "delete from sessions where user_id = $1 and id is distinct from $2";
 const ENABLED_PERMISSIONS: &str = "select permissions from users where enabled";
-const NAME: Column = Column {
-    name: "lower_username",
-    expression: "lower(username)",
-    kind: Kind::Text,
-};
-const CREATED: Column = Column {
-    name: "created_at",
-    expression: "created_at",
-    kind: Kind::Time,
-};
-const ID: Column = Column {
-    name: "id",
-    expression: "id",
-    kind: Kind::Id,
-};
+const NAME: Column = Column::text("lower_username", "lower(username)");
+const CREATED: Column = Column::time("created_at", "created_at");
+const ID: Column = Column::id("id", "id");
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

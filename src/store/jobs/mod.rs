@@ -20,7 +20,7 @@ pub use versions::{VersionFilter, VersionSort, VersionSummary};
 use super::catalogue::digest_of;
 use super::database::Database;
 use super::error::DatabaseError;
-use super::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use super::listing::{self, Column, Listing, Order, Page, Sort};
 use super::routes;
 use super::schedules;
 use super::versions::ActivateError;
@@ -43,26 +43,10 @@ const UPDATE: &str = "
 const ARCHIVES: &str = "select distinct archive from versions where job_id = $1";
 const REMOVE: &str = "delete from jobs where id = $1";
 const REMOVE_LOGS: &str = "delete from runner_logs where job_id = $1";
-const ID: Column = Column {
-    name: "id",
-    expression: "j.id",
-    kind: Kind::Id,
-};
-const NAME: Column = Column {
-    name: "name",
-    expression: "j.name",
-    kind: Kind::Text,
-};
-const CREATED: Column = Column {
-    name: "created_at",
-    expression: "j.created_at",
-    kind: Kind::Time,
-};
-const MODIFIED: Column = Column {
-    name: "updated_at",
-    expression: "j.updated_at",
-    kind: Kind::Time,
-};
+const ID: Column = Column::id("id", "j.id");
+const NAME: Column = Column::text("name", "j.name");
+const CREATED: Column = Column::time("created_at", "j.created_at");
+const MODIFIED: Column = Column::time("updated_at", "j.updated_at");
 
 /// A job as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::JobStore;
 use crate::store::error::DatabaseError;
-use crate::store::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use crate::store::listing::{self, Column, Listing, Order, Page, Sort};
 
 /// Instants that a schedule's answer tells.
 const NEXT_INSTANTS: usize = 5;
@@ -44,27 +44,11 @@ const TRIGGERS: &str = "
           end
       and ($3::text is null or t.kind = $3)";
 const MANIFESTS: &str = "select id, manifest from versions where id = any($1)";
-const PUBLICATION: Column = Column {
-    name: "published_at",
-    expression: "v.published_at",
-    kind: Kind::Time,
-};
-const VERSION: Column = Column {
-    name: "version_id",
-    expression: "v.id",
-    kind: Kind::Id,
-};
-const POSITION: Column = Column {
-    name: "position",
-    expression: "vt.position::bigint",
-    kind: Kind::Number,
-};
+const PUBLICATION: Column = Column::time("published_at", "v.published_at");
+const VERSION: Column = Column::id("version_id", "v.id");
+const POSITION: Column = Column::number("position", "vt.position::bigint");
 /// With the newest version first, its triggers still come in the manifest's order.
-const POSITION_FROM_THE_END: Column = Column {
-    name: "position_from_the_end",
-    expression: "-vt.position::bigint",
-    kind: Kind::Number,
-};
+const POSITION_FROM_THE_END: Column = Column::number("position_from_the_end", "-vt.position::bigint");
 const BY_PUBLICATION: [Column; 2] = [PUBLICATION, VERSION];
 
 /// Which of a job's versions to look at.

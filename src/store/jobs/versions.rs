@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::JobStore;
 use crate::store::catalogue::{digest_of, import_state_name, import_state_of};
 use crate::store::error::DatabaseError;
-use crate::store::listing::{self, Column, Kind, Listing, Order, Page, Sort};
+use crate::store::listing::{self, Column, Listing, Order, Page, Sort};
 use crate::store::versions::PublishedBy;
 
 /// `$2` is a version's id, `$3` its name, `$4` what its import came to; null means all.
@@ -23,16 +23,8 @@ const VERSIONS: &str = "
       and ($4::text is null or v.import_state = $4)";
 const NAMES: &str = "select name from versions where job_id = $1";
 const BY_PUBLICATION: [Column; 2] = [
-    Column {
-        name: "published_at",
-        expression: "v.published_at",
-        kind: Kind::Time,
-    },
-    Column {
-        name: "id",
-        expression: "v.id",
-        kind: Kind::Id,
-    },
+    Column::time("published_at", "v.published_at"),
+    Column::id("id", "v.id"),
 ];
 
 /// A version as the API shows it.

@@ -66,7 +66,7 @@ fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError>
     let known = PARAMETERS.get(&operation).map_or(&[][..], Vec::as_slice);
     for (index, (name, value)) in pairs().enumerate() {
         if !known.contains(&name.as_ref()) {
-            let message = format!("is no parameter here; there are {}", known.join(", "));
+            let message = format!("is not known here, where there are {}", known.join(", "));
             return Err(ApiError::bad_parameter(&name, "unknown", message));
         }
         if pairs().take(index).any(|(before, _)| before == name) {

@@ -167,24 +167,28 @@ fn the_collection_tells_its_story_twice_and_leaves_nothing() {
         });
         let (status, body) = answer(app.request(Method::POST, "/api/users").json(&new)).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
-        let folder = tempfile::tempdir().unwrap();
-        let requests = copy(folder.path());
+        // Stays when the story fails, with Bruno's report in it.
+        let folder = tempfile::tempdir().unwrap().keep();
+        let requests = copy(&folder);
         for _ in 0..2 {
-            let results = run(app, folder.path()).await;
+            let results = run(app, &folder).await;
             let ran: BTreeSet<_> = results
                 .iter()
                 .map(|result| result["test"]["filename"].to_string())
                 .collect();
             assert_eq!(ran.len(), requests, "every request ran: {ran:?}");
-            let assertions: usize = results
+            let assertions: Vec<_> = results
                 .iter()
-                .map(|result| result["assertionResults"].as_array().map_or(0, Vec::len))
-                .sum();
-            assert!(assertions > requests, "{assertions} assertions");
+                .flat_map(|result| result["assertionResults"].as_array().unwrap())
+                .collect();
+            assert!(assertions.len() > requests, "{} assertions", assertions.len());
+            let failed: Vec<_> = assertions.iter().filter(|one| one["status"] != "pass").collect();
+            assert!(failed.is_empty(), "{failed:?}");
 
             assert!(app.parts("/api/job?limit=10").await.is_empty());
             assert_eq!(app.parts("/api/users?limit=10").await.len(), 1);
             assert!(app.parts("/api/api-tokens?limit=10").await.is_empty());
         }
+        fs::remove_dir_all(folder).unwrap();
     });
 }

@@ -9,15 +9,18 @@ use jobber_actors::manifest::VariableName;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, Change, note_change};
-use super::input::Body;
+use super::input::{Body, Query};
+use super::paging::{self, Paging};
 use super::problem::ApiError;
-use super::reply::{self, Data, Done};
+use super::reply::{self, Done, PageOf};
 use super::state::ApiState;
 use crate::access::Action;
-use crate::store::{MAX_ENVIRONMENT_BYTES, MAX_VARIABLES, StoredVariable, VariableKind, VariableSet};
+use crate::store::{
+    MAX_ENVIRONMENT_BYTES, MAX_VARIABLES, StoredVariable, VariableKind, VariableSet, VariableSort,
+};
 
 /// Most bytes of one value. A process's whole environment has to fit into what the kernel takes.
 const MAX_VALUE_BYTES: usize = 64 << 10;
@@ -32,19 +35,36 @@ struct NewVariable {
     value: SecretString,
 }
 
+/// Which variables, and in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Those of one kind.
+    #[serde(rename = "type")]
+    #[param(inline)]
+    kind: Option<VariableKind>,
+    #[param(inline)]
+    sort: Option<VariableSort>,
+}
+
 /// A job's variables. Secrets come without their values.
 #[utoipa::path(
     get, path = "/api/job/{job}/environment", operation_id = "listVariables",
-    responses((status = 200, body = Data<Vec<StoredVariable>>)),
+    params(Paging, Filter),
+    responses((status = 200, body = PageOf<StoredVariable>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/environment"}))),
 )]
 pub(super) async fn list(
     state: web::Data<ApiState>,
     access: Access,
     job: web::Path<String>,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
 ) -> Result<HttpResponse, ApiError> {
+    let listing = paging.listing(filter.sort)?;
     let job = state.job(&access, Action::Read, &job, &["environment"]).await?;
-    Ok(reply::data(state.environment.list(job.id).await?))
+    let variables = state.environment.list(job.id, filter.kind, &listing).await?;
+    Ok(paging::part(variables, listing.sort))
 }
 
 /// Sets a variable. Runners that start from now on get it.

@@ -8,14 +8,18 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 use utoipa::ToSchema;
 
 use super::database::Database;
 use super::error::DatabaseError;
+use super::listing::{self, Column, Listing, Order, Page, Sort};
 use crate::sealing::{KeyId, Keys, Subject};
 
-const LIST: &str =
-    "select name, kind, sealed, value, updated_at from environment_variables where job_id = $1 order by name";
+/// `$2` is a kind; null means both.
+const LIST: &str = "
+    select name, kind, sealed, value, updated_at from environment_variables
+    where job_id = $1 and ($2::text is null or kind = $2)";
 const SET: &str = "
     insert into environment_variables (job_id, name, kind, sealed, bytes)
     select $1, $2, $3, $4, $5::integer
@@ -56,6 +60,37 @@ pub enum VariableKind {
     Secret,
 }
 
+/// In which order variables are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum VariableSort {
+    /// By name.
+    #[default]
+    #[serde(rename = "name")]
+    Name,
+    /// By name, backwards.
+    #[serde(rename = "-name")]
+    NameDescending,
+}
+
+impl Sort for VariableSort {
+    fn order(self) -> Order {
+        const BY_NAME: [Column; 1] = [Column::text("name", "name")];
+        match self {
+            Self::Name => Order::ascending(&BY_NAME),
+            Self::NameDescending => Order::descending(&BY_NAME),
+        }
+    }
+}
+
+impl VariableKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Secret => "secret",
+        }
+    }
+}
+
 /// A variable as the API may show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StoredVariable {
@@ -85,22 +120,25 @@ impl EnvironmentStore {
         Self { database, keys }
     }
 
-    /// A job's variables, without secrets' values.
+    /// A job's variables, of one kind or of both, without secrets' values.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn list(&self, job: JobId) -> Result<Vec<StoredVariable>, DatabaseError> {
-        let client = self.database.client().await?;
-        let statement = client.prepare_cached(LIST).await?;
-        let rows = client.query(&statement, &[job.as_uuid()]).await?;
-        let variable = |row: tokio_postgres::Row| {
+    pub async fn list(
+        &self,
+        job: JobId,
+        kind: Option<VariableKind>,
+        listing: &Listing<VariableSort>,
+    ) -> Result<Page<StoredVariable>, DatabaseError> {
+        let kind = kind.map(VariableKind::name);
+        let variable = |row: &Row| {
             let kind = match row.get("kind") {
                 "text" => VariableKind::Text,
                 _ => VariableKind::Secret,
             };
             let name: String = row.get("name");
             let value = match kind {
-                VariableKind::Text => Some(open(&self.keys, job, &name, &row)?),
+                VariableKind::Text => Some(open(&self.keys, job, &name, row)?),
                 VariableKind::Secret => None,
             };
             Ok(StoredVariable {
@@ -110,7 +148,8 @@ impl EnvironmentStore {
                 updated: row.get("updated_at"),
             })
         };
-        rows.into_iter().map(variable).collect()
+        let conditions: [&(dyn ToSql + Sync); 2] = [job.as_uuid(), &kind];
+        listing::page(&self.database, LIST, &conditions, listing, variable).await
     }
 
     /// Sets a variable.
@@ -127,10 +166,7 @@ impl EnvironmentStore {
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
         let statement = transaction.prepare_cached(SET).await?;
-        let kind = match kind {
-            VariableKind::Text => "text",
-            VariableKind::Secret => "secret",
-        };
+        let kind = kind.name();
         let most = i64::try_from(MAX_ENVIRONMENT_BYTES).unwrap_or(i64::MAX);
         let bytes = i32::try_from(value.expose_secret().len()).unwrap_or(i32::MAX);
         let active = transaction.query_opt(ACTIVE_KEY, &[]).await?;

@@ -40,6 +40,7 @@ pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterS
 pub use durable_queue::{PostgresDurableQueue, QueueLimits};
 pub use environment::{
     EnvironmentStore, MAX_ENVIRONMENT_BYTES, MAX_VARIABLES, StoredVariable, VariableKind, VariableSet,
+    VariableSort,
 };
 pub use error::DatabaseError;
 pub use figures::{JobCounts, QueueUsage, StoredFigures, figures};

@@ -126,5 +126,17 @@ fn a_job_has_so_many_variables_and_no_more() {
             (StatusCode::PAYLOAD_TOO_LARGE, &json!("environment-full"))
         );
         assert_eq!(set("V1").await.0, StatusCode::OK);
+        let names = async |query: &str| {
+            let variables = app.parts(&format!("/api/job/a/environment?{query}")).await;
+            let name = |variable: &Value| variable["name"].as_str().unwrap().to_owned();
+            variables.iter().map(name).collect::<Vec<_>>()
+        };
+        let all = names("limit=300").await;
+        assert_eq!(all.len(), usize::try_from(MAX_VARIABLES).unwrap());
+        assert!(all.is_sorted());
+        let mut backwards = names("limit=700&sort=-name").await;
+        backwards.reverse();
+        assert_eq!(backwards, all);
+        assert!(names("type=secret").await.is_empty());
     });
 }

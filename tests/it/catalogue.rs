@@ -1,7 +1,7 @@
 //! What the reconciler reads.
 
 use jobber::publish::PublishOptions;
-use jobber::store::{EnvironmentStore, VariableKind};
+use jobber::store::{EnvironmentStore, Listing, VariableKind};
 use jobber_actors::domain::{ImportState, JobId, VersionId};
 use jobber_actors::ports::Catalogue;
 use serde_json::json;
@@ -47,7 +47,11 @@ async fn a_job_is_what_its_active_version_and_its_variables_say() {
     assert_eq!(job.environment.expose().collect::<Vec<_>>(), [("KEY", "hidden")]);
     assert_eq!(publishing.catalogue.jobs().await.unwrap().len(), 1);
 
-    let listed = environment.list(job.id).await.unwrap();
+    let listed = environment
+        .list(job.id, None, &Listing::default())
+        .await
+        .unwrap()
+        .items;
     assert_eq!(
         (listed[0].name.as_str(), listed[0].value.as_deref()),
         ("KEY", None)

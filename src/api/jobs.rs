@@ -116,29 +116,36 @@ pub(super) async fn update(
         let message = format!("has at most {MAX_DESCRIPTION_BYTES} bytes and no NUL");
         return Err(ApiError::invalid("/description", "out-of-range", message));
     }
+    let applied = apply(&state, &job, change).await;
+    let after = state.jobs.find(&job.id.to_string()).await?;
+    let Some(after) = after else {
+        applied?;
+        return Err(ApiError::no_job(&job.name));
+    };
+    // Also of a change that was refused half way: what it has changed is changed.
+    note_change(&request, Changed::from(&job).into(&after));
+    applied?;
+    Ok(reply::data(after))
+}
+
+/// Does what is asked for, one after the other, and waits until it is served.
+async fn apply(state: &ApiState, job: &JobSummary, change: Change) -> Result<(), ApiError> {
     let patch = JobPatch {
         status: change.status,
         description: change.description,
     };
     if patch != JobPatch::default() {
-        state
-            .jobs
-            .update(job.id, &patch)
-            .await
-            .map_err(|error| problem_of(PublishError::from(error)))?;
+        let updated = state.jobs.update(job.id, &patch).await;
+        updated.map_err(|error| problem_of(PublishError::from(error)))?;
     }
-    match change.job_version_id {
-        Some(version) => state
-            .publisher
-            .activate(job.id, &job.name, version, change.force)
-            .await
-            .map_err(problem_of)?,
-        None => serve(&state, job.id).await?,
-    }
-    let after = state.jobs.find(&job.id.to_string()).await?;
-    let after = after.ok_or_else(|| ApiError::no_job(&job.name))?;
-    note_change(&request, Changed::from(&job).into(&after));
-    Ok(reply::data(after))
+    let Some(version) = change.job_version_id else {
+        return serve(state, job.id).await;
+    };
+    let activated = state
+        .publisher
+        .activate(job.id, &job.name, version, change.force)
+        .await;
+    activated.map_err(problem_of)
 }
 
 /// Removes a job with everything of it, and answers once it is not served any more.

@@ -72,3 +72,21 @@ fn every_change_is_written_down_with_who_what_and_from_where() {
         assert!(!all.contains("hunter2") && !all.contains(PASSWORD) && !all.contains("argon2"));
     });
 }
+
+/// A change of several things is made one after the other; what was made before a refusal is in the record.
+#[test]
+fn what_a_refused_change_has_changed_is_written_down() {
+    App::story(async |app| {
+        app.publish(&Package::new("shop", "1.0.0")).await;
+        let nothing = "018f3a5e-7f4e-7c3a-9b0a-0123456789ab";
+        let change = json!({ "description": "half way", "jobVersionId": nothing });
+        let (status, body) = answer(app.request(Method::PUT, "/api/job/shop").json(&change)).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+        let entry = app.get("/api/audit?limit=1").await[0].clone();
+        assert_eq!(
+            (&entry["status"], &entry["after"]["description"]),
+            (&json!(404), &json!("half way")),
+            "{entry}"
+        );
+    });
+}

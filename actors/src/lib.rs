@@ -28,6 +28,7 @@ pub mod runner_manager;
 pub mod schedule;
 pub mod scheduler;
 pub mod session;
+pub mod sink;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod topic;

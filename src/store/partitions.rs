@@ -71,7 +71,10 @@ impl DailyPartitions {
         };
         let client = self.database.client().await?;
         let statement = client.prepare_cached(DROP).await?;
-        let dropped: i32 = client.query_one(&statement, &[&self.table, &oldest]).await?.get(0);
+        let dropped: i32 = client
+            .query_one(&statement, &[&self.table, &oldest])
+            .await?
+            .get(0);
         self.forget();
         Ok(u32::try_from(dropped).unwrap_or_default())
     }

@@ -4,29 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Handler, Message};
+use futures_util::future::BoxFuture;
 use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
-use tokio::sync::watch;
 
-use super::ring::LogRing;
-use crate::ports::{LogLine, LogStore};
+use crate::ports::{LogError, LogLine, LogStore};
+use crate::sink::{Keeper, StopSignal, Writer};
 use crate::tree::Surroundings;
 
 /// Most lines of one batch.
 const BATCH_LINES: usize = 5_000;
 /// After the first line of a batch, others have this long to join it.
 const BATCH_TIME: Duration = Duration::from_millis(100);
-/// A batch is tried this often before it is dropped and counted: the ring fills meanwhile, and drops by itself.
+/// A batch is tried this often before it is dropped and counted.
 const TRIES: u32 = 8;
-/// The same, once the sink is to stop.
-const TRIES_WHEN_STOPPING: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Takes lines out of the ring and gives them to the log store, in order.
 pub struct LogSink {
     around: Arc<Surroundings>,
-    stop: watch::Sender<bool>,
+    stop: StopSignal,
     lost_batches: u64,
 }
 
@@ -36,9 +32,20 @@ impl LogSink {
     pub fn new(around: Arc<Surroundings>) -> Self {
         Self {
             around,
-            stop: watch::Sender::new(false),
+            stop: StopSignal::default(),
             lost_batches: 0,
         }
+    }
+}
+
+/// The log store, as the end of the ring.
+struct Store(Arc<dyn LogStore>);
+
+impl Keeper<LogLine> for Store {
+    type Error = LogError;
+
+    fn keep<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), LogError>> {
+        self.0.append(lines)
     }
 }
 
@@ -57,80 +64,23 @@ impl Actor for LogSink {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         crate::crashable(ctx);
-        let (ring, store) = (Arc::clone(&self.around.logs), Arc::clone(&self.around.log_store));
-        let (mut stop, me) = (self.stop.subscribe(), ctx.address());
+        let ring = Arc::clone(&self.around.logs);
+        let store = Store(Arc::clone(&self.around.log_store));
+        let writer = Writer::new("log lines", BATCH_LINES, BATCH_TIME, Some(TRIES), &self.stop);
+        let me = ctx.address();
         ctx.tasks().spawn_on(&self.around.io, "write", async move {
-            loop {
-                let stopping = tokio::select! {
-                    () = ring.filled() => unless_stopped(&mut stop, BATCH_TIME).await,
-                    () = stopped(&mut stop) => true,
-                };
-                loop {
-                    let batch = ring.take(BATCH_LINES);
-                    if batch.lines().is_empty() {
-                        break;
-                    }
-                    if !keep(&ring, &*store, batch.lines(), &mut stop).await {
-                        tell(&me, BatchLost);
-                    }
-                    batch.done();
-                }
-                if stopping {
-                    tell(&me, Drained);
-                    return;
-                }
-            }
+            let lost = || tell(&me, BatchLost);
+            writer.run(&ring, &store, lost).await;
+            tell(&me, Drained);
         });
     }
-}
-
-/// Keeps a batch, trying again for a while. `false` if it had to be dropped.
-async fn keep(
-    ring: &LogRing,
-    store: &dyn LogStore,
-    lines: &[LogLine],
-    stop: &mut watch::Receiver<bool>,
-) -> bool {
-    let mut pause = FIRST_PAUSE;
-    let mut left = TRIES;
-    loop {
-        let Err(error) = store.append(lines).await else {
-            return true;
-        };
-        if *stop.borrow() {
-            left = left.min(TRIES_WHEN_STOPPING);
-        }
-        left -= 1;
-        if left == 0 {
-            tracing::error!(%error, lines = lines.len(), "log lines were dropped");
-            return false;
-        }
-        tracing::warn!(%error, lines = lines.len(), waiting = ring.gauge().waiting, "log lines wait");
-        if *stop.borrow() {
-            tokio::time::sleep(FIRST_PAUSE).await;
-        } else {
-            unless_stopped(stop, pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-}
-
-/// Resolves when the sink is to stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // The sender lives as long as the actor, and its tasks no longer: an error can only mean the same.
-    drop(stop.wait_for(|stop| *stop).await);
-}
-
-/// Waits this long; at once `true` when the sink is to stop.
-async fn unless_stopped(stop: &mut watch::Receiver<bool>, time: Duration) -> bool {
-    tokio::time::timeout(time, stopped(stop)).await.is_ok()
 }
 
 impl Child for LogSink {
     const KIND: &'static str = "log-sink";
 
     fn stop_requested(&mut self, _: &StopReason, _: &mut Context<Self>) {
-        self.stop.send_replace(true);
+        self.stop.give();
     }
 
     fn observe(&self) -> serde_json::Value {

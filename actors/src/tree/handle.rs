@@ -20,7 +20,7 @@ use crate::domain::{JobId, RunnerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
 use crate::job::PrepareError;
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
-use crate::log_sink::{LogRing, LogRingGauge};
+use crate::log_sink::LogRing;
 use crate::metrics::TallyBoard;
 use crate::mqtt::SharedLentBroker;
 use crate::ports::{
@@ -29,6 +29,7 @@ use crate::ports::{
 };
 use crate::routing::RouteTable;
 pub use crate::runner_manager::RunnerStatus as RunnerView;
+use crate::sink::RingGauge;
 use crate::trigger::{TriggerSort, TriggerStatus};
 
 /// What the tree needs from the outside world.
@@ -236,7 +237,7 @@ impl TreeHandle {
 
     /// How full the log's ring is.
     #[must_use]
-    pub fn log_gauge(&self) -> LogRingGauge {
+    pub fn log_gauge(&self) -> RingGauge {
         self.around.logs.gauge()
     }
 

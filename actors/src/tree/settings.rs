@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::action::{LaneLimits, ScalingPolicy};
 use crate::clock::Clock;
 use crate::invocation::InvocationLimits;
-use crate::log_sink::LogRingLimits;
 use crate::manifest::{Manifest, RunnerMode};
 use crate::ports::Resources;
 use crate::protocol::RunnerLimits;
+use crate::sink::RingLimits;
 
 /// What the operator says.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ pub struct TreeSettings {
     /// Threads for the jobs' actors.
     pub arbiters: usize,
     /// How many log lines may wait to be kept.
-    pub log_ring: LogRingLimits,
+    pub log_ring: RingLimits,
     /// What MQTT connections may hold.
     pub mqtt: MqttSettings,
     /// What tells the calendar's time.
@@ -53,7 +53,7 @@ impl Default for TreeSettings {
             max_starting: 4,
             buffered_body_bytes: 10 * 1024 * 1024,
             arbiters: 1,
-            log_ring: LogRingLimits::default(),
+            log_ring: crate::log_sink::LOG_RING_LIMITS,
             mqtt: MqttSettings::default(),
             clock: Clock::System,
             seed: rand::random(),

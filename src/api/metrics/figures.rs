@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use jobber_actors::action::LaneGauge;
 use jobber_actors::delivery::DeskGauge;
-use jobber_actors::log_sink::LogRingGauge;
 use jobber_actors::metrics::{Ending, JobTally};
 use jobber_actors::runner_manager::RunnerStage;
+use jobber_actors::sink::RingGauge;
 use jobber_kernel::TreeNode;
 
 use crate::api::state::ApiState;
@@ -27,7 +27,7 @@ pub(super) struct Figures {
     pub(super) stages: Vec<RunnerStage>,
     /// How often the actors that are there now were restarted, by their kinds.
     pub(super) restarts: Counts,
-    pub(super) logs: LogRingGauge,
+    pub(super) logs: RingGauge,
     pub(super) desk: DeskGauge,
 }
 

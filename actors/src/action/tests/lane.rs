@@ -17,7 +17,7 @@ use crate::invocation::{
     HttpInput, Input, InputBody, Invocation, Outcome, PendingReply, Refusal, TimeoutPhase, TriggerRef,
     reply_channel,
 };
-use crate::log_sink::{LogRing, LogRingLimits};
+use crate::log_sink::{LOG_RING_LIMITS, LogRing};
 use crate::session::{Session, SessionContext};
 use crate::testing::FakeFunctionStore;
 
@@ -40,7 +40,7 @@ fn session() -> Arc<Session> {
     let context = SessionContext {
         tasks: Arc::new(Tasks::new("session")),
         io: Handle::current(),
-        logs: Arc::new(LogRing::new(LogRingLimits::default())),
+        logs: Arc::new(LogRing::new(LOG_RING_LIMITS)),
         functions: Arc::new(FakeFunctionStore::default()),
         mqtt: Arc::default(),
     };

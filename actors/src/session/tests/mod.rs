@@ -24,7 +24,7 @@ use crate::domain::{Environment, InvocationId, RunnerId, TriggerId};
 use crate::invocation::{
     HttpInput, Input, InputBody, Invocation, InvocationLimits, PendingReply, TriggerRef, reply_channel,
 };
-use crate::log_sink::{LogRing, LogRingLimits};
+use crate::log_sink::{LOG_RING_LIMITS, LogRing};
 use crate::ports::ArchiveStore;
 use crate::protocol::{Flags, FrameKind, RunnerLimits};
 use crate::testing::{FakeArchives, FakeCatalogue, FakeFunctionStore, FakePackage, Wire};
@@ -44,7 +44,7 @@ impl Bench {
     async fn greeted() -> Self {
         let (ours, theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(64 * 1024);
         let tasks = Arc::new(Tasks::new("session"));
-        let logs = Arc::new(LogRing::new(LogRingLimits::default()));
+        let logs = Arc::new(LogRing::new(LOG_RING_LIMITS));
         let context = SessionContext {
             tasks: Arc::clone(&tasks),
             io: Handle::current(),

@@ -14,7 +14,7 @@ use crate::protocol::{Flags, FrameKind};
 async fn lines(bench: &Bench, count: usize) -> Vec<LogLine> {
     eventually(Duration::from_secs(1), || bench.logs.gauge().waiting == count).await;
     let batch = bench.logs.take(count);
-    let lines = batch.lines().to_vec();
+    let lines = batch.items().to_vec();
     batch.done();
     lines
 }

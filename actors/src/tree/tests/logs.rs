@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{hello, seconds};
 use crate::domain::JobId;
-use crate::log_sink::LogRingLimits;
 use crate::ports::{LogLevel, LogLine, OutputStream};
+use crate::sink::RingLimits;
 use crate::testing::{TestTree, test_settings};
 use crate::tree::TreeSettings;
 
@@ -88,7 +88,7 @@ fn a_store_that_goes_on_failing_costs_a_batch_and_is_counted() {
 fn what_is_dropped_for_want_of_room_is_told_to_its_job() {
     run_paused(async {
         let tree = TestTree::start_with(TreeSettings {
-            log_ring: LogRingLimits {
+            log_ring: RingLimits {
                 total_bytes: 100_000,
                 job_bytes: 5_000,
             },

@@ -1,0 +1,138 @@
+//! Writes what a ring holds, batch by batch, and in order.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::ring::{Ring, RingItem};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A batch is tried this often once the writer is to stop.
+const TRIES_WHEN_STOPPING: u32 = 3;
+
+/// Where a ring's items are kept.
+pub(crate) trait Keeper<T>: Send + Sync {
+    /// Why items could not be kept.
+    type Error: Display + Send;
+
+    /// Keeps these items, all or none.
+    fn keep<'a>(&'a self, items: &'a [T]) -> BoxFuture<'a, Result<(), Self::Error>>;
+}
+
+/// Tells a writer to write what there is and then to end. Kept by the actor that owns the writer.
+#[derive(Debug)]
+pub(crate) struct StopSignal(watch::Sender<bool>);
+
+impl Default for StopSignal {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl StopSignal {
+    /// Gives the signal.
+    pub(crate) fn give(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// How a ring is written.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// What is written, for the server's log.
+    pub(crate) what: &'static str,
+    /// Most items of one batch.
+    pub(crate) batch_items: usize,
+    /// After the first item of a batch, others have this long to join it.
+    pub(crate) batch_time: Duration,
+    /// A batch that can not be written is tried this often, then it is dropped and counted; with none until the writer is to stop.
+    /// The ring fills meanwhile, and drops by itself.
+    pub(crate) tries: Option<u32>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Writer {
+    /// A writer that ends at this signal.
+    pub(crate) fn new(
+        what: &'static str,
+        batch_items: usize,
+        batch_time: Duration,
+        tries: Option<u32>,
+        stop: &StopSignal,
+    ) -> Self {
+        Self {
+            what,
+            batch_items,
+            batch_time,
+            tries,
+            stop: stop.0.subscribe(),
+        }
+    }
+
+    /// Writes until it is told to stop and all is written. `lost` hears of each batch that was dropped.
+    pub(crate) async fn run<T: RingItem>(self, ring: &Ring<T>, keeper: &impl Keeper<T>, lost: impl Fn()) {
+        loop {
+            let stopping = tokio::select! {
+                () = ring.filled() => self.unless_stopped(self.batch_time).await,
+                () = stopped(self.stop.clone()) => true,
+            };
+            loop {
+                let batch = ring.take(self.batch_items);
+                if batch.items().is_empty() {
+                    break;
+                }
+                if !self.keep(ring, keeper, batch.items()).await {
+                    lost();
+                }
+                batch.done();
+            }
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    /// Keeps a batch, trying again for a while. `false` if it had to be dropped.
+    async fn keep<T: RingItem>(&self, ring: &Ring<T>, keeper: &impl Keeper<T>, items: &[T]) -> bool {
+        let mut pause = FIRST_PAUSE;
+        let mut left = self.tries.unwrap_or(u32::MAX);
+        loop {
+            let Err(error) = keeper.keep(items).await else {
+                return true;
+            };
+            let stopping = *self.stop.borrow();
+            if stopping {
+                left = left.min(TRIES_WHEN_STOPPING);
+            }
+            left -= 1;
+            let (what, items, waiting) = (self.what, items.len(), ring.gauge().waiting);
+            if left == 0 {
+                tracing::error!(%error, items, "{what} were dropped");
+                return false;
+            }
+            tracing::warn!(%error, items, waiting, "{what} wait");
+            if stopping {
+                tokio::time::sleep(FIRST_PAUSE).await;
+            } else {
+                self.unless_stopped(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    /// Waits this long; at once `true` when the writer is to stop.
+    async fn unless_stopped(&self, time: Duration) -> bool {
+        tokio::time::timeout(time, stopped(self.stop.clone()))
+            .await
+            .is_ok()
+    }
+}
+
+/// Resolves when the writer is to stop.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // The sender lives as long as the actor, and its tasks no longer: an error can only mean the same.
+    drop(stop.wait_for(|stop| *stop).await);
+}

@@ -32,6 +32,7 @@ pub mod sink;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod topic;
+pub mod trace;
 pub mod tree;
 pub mod trigger;
 

@@ -19,7 +19,7 @@ use super::body::AnswerBody;
 use super::connection::{Connection, Expected};
 use super::exchange::Exchange;
 use super::problem::{Code, Problem};
-use super::request::{authority, expected_body, http_input, is_http_10};
+use super::request::{authority, expected_body, http_input, is_http_10, trace_context};
 use super::upload::{Upload, UploadError, discard, read_whole};
 use super::{Destination, Shared, reserved};
 
@@ -184,6 +184,7 @@ impl<T: Destination> Call<T> {
         target.invoke(Invocation {
             id: asked.invocation,
             attempt: 1,
+            trace: trace_context(&head.headers),
             trigger: target.trigger().clone(),
             input: Input::Http {
                 http: Box::new(http_input(head, &origin, host, params, expected)),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_http::header::{self, HeaderMap, HeaderValue};
 use actix_http::{Method, RequestHead, Version};
 use jobber_actors::invocation::HttpInput;
+use jobber_actors::trace::{RemoteParent, TRACEPARENT, TRACESTATE, TraceContext};
 
 use super::connection::Expected;
 use crate::forwarded::{Origin, is_proxy_header};
@@ -106,6 +107,14 @@ pub(crate) fn http_input(
     }
 }
 
+/// The invocation's place in the trace that its client names, or in a new one.
+pub(crate) fn trace_context(headers: &HeaderMap) -> TraceContext {
+    // Bytes that are no text make a field as wrong as this is.
+    let values = |name: &'static str| headers.get_all(name).map(|value| value.to_str().unwrap_or("="));
+    RemoteParent::parse(values(TRACEPARENT), values(TRACESTATE))
+        .map_or_else(TraceContext::root, TraceContext::child_of)
+}
+
 fn end_to_end(headers: &HeaderMap, proxied: bool) -> Vec<(String, String)> {
     let has_connection = headers.contains_key(header::CONNECTION);
     let connection = || {
@@ -119,6 +128,9 @@ fn end_to_end(headers: &HeaderMap, proxied: bool) -> Vec<(String, String)> {
             let name = name.as_str();
             !(is_hop_by_hop(name)
                 || name == "expect"
+                // The function gets those of the invocation instead.
+                || name == TRACEPARENT
+                || name == TRACESTATE
                 || (!proxied && is_proxy_header(name))
                 || (has_connection && is_named_by(connection(), name)))
         })

@@ -39,3 +39,4 @@ mod routes;
 mod schedules;
 mod schemathesis;
 mod sealed;
+mod traces;

@@ -21,6 +21,7 @@ use crate::ports::{
     ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, Kept, NewDelivery, Settlement, Standing, Tries,
     Verdict,
 };
+use crate::trace::TraceContext;
 
 /// Nobody serves the job: how long until the delivery is looked at again.
 const UNSERVED_PAUSE: TimeDelta = TimeDelta::seconds(5);
@@ -121,6 +122,7 @@ impl DeliveryDesk {
         serving.action.invoke(Invocation {
             id,
             attempt: delivery.tries.next_attempt(),
+            trace: TraceContext::of_input(id, &delivery.input),
             trigger: TriggerRef {
                 id: delivery.trigger,
                 name: delivery.trigger_name,

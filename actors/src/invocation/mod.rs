@@ -22,6 +22,7 @@ use crate::action::Permit;
 use crate::domain::{InvocationId, TriggerId};
 use crate::manifest::QualityOfService;
 use crate::ports::MessageProperties;
+use crate::trace::TraceContext;
 
 /// What a handler gets, and everything needed to answer its caller.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Invocation {
     pub id: InvocationId,
     /// 1 for the first attempt.
     pub attempt: u32,
+    /// Its place in a trace.
+    pub trace: TraceContext,
     /// The trigger that started it.
     pub trigger: TriggerRef,
     /// What the trigger has to say.

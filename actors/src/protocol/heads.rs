@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{InvocationId, JobId, RunnerId, TriggerId, VersionId};
 use crate::invocation::{FunctionError, Input, TriggerRef};
 use crate::ports::{LogLevel, MessageProperties, OutputStream};
+use crate::trace::{TraceState, Traceparent};
 
 /// A head that says nothing.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -149,6 +150,12 @@ pub struct Invoke<'a> {
     pub attempt: u32,
     /// Most time it may take, in milliseconds.
     pub timeout_ms: u64,
+    /// The invocation's span, of which the function's are children.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Traceparent>,
+    /// What vendors say of the trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<&'a TraceState>,
     /// The trigger.
     pub trigger: &'a TriggerRef,
     /// `kind`, and what belongs to it.

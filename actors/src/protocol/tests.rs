@@ -13,6 +13,7 @@ use super::{
     Rejected, RunnerLimits, Shutdown, Side, Welcome, write_frame,
 };
 use crate::invocation::{Input, ResponseHead, TriggerRef};
+use crate::trace::{TraceState, Traceparent};
 
 const GOLDEN: &str = include_str!("../../testdata/frames/frames.json");
 
@@ -163,10 +164,14 @@ fn rewritten(kind: FrameKind, head: &Value) -> Option<Value> {
                 id: text(&head["trigger"]["id"]).parse().unwrap(),
                 name: head["trigger"]["name"].as_str().map(Into::into),
             };
+            let traceparent = head["traceparent"].as_str();
+            let tracestate = TraceState::parse(head["tracestate"].as_str());
             json_of(Invoke {
                 id: text(&head["id"]).parse().unwrap(),
                 attempt: u32::try_from(number(&head["attempt"])).unwrap(),
                 timeout_ms: number(&head["timeoutMs"]),
+                traceparent: traceparent.map(|text| Traceparent::parse(text).unwrap()),
+                tracestate: tracestate.as_ref(),
                 trigger: &trigger,
                 input: &input,
             })

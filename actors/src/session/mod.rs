@@ -196,6 +196,8 @@ impl Session {
             id: invocation.id,
             attempt: invocation.attempt,
             timeout_ms: millis(streams.limits().timeout),
+            traceparent: Some(invocation.trace.traceparent()),
+            tracestate: invocation.trace.state.as_ref(),
             trigger: &invocation.trigger,
             input: &invocation.input,
         };

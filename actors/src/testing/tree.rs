@@ -25,6 +25,7 @@ use crate::invocation::{
     reply_channel,
 };
 use crate::routing::Lookup;
+use crate::trace::TraceContext;
 use crate::tree::{Ports, Servers, TreeHandle, TreeSettings, start};
 
 /// Longest wait for what must happen, in the test's own time.
@@ -175,6 +176,7 @@ impl TestTree {
         target.action.invoke(Invocation {
             id: InvocationId::generate(),
             attempt: 1,
+            trace: TraceContext::root(),
             trigger: target.trigger,
             input: Input::Http {
                 http: Box::new(request(path)),

@@ -38,6 +38,16 @@ export class Context {
     return this.#invocation.head.attempt;
   }
 
+  /** The span of this invocation, as W3C Trace Context writes it; null if the manager names none. */
+  get traceparent() {
+    return this.#invocation.head.traceparent ?? null;
+  }
+
+  /** What vendors say of the trace, or null. */
+  get tracestate() {
+    return this.#invocation.head.tracestate ?? null;
+  }
+
   /** The trigger's name, or null. */
   get trigger() {
     return this.#invocation.head.trigger.name ?? null;

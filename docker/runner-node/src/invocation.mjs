@@ -23,6 +23,8 @@ import { Output } from './streams/output.mjs';
  * @property {number} attempt
  * @property {number} timeoutMs
  * @property {'http' | 'mqtt' | 'schedule'} kind
+ * @property {string} [traceparent]
+ * @property {string} [tracestate]
  * @property {{id: string, name: string | null}} trigger
  * @property {HttpHead} [http]
  * @property {MqttHead} [mqtt]
@@ -40,6 +42,17 @@ import { Output } from './streams/output.mjs';
  * @property {string} ip
  * @property {number} [size]
  */
+
+/**
+ * A request has the trace in its header too: that is where code looks for it that knows nothing of Jobber. The manager
+ * has taken the client's own fields out.
+ * @param {[string, string][]} headers
+ * @param {InvokeHead} head
+ */
+function addTrace(headers, { traceparent, tracestate }) {
+  if (traceparent !== undefined) headers.push(['traceparent', traceparent]);
+  if (tracestate !== undefined) headers.push(['tracestate', tracestate]);
+}
 
 /** One execution of the handler. */
 export class Invocation {
@@ -66,6 +79,7 @@ export class Invocation {
     this.#session = session;
     this.#stream = stream;
     this.head = head;
+    if (head.http) addTrace(head.http.headers, head);
     this.input = new Input(session, stream, body, whole);
     this.output = new Output(session, stream, this);
     /** @type {Map<string, string> | null} beginnings of lines that it has written; kept by the log */

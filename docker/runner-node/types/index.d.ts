@@ -154,6 +154,13 @@ export interface Context {
   readonly invocationId: string;
   /** 1, and more when it is tried again. */
   readonly attempt: number;
+  /**
+   * This invocation's span (W3C Trace Context): the parent of the spans that the function makes. Null only where the server is
+   * older than this.
+   */
+  readonly traceparent: string | null;
+  /** What vendors say of the trace, or null. */
+  readonly tracestate: string | null;
   /** The trigger's `name`, or null. */
   readonly trigger: string | null;
   /** The route's parameters. */

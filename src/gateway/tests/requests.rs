@@ -1,5 +1,7 @@
 //! What a function gets to see of a request.
 
+use jobber_actors::trace::TraceState;
+
 use super::{TestGateway, header, http, read_all, text};
 
 #[tokio::test]
@@ -138,4 +140,51 @@ async fn an_offer_of_http2_is_passed_over() {
         (answer.text(), answer.header("connection")),
         ("ok", Some("close"))
     );
+}
+
+#[tokio::test]
+async fn the_trace_that_a_client_names_goes_on() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    let fields = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n\
+                  tracestate: a=1\r\ntracestate: b=2\r\nx-stays: 1\r\n";
+    client.request("GET", "/f", fields).await;
+    let call = gateway.call().await;
+    assert_eq!(call.trace.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(
+        call.trace.parent.map(|span| span.to_string()).as_deref(),
+        Some("00f067aa0ba902b7")
+    );
+    assert!(!call.trace.sampled);
+    assert_eq!(call.trace.state.as_ref().map(TraceState::as_str), Some("a=1,b=2"));
+    let request = http(&call);
+    assert!(
+        header(request, "traceparent").is_empty() && header(request, "tracestate").is_empty(),
+        "the function gets those of the invocation"
+    );
+    assert_eq!(header(request, "x-stays"), ["1"]);
+}
+
+#[tokio::test]
+async fn a_trace_that_is_not_right_is_not_believed_and_a_new_one_begins() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    let right = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for fields in [
+        String::new(),
+        format!("traceparent: {}\r\n", right.to_uppercase()),
+        format!("traceparent: {}\r\n", right.replacen("00", "ff", 1)),
+        format!("traceparent: {right}\r\ntraceparent: {right}\r\n"),
+        format!("traceparent: {right}\u{e9}\r\n"),
+        "tracestate: a=1\r\n".to_owned(),
+    ] {
+        client.request("GET", "/f", &fields).await;
+        let call = gateway.call().await;
+        assert_eq!((call.trace.parent, &call.trace.state), (None, &None), "{fields}");
+        assert_ne!(call.trace.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert!(call.trace.sampled);
+        assert!(header(http(&call), "traceparent").is_empty());
+        call.reply.answer(text("ok"));
+        assert_eq!(client.answer().await.text(), "ok");
+    }
 }

@@ -20,6 +20,7 @@ use crate::invocation::{
 use crate::log_sink::{LOG_RING_LIMITS, LogRing};
 use crate::session::{Session, SessionContext};
 use crate::testing::FakeFunctionStore;
+use crate::trace::TraceContext;
 
 const WAIT: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -63,6 +64,7 @@ fn admitted(lane: &Arc<Lane>) -> Result<(Invocation, PendingReply), Refusal> {
     let invocation = Invocation {
         id: InvocationId::generate(),
         attempt: 1,
+        trace: TraceContext::root(),
         trigger: TriggerRef {
             id: TriggerId::generate(),
             name: None,

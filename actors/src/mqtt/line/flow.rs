@@ -13,6 +13,7 @@ use crate::domain::{InvocationId, TriggerId};
 use crate::invocation::{Input, InputBody, Invocation, MqttInput, Outcome, Refusal, ReplySlot};
 use crate::mqtt::window::EntryId;
 use crate::ports::{Delivery, Kept, Tries};
+use crate::trace::TraceContext;
 
 /// The durable queue had no room: how long until it is asked again.
 const KEEP_PAUSE: Duration = Duration::from_secs(5);
@@ -150,13 +151,17 @@ impl Line {
     pub(super) fn hand_over(&self, handover: Handover) {
         let Handover { part, target, permit } = handover;
         let Some(line) = self.me.upgrade() else { return };
-        let (id, input, payload) = (part.id, Arc::clone(&part.input), part.payload.clone());
+        let (id, payload) = (part.id, part.payload.clone());
+        let input = Input::Mqtt {
+            mqtt: Arc::clone(&part.input),
+        };
         let of = Arc::clone(&target);
         target.action.invoke(Invocation {
             id,
             attempt: 1,
+            trace: TraceContext::of_input(id, &input),
             trigger: target.trigger.clone(),
-            input: Input::Mqtt { mqtt: input },
+            input,
             body: InputBody::Whole(payload),
             admitted: Instant::now(),
             reply: ReplySlot::calling(move |outcome| line.ended(part, &of, outcome)),

@@ -13,6 +13,7 @@ use crate::action::Placed;
 use crate::invocation::{BodyError, InputBody, Outcome, OutputBody, TimeoutPhase, body_channel};
 use crate::protocol::{CHUNK_BYTES, Flags, FrameKind};
 use crate::session::INITIAL_CREDIT_BYTES;
+use crate::trace::TraceState;
 
 const WINDOW: usize = INITIAL_CREDIT_BYTES as usize;
 const MOMENT: Duration = Duration::from_millis(100);
@@ -28,6 +29,25 @@ async fn input(bench: &mut Bench) -> (usize, bool) {
         }
     }
     (bytes, false)
+}
+
+#[test]
+fn the_runner_is_told_the_trace_of_an_invocation() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let (mut invocation, _pending) = bench.invocation(InputBody::Whole(Bytes::new()));
+        invocation.trace.state = TraceState::parse(["vendor=a"]);
+        let traceparent = invocation.trace.traceparent().to_string();
+        bench.session.invoke(invocation, Instant::now()).unwrap();
+        let head: Value = bench.wire.expect(FrameKind::Invoke).await.head().unwrap();
+        assert_eq!(head["traceparent"], traceparent);
+        assert_eq!(head["tracestate"], "vendor=a");
+
+        let (invocation, _pending) = bench.invocation(InputBody::Whole(Bytes::new()));
+        bench.session.invoke(invocation, Instant::now()).unwrap();
+        let head: Value = bench.wire.expect(FrameKind::Invoke).await.head().unwrap();
+        assert_eq!(head.get("tracestate"), None, "nobody said anything");
+    });
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::log_sink::{LOG_RING_LIMITS, LogRing};
 use crate::ports::ArchiveStore;
 use crate::protocol::{Flags, FrameKind, RunnerLimits};
 use crate::testing::{FakeArchives, FakeCatalogue, FakeFunctionStore, FakePackage, Wire};
+use crate::trace::TraceContext;
 
 /// A session that runs, and the runner's end of it.
 struct Bench {
@@ -141,6 +142,7 @@ impl Bench {
         let invocation = Invocation {
             id: InvocationId::generate(),
             attempt: 1,
+            trace: TraceContext::root(),
             trigger: TriggerRef {
                 id: TriggerId::generate(),
                 name: None,

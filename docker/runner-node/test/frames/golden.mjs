@@ -21,6 +21,7 @@ const JOB = '0197a6f0-0000-7000-8000-000000000001';
 const VERSION = '0197a6f0-0000-7000-8000-000000000002';
 const TRIGGER = '0197a6f0-0000-7000-8000-000000000003';
 const RUNNER = '0197a6f0-0000-7000-8000-000000000004';
+const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 const END = 1;
 const SETTLED = 2;
 
@@ -155,6 +156,15 @@ export const EXAMPLES = [
     bodyUtf8: '{"a":"ä🙂"}',
   },
   {
+    name: 'invoke, part of a trace',
+    from: 'manager',
+    type: 'INVOKE',
+    code: 0x10,
+    flags: END,
+    stream: 13,
+    head: { ...request, traceparent: TRACEPARENT, tracestate: 'vendor=a b,1tenant@other=c', http: post },
+  },
+  {
     name: 'invoke, first part of a body of unknown size',
     from: 'manager',
     type: 'INVOKE',
@@ -213,7 +223,7 @@ export const EXAMPLES = [
     code: 0x10,
     flags: END,
     stream: 4294967295,
-    head: { ...request, kind: 'schedule', trigger: { id: TRIGGER, name: 'nightly' }, schedule: { scheduledAt: '2026-01-01T00:00:00.000Z' } },
+    head: { ...request, traceparent: TRACEPARENT.replace(/01$/, '00'), kind: 'schedule', trigger: { id: TRIGGER, name: 'nightly' }, schedule: { scheduledAt: '2026-01-01T00:00:00.000Z' } },
   },
   { name: 'data from the manager', from: 'manager', type: 'DATA', code: 0x11, stream: 5, head: null, bodyHex: '02030405' },
   { name: 'data, empty and last', from: 'manager', type: 'DATA', code: 0x11, flags: END, stream: 5, head: null },

@@ -18,6 +18,8 @@ export const handler: HttpHandler = async (request, response, context) => {
   await store(context);
   context.log('info', 'said', { name });
   context.waitUntil(Promise.resolve());
+  const trace: [string | null, string | null] = [context.traceparent, context.tracestate];
+  context.log('debug', 'part of', { trace });
   if (context.signal.aborted) return new Response(null, { status: 204 });
   // @ts-expect-error: no such method
   response.send('x');

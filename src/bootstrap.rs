@@ -20,6 +20,7 @@ use crate::child::Spawner;
 use crate::config::Config;
 use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
+use crate::health::Health;
 use crate::mqtt::RumqttClients;
 use crate::publish::Publisher;
 use crate::sealing::{KeyFileError, Keys};
@@ -125,8 +126,9 @@ pub struct Server {
     pub admin: SocketAddr,
     /// Where functions answer.
     pub gateway: SocketAddr,
+    /// How it is.
+    pub health: Health,
     database: Database,
-    gateway_server: Arc<Gateway<jobber_actors::gateway::RouteTarget>>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     deadline: Duration,
@@ -178,6 +180,7 @@ impl Server {
         let admin = sockets.admin.local_addr()?;
         let gateway = sockets.gateway.local_addr()?;
         let publisher_config = settings::publisher(config, gateway);
+        let health = Health::default();
         let mut made = None;
         let tree = tree::start(
             settings::tree(config),
@@ -192,6 +195,7 @@ impl Server {
                     Arc::new(tree.clone()),
                 );
                 let state = ApiState::new(ApiParts {
+                    health: health.clone(),
                     config: settings::admin(config),
                     database: database.clone(),
                     publisher: publisher.clone(),
@@ -202,19 +206,23 @@ impl Server {
                     settings: config.settings.clone(),
                     functions: Arc::clone(&functions) as Arc<_>,
                 });
-                let gateway = Gateway::new(sockets.gateway, settings::gateway(config), tree.routes())
-                    .expect("the socket told its address a moment ago");
+                let gateway = Gateway::new(
+                    sockets.gateway,
+                    settings::gateway(config),
+                    tree.routes(),
+                    health.clone(),
+                )
+                .expect("the socket told its address a moment ago");
                 let admin =
                     AdminServer::new(sockets.admin, state).expect("the socket told its address a moment ago");
-                let gateway = Arc::new(gateway);
-                made = Some((publisher, Arc::clone(&gateway)));
+                made = Some(publisher);
                 Servers {
-                    gateway,
+                    gateway: Arc::new(gateway),
                     admin: Arc::new(admin),
                 }
             },
         )?;
-        let (publisher, gateway_server) = made.expect("the tree makes its servers before it starts");
+        let publisher = made.expect("the tree makes its servers before it starts");
 
         let (stop, stopped) = watch::channel(false);
         upkeep::begin(
@@ -226,7 +234,7 @@ impl Server {
                 functions,
                 fires: FireStore::new(database.clone(), settings::queue(config)),
                 tree: tree.clone(),
-                gateway: Arc::clone(&gateway_server),
+                health: health.clone(),
                 stopped,
             },
         );
@@ -238,8 +246,8 @@ impl Server {
             first_user,
             admin,
             gateway,
+            health,
             database,
-            gateway_server,
             stop,
             tasks,
             deadline: config.server.shutdown_deadline,
@@ -248,7 +256,7 @@ impl Server {
 
     /// Stops accepting, lets finish what runs up to the deadline, ends all runners.
     pub async fn stop(mut self) {
-        self.gateway_server.set_ready(false);
+        self.health.shutting_down();
         if let Err(error) = self.tree.shutdown(self.deadline).await {
             tracing::warn!(%error, "runners may be left; the next start removes them");
         }

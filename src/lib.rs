@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 mod forwarded;
 pub mod gateway;
+pub mod health;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod postgres;

@@ -2,42 +2,89 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::access::Access;
 use super::problem::ApiError;
-use super::reply::{self, Data, Done};
+use super::reply::{self, Data, Described};
 use super::schemas::Actor;
 use super::state::ApiState;
 use crate::access::{Action, Resource};
+use crate::health::{Check, CheckStatus, Port, Reason, Report};
 
-/// The process answers.
+/// The process answers, and what is amiss.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Alive {
+    /// `alive`.
+    status: &'static str,
+    /// What is not as it should be; `/readyz` says why.
+    amiss: Vec<Check>,
+}
+
+/// The process answers. Also when much is amiss: whoever restarts what is not alive would only make it worse.
 #[utoipa::path(
     get, path = "/healthz", operation_id = "isAlive",
     tag = "server",
     security(()),
-    responses((status = 200, body = Done)),
+    responses((status = 200, body = Described<Alive>)),
 )]
-pub(super) async fn alive() -> HttpResponse {
-    reply::done("alive")
+pub(super) async fn alive(state: web::Data<ApiState>) -> HttpResponse {
+    let report = state.health.report(Port::Admin);
+    let amiss = report.amiss().map(|check| check.check).collect();
+    let alive = Alive {
+        status: "alive",
+        amiss,
+    };
+    reply::described("alive", alive)
 }
 
-/// The database answers and the jobs are known.
+/// Whether requests should come here: what is checked, and what was found in the last second.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "isReady",
     tag = "server",
     security(()),
-    responses((status = 200, body = Done), (status = 500), (status = 503)),
+    responses((status = 200, body = Described<Report>), (status = 503)),
 )]
 pub(super) async fn ready(state: web::Data<ApiState>) -> Result<HttpResponse, ApiError> {
-    state.database.ping().await?;
-    if state.tree.is_ready() {
-        return Ok(reply::done("ready"));
+    let report = state.health.report(Port::Admin);
+    if report.is_ready() {
+        return Ok(reply::described("ready", report));
     }
-    Err(ApiError::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "not-ready",
-        "the jobs are not known yet",
-    ))
+    let failed = report
+        .checks
+        .iter()
+        .filter(|check| check.status == CheckStatus::Failed);
+    let failed: Vec<_> = failed
+        .filter_map(|check| check.reason.map(|reason| sentence(check.check, reason)))
+        .collect();
+    let problem = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", failed.join("; "));
+    Err(problem.with("data", json!(report)))
+}
+
+/// A check that failed, in words.
+fn sentence(check: Check, reason: Reason) -> String {
+    let name = match check {
+        Check::Server => "the server",
+        Check::Database => "the database",
+        Check::Catalogue => "the catalogue of jobs",
+        Check::Engine => "the engine of the runners",
+        Check::LogStore => "the store of log lines",
+        Check::Gateway => "the gateway",
+        Check::Jobs => "some jobs",
+    };
+    let what = match reason {
+        Reason::ShuttingDown => "goes down",
+        Reason::Starting => "is not known yet",
+        Reason::Unavailable => "is not available",
+        Reason::TimedOut => "does not answer in time",
+        Reason::NotChecked => "was not looked at for a while",
+        Reason::NotKept => "does not keep what it is given",
+        Reason::NotServed => "is not served",
+        Reason::NoRunners => "have no runners",
+    };
+    format!("{name} {what}")
 }
 
 /// Every actor with its state, restarts and last failure.

@@ -22,6 +22,16 @@ pub(super) struct Done {
     message: &'static str,
 }
 
+/// An answer with data and a word about it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Described<T> {
+    /// `true`.
+    success: bool,
+    /// What it comes to, for people.
+    message: &'static str,
+    data: T,
+}
+
 /// An answer with a part of a list.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PageOf<T> {
@@ -71,6 +81,15 @@ pub(super) fn done_with_cookie(message: &'static str, cookie: Cookie<'_>) -> Htt
 /// `200` with data.
 pub(super) fn data<T: Serialize>(data: T) -> HttpResponse {
     HttpResponse::Ok().json(with_data(data))
+}
+
+/// `200` with data and a word about it.
+pub(super) fn described<T: Serialize>(message: &'static str, data: T) -> HttpResponse {
+    HttpResponse::Ok().json(Described {
+        success: true,
+        message,
+        data,
+    })
 }
 
 /// `202` with data: what was asked for will be done.

@@ -11,6 +11,7 @@ use super::config::AdminConfig;
 use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
 use crate::config::Setting;
+use crate::health::Health;
 use crate::publish::Publisher;
 use crate::sealing::Keys;
 use crate::store::{
@@ -36,6 +37,7 @@ pub struct ApiState {
     pub(super) api_tokens: ApiTokenStore,
     pub(super) audit: AuditStore,
     pub(super) passwords: Passwords,
+    pub(super) health: Health,
     pub(super) settings: Arc<[Setting]>,
     pub(super) functions: Arc<dyn FunctionStore>,
     attempts: Arc<Mutex<LoginLimiter>>,
@@ -62,6 +64,8 @@ pub struct ApiParts {
     pub settings: Vec<Setting>,
     /// What functions keep.
     pub functions: Arc<dyn FunctionStore>,
+    /// How the server is.
+    pub health: Health,
 }
 
 impl ApiState {
@@ -78,6 +82,7 @@ impl ApiState {
             keys,
             settings,
             functions,
+            health,
         } = parts;
         Self {
             users: UserStore::new(database.clone()),
@@ -95,6 +100,7 @@ impl ApiState {
             settings: settings.into(),
             passwords,
             functions,
+            health,
             database,
             publisher,
             tree,

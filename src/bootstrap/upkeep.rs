@@ -1,9 +1,8 @@
-//! The work beside the tree that goes on as long as the server: hints from Postgres, readiness, clearing up.
+//! The work beside the tree that goes on as long as the server: hints from Postgres, health, clearing up.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobber_actors::gateway::RouteTarget;
 use jobber_actors::tree::TreeHandle;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -11,14 +10,12 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::archive::DiskArchiveStore;
-use crate::gateway::Gateway;
+use crate::health::{Health, Monitor};
 use crate::store::{
     Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore, PublishStore,
     SessionStore,
 };
 
-/// How often it is looked whether the catalogue has been read.
-const READINESS_POLL: Duration = Duration::from_millis(20);
 /// How often expired items of the functions' store are removed, and how many at once.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 const PURGE_BATCH: u32 = 1_000;
@@ -33,7 +30,7 @@ pub(super) struct Parts {
     pub(super) functions: Arc<PostgresFunctionStore>,
     pub(super) fires: FireStore,
     pub(super) tree: TreeHandle,
-    pub(super) gateway: Arc<Gateway<RouteTarget>>,
+    pub(super) health: Health,
     pub(super) stopped: watch::Receiver<bool>,
 }
 
@@ -44,7 +41,7 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         functions,
         fires,
         tree,
-        gateway,
+        health,
         stopped,
     } = parts;
 
@@ -63,15 +60,8 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
     };
     tasks.spawn_on(listen, io);
 
-    tasks.spawn_on(
-        until_stopped(stopped.clone(), async move {
-            while !tree.is_ready() {
-                tokio::time::sleep(READINESS_POLL).await;
-            }
-            gateway.set_ready(true);
-        }),
-        io,
-    );
+    let monitor = Monitor::new(health, database.clone(), tree);
+    tasks.spawn_on(monitor.run(stopped.clone()), io);
 
     tasks.spawn_on(
         until_stopped(stopped.clone(), async move {

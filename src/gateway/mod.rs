@@ -23,7 +23,6 @@ mod upload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 pub use config::GatewayConfig;
@@ -34,6 +33,8 @@ use jobber_actors::invocation::{Invocation, Refusal, TriggerRef};
 use jobber_actors::routing::RouteTable;
 pub use problem::{Code, PAGES};
 pub use server::Gateway;
+
+use crate::health::Health;
 
 /// What a route leads to: a trigger and the action behind it.
 pub trait Destination: Clone + Send + Sync + 'static {
@@ -55,24 +56,25 @@ struct Shared<T> {
     config: GatewayConfig,
     routes: Arc<ArcSwap<RouteTable<T>>>,
     gauges: Arc<Gauges>,
-    ready: AtomicBool,
+    health: Health,
     /// Where the gateway listens: the host of clients that name none.
     authority: String,
 }
 
 impl<T> Shared<T> {
-    fn new(config: GatewayConfig, routes: Arc<ArcSwap<RouteTable<T>>>, address: SocketAddr) -> Self {
+    fn new(
+        config: GatewayConfig,
+        routes: Arc<ArcSwap<RouteTable<T>>>,
+        health: Health,
+        address: SocketAddr,
+    ) -> Self {
         Self {
             config,
             routes,
             gauges: Arc::default(),
-            ready: AtomicBool::new(false),
+            health,
             authority: address.to_string(),
         }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
     }
 }
 

@@ -4,15 +4,24 @@ use actix_http::body::BodySize;
 use actix_http::header::{self, HeaderValue};
 use actix_http::{Method, RequestHead, Response, StatusCode};
 use bytes::Bytes;
+use serde::Serialize;
 
 use super::Shared;
 use super::answer::{Asked, refuse};
 use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::problem::{Code, INVOCATION, PAGES, Problem, invocation_value};
+use crate::health::{Check, Health, Port, Report};
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
+
+/// What a reserved path answers.
+struct Found {
+    status: StatusCode,
+    kind: HeaderValue,
+    text: Bytes,
+}
 
 /// Answers a request for a reserved path.
 pub(crate) fn serve<T>(
@@ -21,13 +30,7 @@ pub(crate) fn serve<T>(
     asked: Asked,
     exchange: Exchange,
 ) -> Response<AnswerBody> {
-    let found = match head.uri.path() {
-        "/healthz" => Some((StatusCode::OK, TEXT, "ok\n")),
-        "/readyz" if shared.is_ready() => Some((StatusCode::OK, TEXT, "ready\n")),
-        "/readyz" => Some((StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n")),
-        path => page(path).map(|text| (StatusCode::OK, MARKDOWN, text)),
-    };
-    let Some((status, kind, text)) = found else {
+    let Some(Found { status, kind, text }) = find(&shared.health, head.uri.path()) else {
         let problem = Problem::new(Code::NotFound, "This path is reserved and names nothing.");
         return refuse(problem, asked, &shared.gauges, None, exchange);
     };
@@ -39,7 +42,7 @@ pub(crate) fn serve<T>(
     let body = if asked.head_only {
         AnswerBody::nothing(BodySize::Sized(text.len() as u64), exchange)
     } else {
-        AnswerBody::whole(Bytes::from_static(text.as_bytes()), exchange)
+        AnswerBody::whole(text, exchange)
     };
     let mut response = Response::with_body(status, body);
     let headers = response.headers_mut();
@@ -47,6 +50,49 @@ pub(crate) fn serve<T>(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(INVOCATION, invocation_value(asked.invocation));
     response
+}
+
+fn find(health: &Health, path: &str) -> Option<Found> {
+    match path {
+        "/healthz" => Some(json(StatusCode::OK, &alive(&health.report(Port::Gateway)))),
+        "/readyz" => {
+            let report = health.report(Port::Gateway);
+            let status = if report.is_ready() {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            Some(json(status, &report))
+        }
+        path => page(path).map(|text| Found {
+            status: StatusCode::OK,
+            kind: MARKDOWN,
+            text: Bytes::from_static(text.as_bytes()),
+        }),
+    }
+}
+
+/// That the process answers, and what is amiss.
+fn alive(report: &Report) -> Alive {
+    Alive {
+        status: "alive",
+        amiss: report.amiss().map(|check| check.check).collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+    amiss: Vec<Check>,
+}
+
+fn json(status: StatusCode, document: &impl Serialize) -> Found {
+    let text = serde_json::to_vec(document).expect("names and texts always serialise");
+    Found {
+        status,
+        kind: JSON,
+        text: text.into(),
+    }
 }
 
 /// The page of an error code: what `type` in a problem document points to.

@@ -4,7 +4,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use actix_http::HttpService;
 use actix_server::Server;
@@ -19,6 +18,7 @@ use tokio::sync::watch;
 
 use super::connection::ClientStream;
 use super::{Destination, GatewayConfig, Gauges, Shared, handler};
+use crate::health::{Check, Finding, Health, Reason};
 
 /// Connections that may wait to be accepted: a burst must not be made to wait a second for its second SYN. The kernel's own
 /// limit (`net.core.somaxconn`) holds besides.
@@ -45,13 +45,14 @@ impl<T: Destination> Gateway<T> {
         listener: TcpListener,
         config: GatewayConfig,
         routes: Arc<ArcSwap<RouteTable<T>>>,
+        health: Health,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         SockRef::from(&listener).listen(BACKLOG)?;
         Ok(Self {
             listener,
             address,
-            shared: Arc::new(Shared::new(config, routes, address)),
+            shared: Arc::new(Shared::new(config, routes, health, address)),
         })
     }
 
@@ -59,11 +60,6 @@ impl<T: Destination> Gateway<T> {
     #[must_use]
     pub fn gauges(&self) -> &Gauges {
         &self.shared.gauges
-    }
-
-    /// Tells load balancers by `/readyz` whether requests should come here. A new gateway is not ready.
-    pub fn set_ready(&self, ready: bool) {
-        self.shared.ready.store(ready, Ordering::Relaxed);
     }
 
     fn server(&self) -> io::Result<Server> {
@@ -114,6 +110,23 @@ impl<T: Destination> Gateway<T> {
     }
 }
 
+/// As long as this lives the gateway is served, as far as its health is concerned. It is also dropped where whoever drives the
+/// server is restarted.
+struct Serving<'a>(&'a Health);
+
+impl<'a> Serving<'a> {
+    fn begin(health: &'a Health) -> Self {
+        health.found(Check::Gateway, Finding::Well);
+        Self(health)
+    }
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.found(Check::Gateway, Finding::amiss(Reason::NotServed));
+    }
+}
+
 #[async_trait]
 impl<T: Destination> HttpServer for Gateway<T> {
     fn address(&self) -> SocketAddr {
@@ -125,6 +138,7 @@ impl<T: Destination> HttpServer for Gateway<T> {
             .server()
             .map_err(|error| HttpServerError(error.to_string()))?;
         let handle = server.handle();
+        let serving = Serving::begin(&self.shared.health);
         tokio::select! {
             ended = &mut server => {
                 let reason = ended.err().map_or_else(|| "the server ended by itself".to_owned(), |error| error.to_string());
@@ -133,7 +147,7 @@ impl<T: Destination> HttpServer for Gateway<T> {
             // A sender that is gone wants the server to stop, too.
             _ = stop.wait_for(|stop| *stop) => {}
         }
-        self.set_ready(false);
+        drop(serving);
         let (ended, ()) = tokio::join!(server, handle.stop(true));
         ended.map_err(|error| HttpServerError(error.to_string()))
     }

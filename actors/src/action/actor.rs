@@ -119,6 +119,7 @@ impl Action {
         // and the end of this would be missed otherwise.
         self.parts.lane.watch_idle(true);
         self.parts.lane.watch_queue(true);
+        self.parts.lane.set_troubled(self.recovery.failures() > 0);
         if !self.can_serve()
             && let Some(refusal) = self.recovery.refusal(now)
         {

@@ -46,6 +46,8 @@ pub struct Lane {
     pub(super) watch_queue: AtomicBool,
     /// Whether there is something to sweep: a caller in the queue gave up, or a time runs out before the planned sweep.
     pub(super) to_sweep: AtomicBool,
+    /// Whether the last runner that was to be started for it could not be.
+    troubled: AtomicBool,
     /// Counts what the job's invocations come to.
     pub(super) tally: Arc<JobTally>,
     /// Tells whoever waits for a place that there may be one.
@@ -78,6 +80,7 @@ impl Lane {
             watch_idle: AtomicBool::new(false),
             watch_queue: AtomicBool::new(true),
             to_sweep: AtomicBool::new(false),
+            troubled: AtomicBool::new(false),
             tally,
             room: Notify::new(),
         })
@@ -106,6 +109,16 @@ impl Lane {
     /// Whether everything that has to wait is worth a wake.
     pub fn watch_queue(&self, watch: bool) {
         self.watch_queue.store(watch, Ordering::Release);
+    }
+
+    /// Whether the last runner that was to be started could not be, and none has been since.
+    #[must_use]
+    pub fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_troubled(&self, troubled: bool) {
+        self.troubled.store(troubled, Ordering::Relaxed);
     }
 
     /// Whether there is something to [sweep](Self::sweep) before the time that the last sweep gave.

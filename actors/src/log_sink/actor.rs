@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
 
+use super::LogTrouble;
 use crate::ports::{LogError, LogLine, LogStore};
 use crate::sink::{Keeper, StopSignal, Writer};
 use crate::tree::Surroundings;
@@ -39,13 +40,22 @@ impl LogSink {
 }
 
 /// The log store, as the end of the ring.
-struct Store(Arc<dyn LogStore>);
+struct Store {
+    store: Arc<dyn LogStore>,
+    trouble: Arc<LogTrouble>,
+}
 
 impl Keeper<LogLine> for Store {
     type Error = LogError;
 
     fn keep<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), LogError>> {
-        self.0.append(lines)
+        Box::pin(async move {
+            self.trouble.asked();
+            let kept = self.store.append(lines).await;
+            self.trouble
+                .answered(kept.as_ref().err().map(ToString::to_string));
+            kept
+        })
     }
 }
 
@@ -65,7 +75,10 @@ impl Actor for LogSink {
     fn started(&mut self, ctx: &mut Self::Context) {
         crate::crashable(ctx);
         let ring = Arc::clone(&self.around.logs);
-        let store = Store(Arc::clone(&self.around.log_store));
+        let store = Store {
+            store: Arc::clone(&self.around.log_store),
+            trouble: Arc::clone(&self.around.log_trouble),
+        };
         let writer = Writer::new("log lines", BATCH_LINES, BATCH_TIME, Some(TRIES), &self.stop);
         let me = ctx.address();
         ctx.tasks().spawn_on(&self.around.io, "write", async move {

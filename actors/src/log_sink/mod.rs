@@ -1,9 +1,11 @@
 //! Batches the functions' log lines to the log store.
 
 mod actor;
+mod trouble;
 
 pub use actor::LogSink;
 use chrono::Utc;
+pub use trouble::LogTrouble;
 
 use crate::domain::JobId;
 use crate::ports::{LogLevel, LogLine, OutputStream};

@@ -105,6 +105,12 @@ pub trait Engine: Send + Sync + 'static {
     /// `docker` or `process`.
     fn kind(&self) -> &'static str;
 
+    /// Whether the engine could start a runner now, as far as that can be told without starting one. It is asked every second.
+    ///
+    /// # Errors
+    /// [`EngineError`] with what is amiss.
+    async fn check(&self) -> Result<(), EngineError>;
+
     /// Creates and starts a runner and gives it its start line (host, port, token, directory) on its standard input.
     /// Makes the runtime's image available first, if need be.
     ///

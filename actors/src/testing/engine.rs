@@ -224,6 +224,10 @@ impl Engine for FakeEngine {
         "fake"
     }
 
+    async fn check(&self) -> Result<(), EngineError> {
+        self.answers()
+    }
+
     async fn start(&self, spec: RunnerSpec) -> Result<(), EngineError> {
         self.answers()?;
         let script = {

@@ -241,6 +241,29 @@ impl TreeHandle {
         self.around.logs.gauge()
     }
 
+    /// Why the last log lines could not be kept; nothing if they could.
+    #[must_use]
+    pub fn log_store_trouble(&self) -> Option<String> {
+        self.around.log_trouble.get()
+    }
+
+    /// How many of the jobs that serve could not have the last runner that they asked for.
+    #[must_use]
+    pub fn jobs_without_runners(&self) -> usize {
+        let serving = self.around.serving.all().into_iter();
+        serving
+            .filter(|(_, serving)| serving.action.lane().is_troubled())
+            .count()
+    }
+
+    /// Whether runners can be started, as far as the engine can tell. Takes as long as the engine does.
+    ///
+    /// # Errors
+    /// What the engine says is amiss.
+    pub async fn check_engine(&self) -> Result<(), EngineError> {
+        self.around.engine.check().await
+    }
+
     /// What the jobs' invocations came to since this server started.
     #[must_use]
     pub fn tallies(&self) -> &TallyBoard {

@@ -15,7 +15,7 @@ use crate::domain::JobId;
 use crate::gateway::RouteBoard;
 use crate::job::ServingBoard;
 use crate::jobs::Jobs;
-use crate::log_sink::LogRing;
+use crate::log_sink::{LogRing, LogTrouble};
 use crate::metrics::TallyBoard;
 use crate::mqtt::{MqttBoard, SharedLentBroker};
 use crate::ports::{ArchiveStore, Catalogue, DurableQueue, Engine, LogStore, MqttClients, ScheduleStore};
@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub log_store: Arc<dyn LogStore>,
     /// Log lines on their way there.
     pub logs: Arc<LogRing>,
+    /// Why log lines can not be kept, if they can not.
+    pub log_trouble: Arc<LogTrouble>,
     /// Which runners there are.
     pub registry: Arc<RunnerRegistry>,
     /// What the HTTP triggers have published.
@@ -115,6 +117,7 @@ impl Surroundings {
             engine: ports.engine,
             log_store: ports.logs,
             logs,
+            log_trouble: Arc::default(),
             registry: Arc::default(),
             tallies: Arc::default(),
             routes: Arc::default(),

@@ -30,6 +30,7 @@ use super::signals::Signals;
 use crate::bootstrap::{Extras, Server, Sockets, on};
 use crate::child::Spawner;
 use crate::config::{Config, Overrides};
+use crate::health::Port;
 use crate::postgres::EmbeddedPostgres;
 use crate::telemetry;
 
@@ -235,16 +236,24 @@ impl Development {
     }
 }
 
-/// The catalogue has been read: jobs of an earlier start are known.
+/// Both ports are ready: jobs of an earlier start are known, and calls are answered.
 async fn until_ready(server: &Server) -> anyhow::Result<()> {
     let ready = async {
-        while !server.tree.is_ready() {
+        let is_ready = |port| server.health.report(port).is_ready();
+        while !(is_ready(Port::Admin) && is_ready(Port::Gateway)) {
             sleep(READY_POLL).await;
         }
     };
     timeout(READY_TIME, ready)
         .await
-        .context("the catalogue could not be read in time")
+        .with_context(|| not_ready(server))
+}
+
+/// What is amiss with a server that did not become ready.
+fn not_ready(server: &Server) -> String {
+    let report = server.health.report(Port::Admin);
+    let checks: Vec<_> = report.amiss().map(|check| format!("{:?}", check.check)).collect();
+    format!("the server did not become ready in time: {}", checks.join(", "))
 }
 
 /// Publishes a folder, then goes on with it whenever it changes.

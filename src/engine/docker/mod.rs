@@ -185,6 +185,11 @@ impl Engine for DockerEngine {
         "docker"
     }
 
+    async fn check(&self) -> Result<(), EngineError> {
+        let pong = self.daemon.docker.ping().await;
+        pong.map(drop).map_err(|error| error::unreachable(&error))
+    }
+
     async fn start(&self, spec: RunnerSpec) -> Result<(), EngineError> {
         let (live, starting) = Starting::announce(&self.daemon, spec.runner);
         self.launch(&spec, &live).await?;

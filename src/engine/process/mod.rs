@@ -250,6 +250,16 @@ impl Engine for ProcessEngine {
         "process"
     }
 
+    async fn check(&self) -> Result<(), EngineError> {
+        let gone = self.config.programs.gone();
+        gone.map_or(Ok(()), |(major, program)| {
+            Err(EngineError::RuntimeMissing {
+                runtime: format!("Node {major}"),
+                reason: format!("{} is no program any more", program.display()),
+            })
+        })
+    }
+
     async fn start(&self, spec: RunnerSpec) -> Result<(), EngineError> {
         let folder = RunnerFolder::of(&self.runners(), spec.runner);
         let starting = Starting::announce(&self.shared, spec.runner, folder.clone());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::child::find_program;
+use crate::child::{find_program, is_executable};
 
 /// How long `node --version` may take.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,6 +83,14 @@ impl NodePrograms {
         let newer = self.by_major.range(major..).next();
         let older = || self.by_major.range(..major).next_back();
         newer.or_else(older).map(|(&found, path)| (found, path.as_path()))
+    }
+
+    /// The first program that was there and is no more, with its major version.
+    #[must_use]
+    pub fn gone(&self) -> Option<(u32, &Path)> {
+        let mut programs = self.by_major.iter();
+        let gone = programs.find(|(_, path)| !is_executable(path));
+        gone.map(|(&major, path)| (major, path.as_path()))
     }
 
     /// The major versions there are, oldest first.

@@ -43,6 +43,11 @@ impl Answer {
         std::str::from_utf8(&self.body).expect("text")
     }
 
+    /// The body as JSON.
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
     /// The problem document.
     pub(super) fn problem(&self) -> serde_json::Value {
         assert_eq!(

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::{Destination, Gateway, GatewayConfig};
+use crate::health::Health;
 
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,6 +60,7 @@ impl Destination for ToTest {
 /// A gateway with one function behind the path `/f` (any method), `/f/:id` and `GET /get`.
 struct TestGateway {
     gateway: Arc<Gateway<ToTest>>,
+    health: Health,
     calls: mpsc::Receiver<Invocation>,
     stop: watch::Sender<bool>,
     serving: JoinSet<()>,
@@ -98,14 +100,16 @@ impl TestGateway {
             calls: calls_in,
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let health = Health::default();
         let routes = Arc::new(ArcSwap::from_pointee(routes(&target)));
-        let gateway = Arc::new(Gateway::new(listener, config, routes).expect("a gateway"));
+        let gateway = Arc::new(Gateway::new(listener, config, routes, health.clone()).expect("a gateway"));
         let (stop, stopped) = watch::channel(false);
         let mut serving = JoinSet::new();
         let server = Arc::clone(&gateway);
         serving.spawn(async move { server.serve(stopped).await.expect("ends when it is told to") });
         Self {
             gateway,
+            health,
             calls,
             stop,
             serving,

@@ -287,6 +287,7 @@ async fn the_next_server_removes_what_a_dead_one_left_and_nothing_else() {
     // Dropped without a word, as by a kill; the next one has the same name.
     drop(stage.engine);
     let next = DockerEngine::connect(stage.config.clone()).await.unwrap();
+    next.check().await.unwrap();
 
     assert_eq!(next.reap(&[wanted.runner]).await.unwrap(), 1);
     let kept: Vec<_> = daemon::containers(&stage.instance.0).await;

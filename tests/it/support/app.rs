@@ -13,6 +13,7 @@ use jobber::config::{Config, Overrides};
 use jobber::engine::ManagerAddress;
 use jobber::engine::process::{NodePrograms, ProcessEngine, ProcessEngineConfig};
 use jobber::gateway::{Gateway, GatewayConfig};
+use jobber::health::{Health, Monitor};
 use jobber::mqtt::RumqttClients;
 use jobber::publish::{Publisher, PublisherConfig};
 use jobber::sealing::{KeySource, Keys};
@@ -27,6 +28,8 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{Package, TestDatabase};
 
@@ -43,6 +46,7 @@ pub struct App {
     sql: tokio_postgres::Client,
     tree: TreeHandle,
     client: reqwest::Client,
+    monitoring: JoinSet<()>,
 }
 
 impl App {
@@ -62,14 +66,24 @@ impl App {
     fn configured_story(limits: ArchiveLimits, admin: AdminConfig, story: impl AsyncFnOnce(&App)) {
         // The tree lives on an arbiter. A panic in the story reaches the test as it is.
         actix_rt::System::new().block_on(async {
-            let app = Self::start(limits, admin).await;
+            let app = Self::start(TestDatabase::new().await, limits, admin).await;
             story(&app).await;
-            app.tree.shutdown(Duration::from_secs(10)).await.unwrap();
+            app.stop().await;
         });
     }
 
-    async fn start(limits: ArchiveLimits, admin_config: AdminConfig) -> Self {
-        let db = TestDatabase::new().await;
+    /// A server on this database. To be called on an arbiter, and to be stopped.
+    pub async fn on(db: TestDatabase) -> Self {
+        Self::start(db, ArchiveLimits::default(), AdminConfig::default()).await
+    }
+
+    /// Stops the server.
+    pub async fn stop(mut self) {
+        self.tree.shutdown(Duration::from_secs(10)).await.unwrap();
+        self.monitoring.shutdown().await;
+    }
+
+    async fn start(db: TestDatabase, limits: ArchiveLimits, admin_config: AdminConfig) -> Self {
         let data = tempfile::tempdir().unwrap();
         let database = db.database.clone();
         let ensured = AdminToken::ensure(&database, data.path()).await.unwrap();
@@ -115,9 +129,11 @@ impl App {
             gateway_url: gateway_url.clone(),
             ..PublisherConfig::default()
         };
+        let health = Health::default();
         let servers = |handle: &TreeHandle| {
             let publisher = Publisher::new(publishing, database.clone(), archives, Arc::new(handle.clone()));
             let state = ApiState::new(ApiParts {
+                health: health.clone(),
                 config: admin_config,
                 database: database.clone(),
                 publisher,
@@ -128,8 +144,9 @@ impl App {
                 settings: configured().settings,
                 functions: Arc::clone(&functions) as Arc<_>,
             });
-            let gateway: Arc<dyn HttpServer> =
-                Arc::new(Gateway::new(gateway, GatewayConfig::default(), handle.routes()).unwrap());
+            let gateway: Arc<dyn HttpServer> = Arc::new(
+                Gateway::new(gateway, GatewayConfig::default(), handle.routes(), health.clone()).unwrap(),
+            );
             Servers {
                 gateway,
                 admin: Arc::new(AdminServer::new(admin, state).unwrap()),
@@ -143,6 +160,13 @@ impl App {
             servers,
         )
         .unwrap();
+        let mut monitoring = JoinSet::new();
+        let monitor = Monitor::new(health, database, tree.clone());
+        let (never, stopped) = watch::channel(false);
+        monitoring.spawn(async move {
+            let _not_yet = never;
+            monitor.run(stopped).await;
+        });
         Self {
             data,
             url: admin_url,
@@ -152,6 +176,7 @@ impl App {
             database: db.database,
             tree,
             client: reqwest::Client::new(),
+            monitoring,
         }
     }
 

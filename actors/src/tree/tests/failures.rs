@@ -43,9 +43,11 @@ fn a_module_that_can_not_be_imported_answers_at_once_with_its_own_error() {
             assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
         }
         assert!(tree.engine.counts().asked < 4, "not every call tries again");
+        assert_eq!(tree.handle.jobs_without_runners(), 1);
         tree.engine.script(RunnerScript::default());
         sleep(seconds(61)).await;
         assert_eq!(tree.get("/hello/x").await, "hello", "it has recovered by itself");
+        assert_eq!(tree.handle.jobs_without_runners(), 0);
         tree.shut_down().await;
     });
 }

@@ -53,6 +53,30 @@ fn lines_that_come_together_are_kept_together_and_in_order() {
 }
 
 #[test]
+fn a_store_that_does_not_keep_lines_is_noted_until_it_does() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let trouble = || tree.handle.log_store_trouble();
+        let job = JobId::generate();
+        push(&tree, job, 0..1);
+        tree.until(|| tree.logs.batches() == 1).await;
+        assert_eq!(trouble(), None);
+
+        tree.logs.fail(2);
+        push(&tree, job, 1..2);
+        tree.until(|| trouble().is_some_and(|said| said.contains("a test wants it so")))
+            .await;
+        tree.until(|| tree.logs.batches() == 2).await;
+        tree.until(|| trouble().is_none()).await;
+
+        tree.logs.hang(true);
+        push(&tree, job, 2..3);
+        tree.until(|| trouble().is_some_and(|said| said.contains("no answer for")))
+            .await;
+    });
+}
+
+#[test]
 fn a_store_that_fails_for_a_while_loses_nothing_and_repeats_nothing() {
     run_paused(async {
         let tree = TestTree::start();

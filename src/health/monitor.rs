@@ -1,0 +1,117 @@
+//! Looks after what is outside of the process.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use jobber_actors::tree::TreeHandle;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::board::Health;
+use super::check::{Check, Finding, Reason};
+use crate::store::Database;
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long something outside may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked whether the catalogue has been read, until it has.
+const CATALOGUE_POLL: Duration = Duration::from_millis(20);
+
+/// Looks again and again, and puts down what it finds.
+pub struct Monitor {
+    health: Health,
+    database: Database,
+    tree: TreeHandle,
+}
+
+impl Monitor {
+    /// A monitor that has not looked yet.
+    #[must_use]
+    pub fn new(health: Health, database: Database, tree: TreeHandle) -> Self {
+        Self {
+            health,
+            database,
+            tree,
+        }
+    }
+
+    /// Looks until it is told to stop.
+    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let looking = async {
+            tokio::join!(
+                self.watch_catalogue(),
+                again(|| self.look_at_database()),
+                again(|| self.look_at_engine()),
+                again(|| self.look_at_tree()),
+            )
+        };
+        tokio::select! {
+            // A sender that is gone wants it to stop, too.
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+            _ = looking => {}
+        }
+    }
+
+    /// Once it is read, what was read is known: the tree keeps it however long the catalogue is away.
+    async fn watch_catalogue(&self) {
+        self.health
+            .found(Check::Catalogue, Finding::amiss(Reason::Starting));
+        while !self.tree.is_ready() {
+            tokio::time::sleep(CATALOGUE_POLL).await;
+        }
+        self.health.found(Check::Catalogue, Finding::Well);
+    }
+
+    async fn look_at_database(&self) {
+        let finding = in_time(self.database.ping()).await;
+        self.health.found(Check::Database, finding);
+    }
+
+    async fn look_at_engine(&self) {
+        let finding = in_time(self.tree.check_engine()).await;
+        self.health.found(Check::Engine, finding);
+    }
+
+    /// What the tree knows without asking anybody.
+    async fn look_at_tree(&self) {
+        let logs = self.tree.log_store_trouble().map(|detail| Finding::Amiss {
+            reason: Reason::NotKept,
+            detail: Some(detail),
+        });
+        self.health.found(Check::LogStore, logs.unwrap_or(Finding::Well));
+        let jobs = match self.tree.jobs_without_runners() {
+            0 => Finding::Well,
+            jobs => Finding::Amiss {
+                reason: Reason::NoRunners,
+                detail: Some(format!("{jobs} of the jobs; their logs say why")),
+            },
+        };
+        self.health.found(Check::Jobs, jobs);
+    }
+}
+
+/// Does this now and every second, but never twice at the same time.
+async fn again<F: Future<Output = ()>>(look: impl Fn() -> F) {
+    let mut due = interval(EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        look().await;
+    }
+}
+
+/// What an answer comes to, or that there was none.
+async fn in_time<E: Display>(answer: impl Future<Output = Result<(), E>>) -> Finding {
+    match timeout(PATIENCE, answer).await {
+        Ok(Ok(())) => Finding::Well,
+        Ok(Err(error)) => Finding::Amiss {
+            reason: Reason::Unavailable,
+            detail: Some(error.to_string()),
+        },
+        Err(_) => Finding::Amiss {
+            reason: Reason::TimedOut,
+            detail: Some(format!("no answer within {} s", PATIENCE.as_secs())),
+        },
+    }
+}

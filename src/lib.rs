@@ -18,3 +18,4 @@ pub mod publish;
 pub mod sealing;
 pub mod store;
 pub mod telemetry;
+mod tls;

@@ -7,8 +7,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::CONNECT_TIMEOUT;
 use super::dialect::{Dialect, Event, Plan, Role, Welcome, Wire};
+use super::failure;
 use super::socket::Socket;
-use super::{failure, tls};
+use crate::tls;
 
 /// A connection whose client was let in.
 pub(super) struct Connection<D: Dialect> {

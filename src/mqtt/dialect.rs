@@ -11,7 +11,7 @@ use jobber_actors::ports::{
 };
 use jobber_actors::topic::TopicFilter;
 use rumqttc_v5::QoS;
-use rumqttc_v5::tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::ClientConfig;
 
 use super::failure;
 use super::session::SessionMemory;

@@ -3,7 +3,7 @@
 use std::io;
 
 use rumqttc_v5::TlsError;
-use rumqttc_v5::tokio_rustls::rustls::{CertificateError, Error as RustlsError};
+use tokio_rustls::rustls::{CertificateError, Error as RustlsError};
 
 /// Most characters of a text of the broker's that are shown.
 const FOREIGN_CHARACTERS: usize = 200;

@@ -14,7 +14,7 @@ mod requests;
 mod session;
 mod socket;
 mod subscriber;
-mod tls;
+
 mod v4;
 mod v5;
 

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use rumqttc_v5::tokio_rustls::rustls::crypto::ring;
-use rumqttc_v5::tokio_rustls::rustls::pki_types::CertificateDer;
-use rumqttc_v5::tokio_rustls::rustls::pki_types::pem::PemObject;
-use rumqttc_v5::tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio::task::spawn_blocking;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// How TLS is spoken by a client that trusts these certificates (PEM), or the system's. They are read anew for each
 /// connection, so that a change of the system's is noticed.
 ///
 /// # Errors
 /// Why they can not be used.
-pub(super) async fn client_config(ca: Option<String>) -> Result<Arc<ClientConfig>, String> {
+pub(crate) async fn client_config(ca: Option<String>) -> Result<Arc<ClientConfig>, String> {
     let roots = spawn_blocking(move || match ca {
         Some(pem) => given_roots(&pem),
         None => system_roots(),
@@ -65,6 +65,9 @@ fn system_roots() -> Result<RootCertStore, String> {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
+    use tokio_rustls::rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+    use tokio_rustls::rustls::{ProtocolVersion, ServerConfig, SupportedProtocolVersion, version};
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     use super::*;
 
@@ -103,6 +106,37 @@ mod tests {
             error.starts_with("certificate 2 of `ca` can not be used"),
             "{error}"
         );
+    }
+
+    /// What both sides come to where the server speaks nothing else.
+    async fn agreed(only: &'static SupportedProtocolVersion) -> Option<ProtocolVersion> {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = certificate.self_signed(&key).unwrap();
+        let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[only])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .unwrap();
+        let client = client_config(Some(certificate.pem())).await.unwrap();
+        let (ours, theirs) = tokio::io::duplex(16 * 1024);
+        let name = ServerName::try_from("localhost").unwrap();
+        let (ours, theirs) = tokio::join!(
+            TlsConnector::from(client).connect(name, ours),
+            TlsAcceptor::from(Arc::new(server)).accept(theirs),
+        );
+        theirs.unwrap();
+        ours.unwrap().get_ref().1.protocol_version()
+    }
+
+    #[tokio::test]
+    async fn servers_that_speak_tls_1_2_only_are_spoken_to() {
+        assert_eq!(agreed(&version::TLS12).await, Some(ProtocolVersion::TLSv1_2));
+        assert_eq!(agreed(&version::TLS13).await, Some(ProtocolVersion::TLSv1_3));
     }
 
     #[tokio::test]

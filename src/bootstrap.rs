@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jobber_actors::mqtt::SharedLentBroker;
 use jobber_actors::ports::{EngineError, LogStore};
+use jobber_actors::trace::SharedRecorder;
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -99,7 +100,7 @@ pub enum BootstrapError {
 /// Puts something in front of the store of the functions' logs.
 pub type WrapLogs = Box<dyn FnOnce(Arc<dyn LogStore>, JobStore) -> Arc<dyn LogStore> + Send>;
 
-/// What `jobber dev` adds to a server.
+/// What a command adds to a server.
 #[derive(Default)]
 pub struct Extras {
     /// In front of the store of the functions' logs.
@@ -108,6 +109,8 @@ pub struct Extras {
     pub lent_broker: SharedLentBroker,
     /// No user is made: whoever started this has its token.
     pub without_users: bool,
+    /// Who records the spans of invocations.
+    pub recorder: SharedRecorder,
 }
 
 /// A server that runs.
@@ -283,6 +286,7 @@ impl Foundation {
             wrap_logs,
             lent_broker,
             without_users,
+            recorder,
         } = extras;
         let data = &config.server.data;
         let data_error = |source| BootstrapError::Data {
@@ -335,6 +339,7 @@ impl Foundation {
             )),
             mqtt: Arc::new(RumqttClients),
             lent_broker,
+            recorder,
         };
         Ok(Self {
             database,

@@ -20,12 +20,25 @@ pub(crate) async fn client_config(ca: Option<String>) -> Result<Arc<ClientConfig
     })
     .await
     .map_err(|error| format!("the trusted certificates could not be read: {error}"))??;
+    trusting(roots).map(Arc::new)
+}
+
+/// How TLS is spoken by a client that has nobody to speak it with.
+///
+/// # Errors
+/// Why it can not be.
+#[cfg(feature = "otlp")]
+pub(crate) fn trusting_nobody() -> Result<ClientConfig, String> {
+    trusting(RootCertStore::empty())
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, String> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS can not be used: {error}"))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 fn given_roots(pem: &str) -> Result<RootCertStore, String> {

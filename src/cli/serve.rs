@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
-use tokio::runtime::Handle;
 
-use super::runtime;
+use super::runtime::{self, Around};
 use super::signals::Signals;
 use crate::bootstrap::{Extras, Server, Sockets};
 use crate::child::Spawner;
 use crate::config::{Config, Overrides};
-use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -22,19 +19,19 @@ pub(super) struct ServeArgs {
 
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref(), Overrides::default())?;
-    telemetry::init(&config.logging).context("JOBBER_LOG")?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    runtime::run(|io| serve(config, io))
+    runtime::run(config, serve)
 }
 
-async fn serve(config: Config, io: Handle) -> anyhow::Result<()> {
+async fn serve(config: Config, around: Around) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let sockets = Sockets::bind(&config.server, None)?;
     let spawner = Spawner::start()?;
+    let extras = Extras {
+        recorder: around.recorder,
+        ..Extras::default()
+    };
     let server = tokio::select! {
-        started = Server::start(&config, sockets, spawner, Extras::default(), &io) => started?,
+        started = Server::start(&config, sockets, spawner, extras, &around.io) => started?,
         () = signals.received() => return Ok(()),
     };
     tracing::info!(admin = %server.admin, gateway = %server.gateway, "serving");

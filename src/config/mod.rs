@@ -25,6 +25,8 @@ pub use sources::Overrides;
 
 use reader::Reader;
 
+use crate::telemetry;
+
 /// The defaults, with a comment on each option.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
@@ -104,11 +106,17 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
         overrides: Overrides,
     ) -> Result<Self, ConfigErrors> {
-        let warnings = NOT_YET_USED
-            .iter()
-            .filter(|name| environment(name).is_some_and(|value| !value.is_empty()))
+        let is_set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
+        let unused = NOT_YET_USED.iter().filter(|name| is_set(name));
+        let mut warnings: Vec<_> = unused
             .map(|name| format!("{name} is set, but this version of Jobber does not use it yet"))
             .collect();
+        if cfg!(not(feature = "otlp")) && is_set(telemetry::ENDPOINT) {
+            let name = telemetry::ENDPOINT;
+            warnings.push(format!(
+                "{name} is set, but this Jobber exports no spans: it was built without the feature `otlp`"
+            ));
+        }
         let mut problems = Vec::new();
         let figment = sources::merge(file, environment, overrides, &mut problems);
         let mut reader = Reader::new(figment, problems);

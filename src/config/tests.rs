@@ -38,6 +38,17 @@ fn the_defaults_need_nothing_but_a_database() {
 }
 
 #[test]
+fn a_server_that_can_not_export_spans_says_so() {
+    let config = load(&[(telemetry::ENDPOINT, "http://127.0.0.1:4318")]).unwrap();
+    let told = config
+        .warnings
+        .iter()
+        .any(|warning| warning.contains("without the feature `otlp`"));
+    assert_eq!(told, cfg!(not(feature = "otlp")), "{:?}", config.warnings);
+    assert!(load(&[(telemetry::ENDPOINT, "")]).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn every_option_of_the_defaults_is_read_and_none_besides() {
     let listed: Vec<String> = DEFAULTS
         .lines()

@@ -13,6 +13,7 @@ mod package;
 mod publisher;
 mod removal;
 mod rollout;
+mod spans;
 
 pub use answer::{Change, Published, PublishedRoute, PublishedTrigger, Warning};
 pub use error::PublishError;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use jobber_actors::domain::{ArchiveDigest, ImportState, JobId, VersionId};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::answer::{Change, Published, Warning};
 use super::error::PublishError;
 use super::package::Package;
 use super::rollout::{PrepareFailure, Rollout};
+use super::spans;
 use crate::archive::{ArchiveLimits, DiskArchiveStore, Inspection, Upload, inspect};
 use crate::store::{Database, JobLock, JobStore, KnownVersion, NewVersion, PublishStore, PublishedBy};
 
@@ -118,8 +120,8 @@ impl Publisher {
     /// [`PublishError`]; each says what was kept.
     pub async fn publish(&self, upload: Upload, options: PublishOptions) -> Result<Published, PublishError> {
         let shared = Arc::clone(&self.shared);
-        self.run(async move { shared.publish(upload, options).await })
-            .await
+        let publish = async move { spans::ended(shared.publish(upload, options).await) };
+        self.run(publish.instrument(spans::publish())).await
     }
 
     /// Makes a version that was published before the active one. Goes on to its end even if the caller stops
@@ -182,6 +184,7 @@ impl Shared {
         let _slot = self.slot().await?;
         let inspection = inspect(upload.path(), self.config.archive).await?;
         let package = Package::read(&inspection).map_err(PublishError::Manifest)?;
+        spans::package(&package.name, &package.version);
         let _lock = self.lock(&package.name).await?;
 
         let known = self.versions.find(&package.name, &package.version).await?;
@@ -316,6 +319,11 @@ impl Shared {
 
     /// Makes a version ready, then the active one, then serves it. Returns warnings.
     async fn activate(&self, known: &KnownVersion, force: bool) -> Result<Vec<Warning>, PublishError> {
+        let deploy = async { spans::ended(self.deploy(known, force).await) };
+        deploy.instrument(spans::deploy(known.job, known.version)).await
+    }
+
+    async fn deploy(&self, known: &KnownVersion, force: bool) -> Result<Vec<Warning>, PublishError> {
         let prepared = self
             .rollout
             .prepare(known.job, known.version, self.config.prepare)

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::node::{self, NEWEST, Node};
 use crate::report::{Harness, Report};
-use crate::{command, workspace};
+use crate::{command, test, workspace};
 
 /// The release of cargo-deny that is installed where none is.
 const DENY: &str = "0.20.2";
@@ -41,6 +41,11 @@ pub(crate) fn all(report: &mut Report) {
     let mut clippy = workspace::cargo("clippy");
     clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
     report.step("clippy", Harness::None, LIMIT, &clippy);
+    // What is only there with the feature; the whole workspace is named for the reason that `Suite::command` gives.
+    let mut exporting = workspace::cargo("clippy");
+    exporting.args(["--workspace", "--features", test::EXPORTING]);
+    exporting.args(["--lib", "--bins", "--test", "otlp", "--", "-D", "warnings"]);
+    report.step("clippy with OTLP", Harness::None, LIMIT, &exporting);
     report.step("dependencies", Harness::None, LIMIT, &deny());
     match types() {
         Ok(types) => report.step("types of the Node runtime", Harness::None, LIMIT, &types),

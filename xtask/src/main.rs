@@ -41,6 +41,8 @@ enum Task {
     It(test::Filter),
     /// Run the tests against a real Docker engine.
     E2e(test::Filter),
+    /// Run the tests of the export of spans, which need the feature `otlp-test`.
+    Otlp(test::Filter),
     /// Run a benchmark in the release profile, for example `cargo xtask bench http`.
     Bench(bench::Options),
     /// Format the Rust code.
@@ -69,6 +71,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Test(options) => test::everything(options),
         Task::It(filter) => test::only(test::Suite::It, filter),
         Task::E2e(filter) => test::only(test::Suite::E2e, filter),
+        Task::Otlp(filter) => test::only(test::Suite::Otlp, filter),
         Task::Bench(options) => bench::run(options),
         Task::Fmt => command::run(workspace::cargo("fmt").arg("--all")),
         Task::Lint => checks::lint(),

@@ -1,4 +1,4 @@
-//! `cargo xtask test`, `it` and `e2e`.
+//! `cargo xtask test`, `it`, `e2e` and `otlp`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,11 @@ use crate::{checks, command, images, workspace};
 const UNIT: Duration = Duration::from_secs(20 * 60);
 /// How long the Node runtime's tests may take in one version of Node.
 const NODE: Duration = Duration::from_secs(5 * 60);
-/// How long `it` or `e2e` may take.
+/// How long one of the suites may take.
 const SUITE: Duration = Duration::from_secs(20 * 60);
+
+/// The feature that has spans exported, and reads them in the test of that.
+pub(crate) const EXPORTING: &str = "jobber/otlp-test";
 
 /// Integration tests of the other packages; they need nothing but the package.
 const OWN_SUITES: [&str; 1] = ["supervision"];
@@ -32,7 +35,7 @@ pub(crate) struct Options {
     without_docker: bool,
 }
 
-/// What `cargo xtask it` and `e2e` take.
+/// What `cargo xtask it`, `e2e` and `otlp` take.
 #[derive(Args)]
 pub(crate) struct Filter {
     /// A part of the tests' names and options for the test binary.
@@ -47,6 +50,8 @@ pub(crate) enum Suite {
     It,
     /// Against a real Docker engine.
     E2e,
+    /// The export of spans, which most builds do not have.
+    Otlp,
 }
 
 impl Suite {
@@ -54,6 +59,7 @@ impl Suite {
         match self {
             Self::It => "it",
             Self::E2e => "e2e",
+            Self::Otlp => "otlp",
         }
     }
 
@@ -62,6 +68,9 @@ impl Suite {
         // The whole workspace is named, here and everywhere: for a part of it cargo would choose other features of the
         // dependencies, and build them a second time.
         test.args(["--workspace", "--test", self.name()]);
+        if self == Self::Otlp {
+            test.args(["--features", EXPORTING]);
+        }
         // Tests and the servers that they start run the same Node, whatever the machine has.
         test.env("PATH", Node::ensure(NEWEST)?.search_path()?)
             .env("RUST_BACKTRACE", "1");
@@ -90,6 +99,7 @@ pub(crate) fn everything(options: &Options) -> Result<()> {
         .env("RUST_BACKTRACE", "1");
     report.step("unit tests", Harness::Cargo, UNIT, &unit);
     suite(Suite::It, &mut report);
+    suite(Suite::Otlp, &mut report);
     if !options.without_docker {
         suite(Suite::E2e, &mut report);
     }
@@ -109,6 +119,7 @@ pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
             schemathesis::ensure()?;
         }
         Suite::E2e => images::build_all()?,
+        Suite::Otlp => {}
     }
     command::run(suite.command()?.arg("--").args(&filter.arguments))
 }

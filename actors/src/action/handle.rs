@@ -15,6 +15,7 @@ use super::slots::LaneGauge;
 use crate::domain::{Environment, JobVersion};
 use crate::invocation::{Invocation, Refusal};
 use crate::job::Job;
+use crate::trace::InvocationSpans;
 use crate::tree::{ActionSettings, Surroundings};
 
 /// An action that stops gives up by itself after the drain time; this much later its supervisor kills it.
@@ -118,7 +119,12 @@ pub(crate) fn spawn_action(
 ) -> (ChildRef<Action>, ActionHandle) {
     let settings = ActionSettings::of(&seed.version.manifest, &around.settings);
     let tally = around.tallies.of(seed.version.job, &seed.job_name);
-    let lane = Lane::new(settings.lane, tally);
+    let spans = InvocationSpans {
+        job: Arc::clone(&seed.job_name),
+        version: Arc::clone(&seed.version.name),
+        recorder: around.recorder.clone(),
+    };
+    let lane = Lane::with_spans(settings.lane, tally, spans);
     let intent = Arc::new(ActionIntent::new(seed.environment, seed.hold));
     // Transient: an action that retired ends, and one that crashed comes back.
     let spec = ChildSpec::transient(format!("action {}", seed.version.name))

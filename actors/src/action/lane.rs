@@ -16,6 +16,7 @@ use crate::domain::RunnerId;
 use crate::invocation::{Outcome, Refusal, TimeoutPhase};
 use crate::metrics::JobTally;
 use crate::session::{Session, Sweep};
+use crate::trace::InvocationSpans;
 
 use super::permit::Place;
 use super::slots::{LaneGauge, LaneState, LaneSweep, Slot, SlotLoad};
@@ -50,6 +51,8 @@ pub struct Lane {
     troubled: AtomicBool,
     /// Counts what the job's invocations come to.
     pub(super) tally: Arc<JobTally>,
+    /// What the spans of invocations say.
+    pub(super) spans: InvocationSpans,
     /// Tells whoever waits for a place that there may be one.
     pub(super) room: Notify,
 }
@@ -66,6 +69,12 @@ impl Lane {
     /// An empty lane without runners, of a job with this tally.
     #[must_use]
     pub fn new(limits: LaneLimits, tally: Arc<JobTally>) -> Arc<Self> {
+        Self::with_spans(limits, tally, InvocationSpans::default())
+    }
+
+    /// As [`new`](Self::new), with something to say in the spans of its invocations.
+    #[must_use]
+    pub fn with_spans(limits: LaneLimits, tally: Arc<JobTally>, spans: InvocationSpans) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(LaneState {
                 limits,
@@ -82,6 +91,7 @@ impl Lane {
             to_sweep: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
             tally,
+            spans,
             room: Notify::new(),
         })
     }

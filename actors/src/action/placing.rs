@@ -17,6 +17,7 @@ impl Lane {
         let Invocation { input, admitted, .. } = &invocation;
         let (kind, admitted) = (input.kind(), *admitted);
         invocation.reply.count_in(&self.tally, kind, admitted);
+        self.spans.begin(&mut invocation);
         let mut state = self.lock();
         if let Some(refusal) = state.closed.clone() {
             drop(state);
@@ -127,6 +128,7 @@ impl Lane {
     ) -> Result<(), Box<Invocation>> {
         let runner = session.runner();
         invocation.permit.moved_to(Place::Running(runner));
+        invocation.reply.span().given_to(runner);
         let handed_over = session.invoke(invocation, now);
         if *sooner {
             self.sweep_soon();

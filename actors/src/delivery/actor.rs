@@ -8,6 +8,8 @@ use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::desk::DeliveryDesk;
 use super::room::room;
@@ -131,7 +133,11 @@ impl Work {
             // Whatever makes room is not told here.
             return Ok(RETRY_PAUSE);
         }
-        let claimed = self.queue.claim(self.desk.server, &room, most, LEASE).await?;
+        let span = tracing::debug_span!(target: "jobber::deliveries", parent: None, "claim deliveries", jobber.deliveries = Empty);
+        let claim = self.queue.claim(self.desk.server, &room, most, LEASE);
+        let claimed = claim.instrument(span.clone()).await?;
+        span.record("jobber.deliveries", claimed.len());
+        drop(span);
         let pause = if claimed.is_empty() {
             RETRY_PAUSE
         } else {
@@ -181,7 +187,8 @@ impl Work {
                 return true;
             }
             if !keep.is_empty() {
-                match self.queue.keep(&keep).await {
+                let span = tracing::debug_span!(target: "jobber::deliveries", parent: None, "keep deliveries", jobber.deliveries = keep.len());
+                match self.queue.keep(&keep).instrument(span).await {
                     Ok(answers) => self.desk.outbox.kept(&answers),
                     Err(error) => return self.note(Err(error)),
                 }
@@ -194,7 +201,8 @@ impl Work {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> bool {
-        match self.queue.settle(settlements).await {
+        let span = tracing::debug_span!(target: "jobber::deliveries", parent: None, "settle deliveries", jobber.deliveries = settlements.len());
+        match self.queue.settle(settlements).instrument(span).await {
             Ok(()) => {
                 self.desk.written(settlements);
                 true

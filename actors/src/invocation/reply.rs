@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{LostReason, Outcome};
 use crate::metrics::JobTally;
+use crate::trace::InvocationSpan;
 
 /// Answers one invocation. Dropping it unanswered answers [`LostReason::Dropped`].
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct ReplySlot {
     to: Option<ReplyTo>,
     cancellation: Cancellation,
     counted: Option<Counted>,
+    span: InvocationSpan,
 }
 
 /// Where the answer is counted.
@@ -51,6 +53,7 @@ impl ReplySlot {
             to: Some(ReplyTo::Called(Box::new(hear))),
             cancellation: Cancellation::never(),
             counted: None,
+            span: InvocationSpan::default(),
         }
     }
 
@@ -61,6 +64,16 @@ impl ReplySlot {
             kind,
             since,
         });
+    }
+
+    /// Ends this span with the answer.
+    pub(crate) fn watch(&mut self, span: InvocationSpan) {
+        self.span = span;
+    }
+
+    /// The span that ends with the answer.
+    pub(crate) fn span(&self) -> &InvocationSpan {
+        &self.span
     }
 
     /// Gives the answer. A caller that is gone does not hear it.
@@ -77,6 +90,8 @@ impl ReplySlot {
     fn send(&mut self, outcome: Outcome) {
         if let Some(Counted { tally, kind, since }) = self.counted.take() {
             tally.count(kind, &outcome, since.elapsed());
+            // Ends here, and not with the caller's hearing of it.
+            std::mem::take(&mut self.span).answered(&outcome);
         }
         match self.to.take() {
             // The receiver may be gone: then the caller cancelled, which is recorded on its own side.
@@ -215,6 +230,7 @@ pub fn reply_channel() -> (ReplySlot, PendingReply) {
             to: Some(ReplyTo::Waiting(sender)),
             cancellation: cancellation.clone(),
             counted: None,
+            span: InvocationSpan::default(),
         },
         PendingReply {
             receiver,

@@ -114,6 +114,7 @@ impl TestTree {
             schedules: deliveries.clone(),
             mqtt: broker.clone(),
             lent_broker: Arc::default(),
+            recorder: None,
         };
         let servers = Servers {
             gateway: gateway.clone(),

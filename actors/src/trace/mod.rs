@@ -1,17 +1,20 @@
 //! The trace that an invocation belongs to (W3C Trace Context, level 1): taken from whoever asks for it, continued by the
 //! function.
 //!
-//! Whether anybody records the trace makes no difference here: the function is given a valid `traceparent` in any case, so
+//! Whether anybody records the trace makes no difference to the function: it is given a valid `traceparent` in any case, so
 //! that an instrumented one continues its caller's trace, or the one that begins with its invocation.
 
 mod ids;
 mod parent;
+mod span;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use ids::{SpanId, TraceId};
 pub use parent::{RemoteParent, Traceparent};
+pub(crate) use span::InvocationSpan;
+pub use span::{InvocationSpans, SharedRecorder, SpanRecorder};
 pub use state::TraceState;
 
 use crate::domain::InvocationId;

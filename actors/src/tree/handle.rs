@@ -30,6 +30,7 @@ use crate::ports::{
 use crate::routing::RouteTable;
 pub use crate::runner_manager::RunnerStatus as RunnerView;
 use crate::sink::RingGauge;
+use crate::trace::SharedRecorder;
 use crate::trigger::{TriggerSort, TriggerStatus};
 
 /// What the tree needs from the outside world.
@@ -53,6 +54,8 @@ pub struct Ports {
     pub mqtt: Arc<dyn MqttClients>,
     /// The broker for packages that name none, if one is lent.
     pub lent_broker: SharedLentBroker,
+    /// Who records the spans of invocations, if anybody does.
+    pub recorder: SharedRecorder,
 }
 
 /// The HTTP servers that the tree owns.

@@ -22,6 +22,7 @@ use crate::ports::{ArchiveStore, Catalogue, DurableQueue, Engine, LogStore, Mqtt
 use crate::runner_manager::RunnerRegistry;
 use crate::scheduler::ScheduleBoard;
 use crate::session::SessionContext;
+use crate::trace::SharedRecorder;
 
 /// The actors' surroundings.
 pub struct Surroundings {
@@ -63,6 +64,8 @@ pub struct Surroundings {
     pub mqtt_clients: Arc<dyn MqttClients>,
     /// The broker for packages that name none, if one is lent.
     pub lent_broker: SharedLentBroker,
+    /// Who records the spans of invocations.
+    pub recorder: SharedRecorder,
     /// What sessions need; their tasks outlive the actors that talk to them.
     pub sessions: SessionContext,
     arbiters: Arbiters,
@@ -103,6 +106,7 @@ impl Surroundings {
             schedule_store: ports.schedules,
             mqtt_clients: ports.mqtt,
             lent_broker: ports.lent_broker,
+            recorder: ports.recorder,
             sessions: SessionContext {
                 tasks: Arc::new(Tasks::new("sessions")),
                 io: io.clone(),

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use jobber_actors::trace::SharedRecorder;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::sync::watch as level;
@@ -25,14 +26,13 @@ use self::broker::BrokerLender;
 use self::data::{DataDirectory, DevFile};
 use self::folder::Folder;
 use self::terminal::TerminalLogs;
-use super::runtime;
+use super::runtime::{self, Around};
 use super::signals::Signals;
 use crate::bootstrap::{Extras, Server, Sockets, on};
 use crate::child::Spawner;
 use crate::config::{Config, Overrides};
 use crate::health::Port;
 use crate::postgres::EmbeddedPostgres;
-use crate::telemetry;
 
 /// How long the catalogue may take to be read at the start.
 const READY_TIME: Duration = Duration::from_secs(30);
@@ -80,8 +80,7 @@ pub(super) fn run(args: DevArgs) -> anyhow::Result<()> {
     let args = DevArgs { folders, ..args };
     let data = DataDirectory::open(&args.data)?;
     let config = Config::load(args.config.as_deref(), overrides(&args, &data))?;
-    telemetry::init(&config.logging).context("JOBBER_LOG")?;
-    runtime::run(|io| serve(args, data, config, io))
+    runtime::run(config, |config, around| serve(args, data, config, around))
 }
 
 /// What makes a development server of it: loopback, its own data, errors shown to callers.
@@ -107,10 +106,11 @@ fn overrides(args: &DevArgs, data: &DataDirectory) -> Overrides {
         .set("GATEWAY_EXPOSE_ERRORS", "true")
 }
 
-async fn serve(args: DevArgs, data: DataDirectory, config: Config, io: Handle) -> anyhow::Result<()> {
+async fn serve(args: DevArgs, data: DataDirectory, config: Config, around: Around) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    let Around { io, recorder } = around;
     let started = tokio::select! {
-        started = Development::start(&args, &data, config, &io) => started?,
+        started = Development::start(&args, &data, config, recorder, &io) => started?,
         () = signals.received() => return Ok(()),
     };
     let postgres_gone = tokio::select! {
@@ -146,6 +146,7 @@ impl Development {
         args: &DevArgs,
         data: &DataDirectory,
         mut config: Config,
+        recorder: SharedRecorder,
         io: &Handle,
     ) -> anyhow::Result<Self> {
         let spawner = Spawner::start()?;
@@ -166,6 +167,7 @@ impl Development {
             })),
             lent_broker: Arc::default(),
             without_users: true,
+            recorder,
         };
         let broker = Arc::new(BrokerLender::new(
             data.mosquitto(),

@@ -123,6 +123,7 @@ impl App {
             )),
             mqtt: Arc::new(RumqttClients),
             lent_broker: Arc::default(),
+            recorder: None,
         };
         let publishing = PublisherConfig {
             archive: limits,

@@ -1,6 +1,7 @@
 //! Looks after what is outside of the process.
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jobber_actors::tree::TreeHandle;
@@ -15,6 +16,8 @@ use crate::store::Database;
 const EVERY: Duration = Duration::from_secs(1);
 /// How long something outside may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// So many looks in a row must find something amiss before it counts: one slow answer is no outage.
+const MISSES: u32 = 2;
 /// How often it is looked whether the catalogue has been read, until it has.
 const CATALOGUE_POLL: Duration = Duration::from_millis(20);
 
@@ -38,11 +41,12 @@ impl Monitor {
 
     /// Looks until it is told to stop.
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let (database, engine) = (Misses::default(), Misses::default());
         let looking = async {
             tokio::join!(
                 self.watch_catalogue(),
-                again(|| self.look_at_database()),
-                again(|| self.look_at_engine()),
+                again(|| self.look_at_database(&database)),
+                again(|| self.look_at_engine(&engine)),
                 again(|| self.look_at_tree()),
             )
         };
@@ -63,14 +67,18 @@ impl Monitor {
         self.health.found(Check::Catalogue, Finding::Well);
     }
 
-    async fn look_at_database(&self) {
+    async fn look_at_database(&self, misses: &Misses) {
         let finding = in_time(self.database.ping()).await;
-        self.health.found(Check::Database, finding);
+        if let Some(finding) = misses.confirm(finding) {
+            self.health.found(Check::Database, finding);
+        }
     }
 
-    async fn look_at_engine(&self) {
+    async fn look_at_engine(&self, misses: &Misses) {
         let finding = in_time(self.tree.check_engine()).await;
-        self.health.found(Check::Engine, finding);
+        if let Some(finding) = misses.confirm(finding) {
+            self.health.found(Check::Engine, finding);
+        }
     }
 
     /// What the tree knows without asking anybody.
@@ -88,6 +96,23 @@ impl Monitor {
             },
         };
         self.health.found(Check::Jobs, jobs);
+    }
+}
+
+/// How often in a row a look has found something amiss.
+#[derive(Debug, Default)]
+pub(super) struct Misses(AtomicU32);
+
+impl Misses {
+    /// What a look found, if that counts already.
+    pub(super) fn confirm(&self, finding: Finding) -> Option<Finding> {
+        if finding == Finding::Well {
+            self.0.store(0, Ordering::Relaxed);
+            return Some(finding);
+        }
+        let misses = self.0.load(Ordering::Relaxed).saturating_add(1);
+        self.0.store(misses, Ordering::Relaxed);
+        (misses >= MISSES).then_some(finding)
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::advance;
 
+use super::monitor::Misses;
 use super::*;
 
 fn all_well() -> Health {
@@ -133,6 +134,17 @@ async fn what_nobody_looks_at_any_more_is_not_believed() {
             "{check:?}"
         );
     }
+}
+
+#[test]
+fn one_slow_answer_is_no_outage() {
+    let misses = Misses::default();
+    let slow = || Finding::amiss(Reason::TimedOut);
+    assert_eq!(misses.confirm(slow()), None);
+    assert_eq!(misses.confirm(slow()), Some(slow()));
+    assert_eq!(misses.confirm(slow()), Some(slow()));
+    assert_eq!(misses.confirm(Finding::Well), Some(Finding::Well));
+    assert_eq!(misses.confirm(slow()), None, "it has answered since");
 }
 
 #[tokio::test(start_paused = true)]

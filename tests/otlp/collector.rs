@@ -8,13 +8,27 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use rcgen::{CertificateParams, KeyPair};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader,
+};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::BOUND;
+
+/// Encrypts a connection, or leaves it as it is.
+#[derive(Clone)]
+enum Cover {
+    None,
+    Tls(TlsAcceptor),
+}
 
 /// Longest line of a request's head.
 const MOST_LINE: u64 = 8 * 1024;
@@ -53,6 +67,7 @@ fn text_of(attributes: &[KeyValue], name: &str) -> Option<String> {
 
 /// A collector.
 pub(crate) struct Collector {
+    scheme: &'static str,
     port: u16,
     arriving: mpsc::Receiver<Exported>,
     arrived: Vec<Exported>,
@@ -63,12 +78,30 @@ pub(crate) struct Collector {
 impl Collector {
     /// One that takes everything.
     pub(crate) async fn start() -> Self {
-        Self::serving(true).await
+        Self::serving(true, Cover::None).await
+    }
+
+    /// One that takes everything over TLS, and the certificate (PEM) that it shows.
+    pub(crate) async fn secured() -> (Self, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = certificate.self_signed(&key).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .unwrap();
+        let cover = Cover::Tls(TlsAcceptor::from(Arc::new(config)));
+        (Self::serving(true, cover).await, certificate.pem())
     }
 
     /// One that takes connections and never answers.
     pub(crate) async fn silent() -> Self {
-        Self::serving(false).await
+        Self::serving(false, Cover::None).await
     }
 
     /// The address of one that is not there.
@@ -77,24 +110,35 @@ impl Collector {
         "http://127.0.0.1:1".to_owned()
     }
 
-    async fn serving(answers: bool) -> Self {
+    async fn serving(answers: bool, cover: Cover) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (arrives, arriving) = mpsc::channel(1024);
         let requests = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&requests);
+        let scheme = match cover {
+            Cover::None => "http",
+            Cover::Tls(_) => "https",
+        };
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (connection, _) = listener.accept().await.unwrap();
-                let (arrives, counter) = (arrives.clone(), Arc::clone(&counter));
+                let (arrives, counter, cover) = (arrives.clone(), Arc::clone(&counter), cover.clone());
                 connections.spawn(async move {
-                    let _: Option<()> = serve(connection, answers, &arrives, &counter).await;
+                    let _: Option<()> = match cover {
+                        Cover::None => serve(connection, answers, &arrives, &counter).await,
+                        Cover::Tls(tls) => match tls.accept(connection).await {
+                            Ok(connection) => serve(connection, answers, &arrives, &counter).await,
+                            Err(_) => None,
+                        },
+                    };
                 });
             }
         });
         Self {
+            scheme,
             port,
             arriving,
             arrived: Vec::new(),
@@ -104,7 +148,7 @@ impl Collector {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -147,7 +191,7 @@ impl Collector {
 
 /// Serves one connection to its end.
 async fn serve(
-    connection: TcpStream,
+    connection: impl AsyncRead + AsyncWrite + Unpin,
     answers: bool,
     arrives: &mpsc::Sender<Exported>,
     requests: &AtomicUsize,

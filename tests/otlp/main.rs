@@ -147,6 +147,32 @@ async fn schedules_begin_traces_and_their_deliveries_are_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_collector_is_called_over_tls_and_only_if_it_is_trusted() {
+    let (mut collector, certificate) = Collector::secured().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trusted.pem");
+    let other = Collector::secured().await.1;
+    for (trusted, told) in [(&certificate, 0), (&other, 1)] {
+        std::fs::write(&file, trusted).unwrap();
+        let before = collector.requests();
+        let server = Server::start(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+            // Instead of the system's.
+            ("SSL_CERT_FILE", file.to_str().unwrap()),
+        ])
+        .await;
+        let [_, span, _] = traced(&server, &[]).await;
+        if told == 0 {
+            collector.span(&span).await;
+        }
+        let log = server.stop().await;
+        assert_eq!(log.matches("takes no spans").count(), told, "{log}");
+        assert_eq!(collector.requests() > before, told == 0, "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_exported_when_the_server_ends() {
     let mut collector = Collector::start().await;
     let server = Server::start(&[

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use actix_http::header::{self, HeaderMap, HeaderValue};
+use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::{Method, RequestHead, Version};
 use jobber_actors::invocation::HttpInput;
 use jobber_actors::trace::{RemoteParent, TRACEPARENT, TRACESTATE, TraceContext};
 
 use super::connection::Expected;
 use crate::forwarded::{Origin, is_proxy_header};
+
+/// Made once: a name that is looked up as text is copied for it.
+const PARENT_FIELD: HeaderName = HeaderName::from_static(TRACEPARENT);
+const STATE_FIELD: HeaderName = HeaderName::from_static(TRACESTATE);
 
 /// Header fields that belong to one connection and are not passed on, in either direction (RFC 9110 §7.6.1).
 pub(crate) fn is_hop_by_hop(name: &str) -> bool {
@@ -110,8 +114,8 @@ pub(crate) fn http_input(
 /// The invocation's place in the trace that its client names, or in a new one.
 pub(crate) fn trace_context(headers: &HeaderMap) -> TraceContext {
     // Bytes that are no text make a field as wrong as this is.
-    let values = |name: &'static str| headers.get_all(name).map(|value| value.to_str().unwrap_or("="));
-    RemoteParent::parse(values(TRACEPARENT), values(TRACESTATE))
+    let values = |name| headers.get_all(name).map(|value| value.to_str().unwrap_or("="));
+    RemoteParent::parse(values(&PARENT_FIELD), values(&STATE_FIELD))
         .map_or_else(TraceContext::root, TraceContext::child_of)
 }
 
@@ -165,8 +169,6 @@ pub(crate) fn is_http_10(head: &RequestHead) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use actix_http::header::HeaderName;
-
     use super::*;
 
     #[test]

@@ -216,7 +216,7 @@ async fn a_variable_that_can_not_be_followed_is_told_at_the_start() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "only http/protobuf"),
         (
             "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "not an address",
+            "ftp://ann:hunter2@collector",
             "OTEL_EXPORTER_OTLP_ENDPOINT",
         ),
     ] {
@@ -227,6 +227,7 @@ async fn a_variable_that_can_not_be_followed_is_told_at_the_start() {
         let log = timeout(BOUND, Server::refused(&environment))
             .await
             .expect("it ends at once");
+        assert!(!log.contains("hunter2"), "{log}");
         assert!(log.contains("error:") && log.contains(said), "{log}");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use reqwest::Url;
 use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -40,8 +41,8 @@ impl fmt::Debug for Collector {
 
 impl Collector {
     /// A collector at this address, which is called on `io`.
-    pub(super) fn new(endpoint: &str, io: &Handle) -> Result<Self, ExportError> {
-        let tls = if endpoint.starts_with("https:") {
+    pub(super) fn new(endpoint: &Url, io: &Handle) -> Result<Self, ExportError> {
+        let tls = if endpoint.scheme() == "https" {
             let config = io
                 .block_on(tls::client_config(None))
                 .map_err(ExportError::Client)?;

@@ -15,6 +15,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use reqwest::Url;
 use tokio::runtime::Handle;
 use tracing::Subscriber;
 use tracing_opentelemetry::OpenTelemetryLayer;
@@ -26,6 +27,8 @@ use self::collector::Collector;
 use self::ids::{GivenIds, Recorder};
 use super::ENDPOINT;
 
+/// The standard variable that says where spans go, and not where metrics and logs go.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 /// How long what waits may take to be exported when the server ends.
 const LAST_EXPORT: Duration = Duration::from_secs(2);
 /// Spans of these targets, and what lies below them, are exported.
@@ -34,6 +37,9 @@ const OURS: &str = "jobber";
 /// Why spans can not be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
+    /// A variable is no address.
+    #[error("{0} is no address of a collector: {1}")]
+    Address(&'static str, String),
     /// A variable asks for what is not there.
     #[error("{0}={1}: only http/protobuf is spoken")]
     Protocol(&'static str, String),
@@ -58,6 +64,11 @@ impl Exporter {
     pub(super) fn begin(instance: &str, io: &Handle) -> Result<Option<Self>, ExportError> {
         let Some(endpoint) = variable(ENDPOINT).filter(|_| !is_disabled()) else {
             return Ok(None);
+        };
+        let endpoint = check_address(ENDPOINT, &endpoint)?;
+        let endpoint = match variable(TRACES_ENDPOINT) {
+            Some(other) => check_address(TRACES_ENDPOINT, &other)?,
+            None => endpoint,
         };
         check_protocol()?;
         let exporter = SpanExporter::builder()
@@ -116,6 +127,18 @@ fn variable(name: &str) -> Option<String> {
 
 fn is_disabled() -> bool {
     variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// The address of a collector. Its text is in no error: it may have a password in it.
+fn check_address(name: &'static str, text: &str) -> Result<Url, ExportError> {
+    let wrong = |reason: String| ExportError::Address(name, reason);
+    let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(wrong(format!(
+            "it begins with {other}:, and not with http: or https:"
+        ))),
+    }
 }
 
 /// Whether the variables ask for what is spoken here. Said at the start, and not by spans that never arrive.

@@ -35,6 +35,7 @@ mod metrics;
 mod migrations;
 mod mqtt;
 mod mqtt_triggers;
+mod partitions;
 mod publish;
 mod routes;
 mod schedules;

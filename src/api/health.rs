@@ -2,9 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
 use serde_json::json;
-use utoipa::ToSchema;
 
 use super::access::Access;
 use super::problem::ApiError;
@@ -12,16 +10,7 @@ use super::reply::{self, Data, Described};
 use super::schemas::Actor;
 use super::state::ApiState;
 use crate::access::{Action, Resource};
-use crate::health::{Check, CheckStatus, Port, Reason, Report};
-
-/// The process answers, and what is amiss.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Alive {
-    /// `alive`.
-    status: &'static str,
-    /// What is not as it should be; `/readyz` says why.
-    amiss: Vec<Check>,
-}
+use crate::health::{Alive, Check, CheckStatus, Port, Reason, Report};
 
 /// The process answers. Also when much is amiss: whoever restarts what is not alive would only make it worse.
 #[utoipa::path(
@@ -31,13 +20,7 @@ pub(super) struct Alive {
     responses((status = 200, body = Described<Alive>)),
 )]
 pub(super) async fn alive(state: web::Data<ApiState>) -> HttpResponse {
-    let report = state.health.report(Port::Admin);
-    let amiss = report.amiss().map(|check| check.check).collect();
-    let alive = Alive {
-        status: "alive",
-        amiss,
-    };
-    reply::described("alive", alive)
+    reply::described("alive", state.health.report(Port::Admin).alive())
 }
 
 /// Whether requests should come here: what is checked, and what was found in the last second.

@@ -117,14 +117,14 @@ pub(super) async fn update(
         return Err(ApiError::invalid("/description", "out-of-range", message));
     }
     let applied = apply(&state, &job, change).await;
-    let after = state.jobs.find(&job.id.to_string()).await?;
-    let Some(after) = after else {
-        applied?;
-        return Err(ApiError::no_job(&job.name));
-    };
-    // Also of a change that was refused half way: what it has changed is changed.
-    note_change(&request, Changed::from(&job).into(&after));
+    let after = state.jobs.find(&job.id.to_string()).await;
+    if let Ok(Some(after)) = &after {
+        // Also of a change that was refused half way: what it has changed is changed.
+        note_change(&request, Changed::from(&job).into(after));
+    }
+    // Why it was refused comes before what can not be told of it.
     applied?;
+    let after = after?.ok_or_else(|| ApiError::no_job(&job.name))?;
     Ok(reply::data(after))
 }
 

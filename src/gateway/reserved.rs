@@ -11,7 +11,7 @@ use super::answer::{Asked, refuse};
 use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::problem::{Code, INVOCATION, PAGES, Problem, invocation_value};
-use crate::health::{Check, Health, Port, Report};
+use crate::health::{Health, Port};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
@@ -54,7 +54,7 @@ pub(crate) fn serve<T>(
 
 fn find(health: &Health, path: &str) -> Option<Found> {
     match path {
-        "/healthz" => Some(json(StatusCode::OK, &alive(&health.report(Port::Gateway)))),
+        "/healthz" => Some(json(StatusCode::OK, &health.report(Port::Gateway).alive())),
         "/readyz" => {
             let report = health.report(Port::Gateway);
             let status = if report.is_ready() {
@@ -70,20 +70,6 @@ fn find(health: &Health, path: &str) -> Option<Found> {
             text: Bytes::from_static(text.as_bytes()),
         }),
     }
-}
-
-/// That the process answers, and what is amiss.
-fn alive(report: &Report) -> Alive {
-    Alive {
-        status: "alive",
-        amiss: report.amiss().map(|check| check.check).collect(),
-    }
-}
-
-#[derive(Serialize)]
-struct Alive {
-    status: &'static str,
-    amiss: Vec<Check>,
 }
 
 fn json(status: StatusCode, document: &impl Serialize) -> Found {

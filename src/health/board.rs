@@ -42,14 +42,9 @@ impl Health {
         let Some(entry) = entries.of.get_mut(check as usize) else {
             return;
         };
-        let since = match entry {
-            Some(before) if before.finding.is_like(&finding) => before.since,
-            _ => Utc::now(),
-        };
-        let changed = entry
-            .as_ref()
-            .is_none_or(|before| !before.finding.is_like(&finding));
-        let told = changed.then(|| finding.clone());
+        let before = entry.as_ref().filter(|before| before.finding.is_like(&finding));
+        let since = before.map_or_else(Utc::now, |before| before.since);
+        let told = before.is_none().then(|| finding.clone());
         *entry = Some(Entry {
             finding,
             since,

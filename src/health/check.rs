@@ -203,8 +203,26 @@ impl Report {
         self.status != CheckStatus::Failed
     }
 
+    /// What a port says that only asks whether the process answers.
+    #[must_use]
+    pub fn alive(&self) -> Alive {
+        Alive {
+            status: "alive",
+            amiss: self.amiss().map(|check| check.check).collect(),
+        }
+    }
+
     /// What is not as it should be.
     pub fn amiss(&self) -> impl Iterator<Item = &CheckReport> {
         self.checks.iter().filter(|check| check.status != CheckStatus::Ok)
     }
+}
+
+/// That the process answers, and what is amiss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Alive {
+    /// `alive`.
+    status: &'static str,
+    /// What is not as it should be; `/readyz` says why.
+    amiss: Vec<Check>,
 }

@@ -11,5 +11,5 @@ mod monitor;
 mod tests;
 
 pub use board::Health;
-pub use check::{Check, CheckReport, CheckStatus, Finding, Port, Reason, Report};
+pub use check::{Alive, Check, CheckReport, CheckStatus, Finding, Port, Reason, Report};
 pub use monitor::Monitor;

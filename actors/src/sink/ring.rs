@@ -194,21 +194,8 @@ pub struct RingGauge {
 mod tests {
     use super::*;
     use crate::log_sink::LogRing;
-    use crate::ports::{LogLevel, LogLine, OutputStream};
-
-    fn line(job: JobId, message: &str) -> LogLine {
-        LogLine {
-            time: chrono::Utc::now(),
-            job,
-            version: None,
-            runner: None,
-            invocation: None,
-            stream: OutputStream::Stdout,
-            level: LogLevel::Info,
-            message: message.into(),
-            fields: None,
-        }
-    }
+    use crate::ports::LogLine;
+    use crate::testing::log_line;
 
     #[test]
     fn a_flood_of_one_job_drops_its_own_lines_and_says_so() {
@@ -218,9 +205,9 @@ mod tests {
         });
         let (loud, quiet) = (JobId::generate(), JobId::generate());
         for _ in 0..100 {
-            ring.push(line(loud, "noise"));
+            ring.push(log_line(loud, "noise"));
         }
-        ring.push(line(quiet, "a word"));
+        ring.push(log_line(quiet, "a word"));
         let batch = ring.take(1_000);
         let taken = batch.items();
         assert!(
@@ -251,7 +238,7 @@ mod tests {
         });
         let job = JobId::generate();
         for number in 0..5 {
-            ring.push(line(job, &number.to_string()));
+            ring.push(log_line(job, number.to_string()));
         }
         let messages = |batch: &Batch<'_, LogLine>| -> Vec<String> {
             batch.items().iter().map(|line| line.message.clone()).collect()

@@ -43,14 +43,14 @@ impl StopSignal {
 #[derive(Debug)]
 pub(crate) struct Writer {
     /// What is written, for the server's log.
-    pub(crate) what: &'static str,
+    what: &'static str,
     /// Most items of one batch.
-    pub(crate) batch_items: usize,
+    batch_items: usize,
     /// After the first item of a batch, others have this long to join it.
-    pub(crate) batch_time: Duration,
+    batch_time: Duration,
     /// A batch that can not be written is tried this often, then it is dropped and counted; with none until the writer is to stop.
     /// The ring fills meanwhile, and drops by itself.
-    pub(crate) tries: Option<u32>,
+    tries: Option<u32>,
     stop: watch::Receiver<bool>,
 }
 

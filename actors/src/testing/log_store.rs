@@ -4,9 +4,27 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use chrono::Utc;
 
 use super::locked;
-use crate::ports::{LogError, LogLine, LogStore};
+use crate::domain::JobId;
+use crate::ports::{LogError, LogLevel, LogLine, LogStore, OutputStream};
+
+/// A line that some function of this job has written.
+#[must_use]
+pub fn log_line(job: JobId, message: impl Into<String>) -> LogLine {
+    LogLine {
+        time: Utc::now(),
+        job,
+        version: None,
+        runner: None,
+        invocation: None,
+        stream: OutputStream::Stdout,
+        level: LogLevel::Info,
+        message: message.into(),
+        fields: None,
+    }
+}
 
 /// A log store that keeps everything, and fails when it is told to.
 #[derive(Debug, Default)]

@@ -25,7 +25,7 @@ pub use deliveries::FakeDeliveries;
 pub use engine::{FakeEngine, RunnerCounts};
 pub use function_store::FakeFunctionStore;
 pub use http_server::FakeHttpServer;
-pub use log_store::FakeLogStore;
+pub use log_store::{FakeLogStore, log_line};
 pub use mqtt::{FakeBroker, Sent};
 pub use package::FakePackage;
 pub use runner::{Event, LoadScript, RunnerScript, StartScript};

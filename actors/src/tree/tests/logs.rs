@@ -7,28 +7,14 @@ use tokio::time::{Instant, sleep};
 
 use super::{hello, seconds};
 use crate::domain::JobId;
-use crate::ports::{LogLevel, LogLine, OutputStream};
+use crate::ports::LogLine;
 use crate::sink::RingLimits;
-use crate::testing::{TestTree, test_settings};
+use crate::testing::{TestTree, log_line, test_settings};
 use crate::tree::TreeSettings;
-
-fn line(job: JobId, message: String) -> LogLine {
-    LogLine {
-        time: chrono::Utc::now(),
-        job,
-        version: None,
-        runner: None,
-        invocation: None,
-        stream: OutputStream::Stdout,
-        level: LogLevel::Info,
-        message,
-        fields: None,
-    }
-}
 
 fn push(tree: &TestTree, job: JobId, lines: std::ops::Range<u32>) {
     for number in lines {
-        tree.handle.logs().push(line(job, number.to_string()));
+        tree.handle.logs().push(log_line(job, number.to_string()));
     }
 }
 

@@ -22,6 +22,8 @@ use crate::config::Config;
 use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
 use crate::health::Health;
+use crate::logs::LogArchive;
+use crate::logs::loki::LokiError;
 use crate::mqtt::RumqttClients;
 use crate::publish::Publisher;
 use crate::sealing::{KeyFileError, Keys};
@@ -33,6 +35,7 @@ use crate::store::{
 
 mod engine;
 mod first_user;
+mod logs;
 mod settings;
 mod sockets;
 mod upkeep;
@@ -86,6 +89,9 @@ pub enum BootstrapError {
     /// The variables can not be opened with these keys.
     #[error(transparent)]
     Sealed(#[from] SealedError),
+    /// The logs can not go where they should.
+    #[error(transparent)]
+    Loki(#[from] LokiError),
     /// The engine is out of reach.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -143,6 +149,8 @@ struct Foundation {
     archives: DiskArchiveStore,
     functions: Arc<PostgresFunctionStore>,
     ports: Ports,
+    log_archive: Arc<dyn LogArchive>,
+    old_logs: Arc<PostgresLogStore>,
     token: EnsuredToken,
     passwords: Passwords,
     keys: Arc<Keys>,
@@ -174,6 +182,8 @@ impl Server {
             archives,
             functions,
             ports,
+            log_archive,
+            old_logs,
             token,
             passwords,
             keys,
@@ -208,6 +218,7 @@ impl Server {
                     keys,
                     settings: config.settings.clone(),
                     functions: Arc::clone(&functions) as Arc<_>,
+                    logs: log_archive,
                 });
                 let gateway = Gateway::new(
                     sockets.gateway,
@@ -235,6 +246,8 @@ impl Server {
                 database: database.clone(),
                 archives,
                 functions,
+                logs: old_logs,
+                log_retention: config.logs.retention,
                 fires: FireStore::new(database.clone(), settings::queue(config)),
                 tree: tree.clone(),
                 health: health.clone(),
@@ -316,10 +329,14 @@ impl Foundation {
             database.clone(),
             settings::function_store(config),
         ));
-        let logs: Arc<dyn LogStore> = Arc::new(PostgresLogStore::new(database.clone()));
+        let logs::Logs {
+            store,
+            archive: log_archive,
+            postgres: old_logs,
+        } = logs::logs(config, &database).await?;
         let logs = match wrap_logs {
-            Some(wrap) => wrap(logs, JobStore::new(database.clone())),
-            None => logs,
+            Some(wrap) => wrap(store, JobStore::new(database.clone())),
+            None => store,
         };
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
@@ -346,6 +363,8 @@ impl Foundation {
             archives,
             functions,
             ports,
+            log_archive,
+            old_logs,
             token,
             passwords,
             keys,

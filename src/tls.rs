@@ -27,7 +27,6 @@ pub(crate) async fn client_config(ca: Option<String>) -> Result<Arc<ClientConfig
 ///
 /// # Errors
 /// Why it can not be.
-#[cfg(feature = "otlp")]
 pub(crate) fn trusting_nobody() -> Result<ClientConfig, String> {
     trusting(RootCertStore::empty())
 }

@@ -24,7 +24,7 @@ impl Http {
 
     /// With so many connections that are kept between two questions.
     pub(crate) fn keeping(connections: usize) -> Result<Self> {
-        let client = Client::builder()
+        let client = jobber::outgoing::without_tls()
             .pool_max_idle_per_host(connections)
             .timeout(PATIENCE)
             .build()?;

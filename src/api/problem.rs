@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::access::{Action, PasswordError, Resource};
+use crate::logs::LogArchiveError;
 use crate::store::DatabaseError;
 
 /// What the codes mean, a section for each.
@@ -237,6 +238,24 @@ impl From<DatabaseError> for ApiError {
             )
             .retry_after(Duration::from_secs(2)),
             _ => Self::internal(),
+        }
+    }
+}
+
+impl From<LogArchiveError> for ApiError {
+    fn from(error: LogArchiveError) -> Self {
+        match error {
+            LogArchiveError::Database(error) => error.into(),
+            LogArchiveError::Unavailable(reason) => {
+                tracing::error!(reason, "the logs are out of reach");
+                let detail = "what keeps the logs does not answer";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "logs-unavailable", detail)
+                    .retry_after(Duration::from_secs(2))
+            }
+            LogArchiveError::Failed(reason) => {
+                tracing::error!(reason, "the logs could not be read");
+                Self::internal()
+            }
         }
     }
 }

@@ -12,11 +12,12 @@ use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
 use crate::config::Setting;
 use crate::health::Health;
+use crate::logs::LogArchive;
 use crate::publish::Publisher;
 use crate::sealing::Keys;
 use crate::store::{
     AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore,
-    JobSummary, PostgresLogStore, SessionStore, UserStore,
+    JobSummary, SessionStore, UserStore,
 };
 
 /// Everything behind the API. Cheap to clone.
@@ -26,7 +27,7 @@ pub struct ApiState {
     pub(super) database: Database,
     pub(super) jobs: JobStore,
     pub(super) environment: EnvironmentStore,
-    pub(super) logs: PostgresLogStore,
+    pub(super) logs: Arc<dyn LogArchive>,
     pub(super) dead_letters: DeadLetterStore,
     pub(super) fires: FireStore,
     pub(super) publisher: Publisher,
@@ -66,6 +67,8 @@ pub struct ApiParts {
     pub functions: Arc<dyn FunctionStore>,
     /// How the server is.
     pub health: Health,
+    /// What functions log.
+    pub logs: Arc<dyn LogArchive>,
 }
 
 impl ApiState {
@@ -83,6 +86,7 @@ impl ApiState {
             settings,
             functions,
             health,
+            logs,
         } = parts;
         Self {
             users: UserStore::new(database.clone()),
@@ -92,7 +96,7 @@ impl ApiState {
             attempts: Arc::new(Mutex::new(LoginLimiter::new(config.logins))),
             jobs: JobStore::new(database.clone()),
             environment: EnvironmentStore::new(database.clone(), keys),
-            logs: PostgresLogStore::new(database.clone()),
+            logs,
             dead_letters: DeadLetterStore::new(database.clone()),
             fires: FireStore::new(database.clone(), config.queue),
             uploads: Arc::new(Semaphore::new(config.uploads)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Days;
 use jobber_actors::tree::TreeHandle;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -12,8 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::archive::DiskArchiveStore;
 use crate::health::{Health, Monitor};
 use crate::store::{
-    Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore, PublishStore,
-    SessionStore,
+    Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore,
+    PostgresLogStore, PublishStore, SessionStore,
 };
 
 /// How often expired items of the functions' store are removed, and how many at once.
@@ -21,6 +22,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 const PURGE_BATCH: u32 = 1_000;
 /// How often old instants of schedules, and sessions that are over, are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// How often the next days of the logs are provided for, and those that are too old are dropped.
+const TURN_EVERY: Duration = Duration::from_secs(3600);
 /// How often archives that nothing refers to are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -28,6 +31,9 @@ pub(super) struct Parts {
     pub(super) database: Database,
     pub(super) archives: DiskArchiveStore,
     pub(super) functions: Arc<PostgresFunctionStore>,
+    pub(super) logs: Arc<PostgresLogStore>,
+    /// How many days of logs stay.
+    pub(super) log_retention: Days,
     pub(super) fires: FireStore,
     pub(super) tree: TreeHandle,
     pub(super) health: Health,
@@ -39,6 +45,8 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         database,
         archives,
         functions,
+        logs,
+        log_retention,
         fires,
         tree,
         health,
@@ -78,6 +86,21 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
 
     let sessions = SessionStore::new(database.clone());
     tasks.spawn_on(until_stopped(stopped.clone(), forget(fires, sessions)), io);
+
+    tasks.spawn_on(
+        until_stopped(stopped.clone(), async move {
+            let mut due = ticks(TURN_EVERY);
+            loop {
+                due.tick().await;
+                match logs.turn(log_retention).await {
+                    Ok(0) => {}
+                    Ok(days) => tracing::info!(days, "dropped logs that are too old"),
+                    Err(error) => tracing::warn!(%error, "the days of the logs could not be turned"),
+                }
+            }
+        }),
+        io,
+    );
 
     tasks.spawn_on(
         until_stopped(stopped, async move {

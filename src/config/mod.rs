@@ -2,6 +2,7 @@
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
 mod access;
+mod logs;
 mod mqtt;
 mod parse;
 mod queue;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use access::AccessSection;
+pub use logs::{LogDriver, LogSection, LokiSection};
 pub use mqtt::MqttSection;
 pub use parse::LogFormat;
 pub use queue::QueueSection;
@@ -31,10 +33,7 @@ use crate::telemetry;
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 /// Variables that people have set for features that are still to come. They are no mistake, but they do nothing yet.
-const NOT_YET_USED: [&str; 6] = [
-    "LOG_DRIVER_LOKI_PUSH",
-    "LOG_DRIVER_LOKI_QUERY",
-    "LOG_DRIVER_LOKI_QUERY_RANGE",
+const NOT_YET_USED: [&str; 3] = [
     "DATABASE_BACKUP_SCHEDULE",
     "DATABASE_BACKUP_SCHEDULE_TIMEZONE",
     "DATABASE_BACKUP_SCHEDULE_RETENTION_COUNT",
@@ -55,6 +54,8 @@ pub struct Config {
     pub gateway: GatewaySection,
     /// Published archives.
     pub archives: ArchiveSection,
+    /// The functions' logs.
+    pub logs: LogSection,
     /// The functions' store.
     pub store: StoreSection,
     /// The durable queue.
@@ -140,6 +141,7 @@ impl Config {
         let runners = RunnerSection::read(reader);
         let gateway = GatewaySection::read(reader);
         let archives = ArchiveSection::read(reader);
+        let logs = LogSection::read(reader);
         let store = StoreSection::read(reader);
         let queue = QueueSection::read(reader);
         let mqtt = MqttSection::read(reader);
@@ -151,6 +153,7 @@ impl Config {
             runners: runners?,
             gateway: gateway?,
             archives: archives?,
+            logs: logs?,
             store: store?,
             queue: queue?,
             mqtt: mqtt?,

@@ -395,14 +395,8 @@ pub struct StoreSection {
 
 impl StoreSection {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let driver = reader.take("LOG_DRIVER", |text| match text {
-            "database" => Ok(()),
-            "loki" => Err("is not supported by this version of Jobber; use `database`".to_owned()),
-            _ => Err("is none of `database`".to_owned()),
-        });
         let max_keys = reader.take("STORE_MAX_KEYS", positive);
         let max_bytes = reader.take("STORE_MAX_BYTES", bytes);
-        driver?;
         Some(Self {
             max_keys: max_keys?,
             max_bytes: max_bytes?,

@@ -108,6 +108,9 @@ fn all_that_is_wrong_is_told_at_once_by_name() {
         ("RUNNER_MEMORY", "lots"),
         ("RUNNER_ALLOW_DOCKER_ARGUMENT_TYPES", "volumes,everything"),
         ("LOG_DRIVER", "loki"),
+        ("LOG_DRIVER_LOKI_QUERY", "loki:secret@host"),
+        ("LOG_DRIVER_LOKI_QUERY_RANGE", "0"),
+        ("LOG_RETENTION_DAYS", "a fortnight"),
         ("GATEWAY_KEEP_ALIVE", "75"),
         ("DATABASE_URL", "mysql://ann:secret@db"),
     ])
@@ -122,7 +125,10 @@ fn all_that_is_wrong_is_told_at_once_by_name() {
             "RUNNER_ALLOW_DOCKER_ARGUMENT_TYPES",
             "RUNNER_MEMORY",
             "GATEWAY_KEEP_ALIVE",
-            "LOG_DRIVER"
+            "LOG_DRIVER_LOKI_PUSH",
+            "LOG_DRIVER_LOKI_QUERY",
+            "LOG_DRIVER_LOKI_QUERY_RANGE",
+            "LOG_RETENTION_DAYS"
         ]
     );
     assert!(!errors.to_string().contains("secret"), "{errors}");
@@ -191,6 +197,34 @@ fn variables_of_features_to_come_are_warned_of() {
     let config = load(&[("DATABASE_BACKUP_SCHEDULE", "0 3 * * *")]).unwrap();
     assert_eq!(config.warnings.len(), 1);
     assert!(config.warnings[0].starts_with("DATABASE_BACKUP_SCHEDULE"));
+}
+
+#[test]
+fn a_loki_needs_its_addresses_and_their_passwords_are_not_shown() {
+    let config = load(&[
+        ("LOG_DRIVER", "loki"),
+        (
+            "LOG_DRIVER_LOKI_PUSH",
+            "http://ann:hunter2@loki:3100/loki/api/v1/push",
+        ),
+        ("LOG_DRIVER_LOKI_QUERY", "https://loki/loki/api/v1/query_range"),
+        ("LOG_DRIVER_LOKI_QUERY_RANGE", "3600"),
+        ("LOG_RETENTION_DAYS", "3"),
+    ])
+    .unwrap();
+    let LogDriver::Loki(loki) = &config.logs.driver else {
+        panic!("it is Loki");
+    };
+    assert_eq!(loki.look_back, Duration::from_secs(3600));
+    assert_eq!(config.logs.retention, chrono::Days::new(3));
+    let shown = format!("{:?}", config.settings);
+    assert!(shown.contains("http://ann:********@loki:3100"), "{shown}");
+    assert!(!shown.contains("hunter2"));
+
+    let errors = load(&[("LOG_DRIVER", "loki")]).unwrap_err();
+    let subjects: Vec<_> = errors.problems().iter().map(ConfigProblem::subject).collect();
+    assert_eq!(subjects, ["LOG_DRIVER_LOKI_PUSH", "LOG_DRIVER_LOKI_QUERY"]);
+    assert!(matches!(load(&[]).unwrap().logs.driver, LogDriver::Database));
 }
 
 #[test]

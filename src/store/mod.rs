@@ -54,7 +54,7 @@ pub use jobs::{
 pub use listener::{Hint, Listener, ListenerConfig};
 pub use listing::{Listing, Order, Page, Place, Sort, part_of};
 pub use lock::JobLock;
-pub use logs::{LogCursor, LogPage, LogQuery, NotACursor, PostgresLogStore, StoredLogLine};
+pub use logs::PostgresLogStore;
 pub use migrations::{MigrationError, migrate};
 pub use partitions::DailyPartitions;
 pub use routes::RouteConflict;

@@ -139,7 +139,7 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
             .unwrap()
             .trim()
             .to_owned();
-        let client = reqwest::Client::new();
+        let client = jobber::outgoing::without_tls().build().unwrap();
         let jobs = format!("{admin}/api/job/");
         let without = client.get(&jobs).send().await.unwrap();
         assert_eq!(without.status(), 401, "{start}");
@@ -228,7 +228,7 @@ async fn started(data: &Path, database: &str) -> (Child, String) {
         drop(sockets);
         let mut server = serve(data, database, ports);
         let admin = format!("http://127.0.0.1:{}", ports[0]);
-        let client = reqwest::Client::new();
+        let client = jobber::outgoing::without_tls().build().unwrap();
         let url = format!("{admin}/readyz");
         let ready = eventually("the server is ready, or has ended", BOUND, || {
             let ended = server.try_wait().unwrap().is_some();

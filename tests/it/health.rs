@@ -31,7 +31,7 @@ struct Prober {
 impl Prober {
     fn of(app: &App) -> Self {
         Self {
-            client: Client::new(),
+            client: jobber::outgoing::without_tls().build().unwrap(),
             admin: app.url.clone(),
             gateway: app.gateway_url.clone(),
         }

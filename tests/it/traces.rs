@@ -21,7 +21,7 @@ fn a_function_continues_the_trace_of_its_caller_with_a_span_of_its_invocation() 
         let package = Package::new("traced", "1.0.0").file("index.js", MODULE);
         let (status, body) = app.publish(&package).await;
         assert_eq!(status, 200, "{body}");
-        let client = reqwest::Client::new();
+        let client = jobber::outgoing::without_tls().build().unwrap();
         let url = format!("{}/traced", app.gateway_url);
         let ask = async |headers: &[(&'static str, &str)]| -> Value {
             let mut map = HeaderMap::new();

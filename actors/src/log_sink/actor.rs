@@ -10,14 +10,14 @@ use serde_json::json;
 
 use super::LogTrouble;
 use crate::ports::{LogError, LogLine, LogStore};
-use crate::sink::{Keeper, StopSignal, Writer};
+use crate::sink::{Keeper, Setback, StopSignal, Writer};
 use crate::tree::Surroundings;
 
 /// Most lines of one batch.
 const BATCH_LINES: usize = 5_000;
 /// After the first line of a batch, others have this long to join it.
 const BATCH_TIME: Duration = Duration::from_millis(100);
-/// A batch is tried this often before it is dropped and counted.
+/// A batch that the store refuses is tried this often before it is dropped and counted.
 const TRIES: u32 = 8;
 
 /// Takes lines out of the ring and gives them to the log store, in order.
@@ -56,6 +56,14 @@ impl Keeper<LogLine> for Store {
                 .answered(kept.as_ref().err().map(ToString::to_string));
             kept
         })
+    }
+
+    fn setback(&self, error: &LogError) -> Setback {
+        Setback {
+            kept: error.kept,
+            unreachable: error.unreachable,
+            retry_after: error.retry_after,
+        }
     }
 }
 

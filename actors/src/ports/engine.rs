@@ -59,6 +59,27 @@ pub enum OutputStream {
     System,
 }
 
+impl OutputStream {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Stdout, Self::Stderr, Self::System];
+
+    /// As it is written: `stdout`, `stderr` or `system`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::System => "system",
+        }
+    }
+
+    /// The stream of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.name() == name)
+    }
+}
+
 /// What an engine reports by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineEvent {

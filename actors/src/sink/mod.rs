@@ -4,4 +4,4 @@ mod ring;
 mod writer;
 
 pub use ring::{Batch, Ring, RingGauge, RingItem, RingLimits};
-pub(crate) use writer::{Keeper, StopSignal, Writer};
+pub(crate) use writer::{Keeper, Setback, StopSignal, Writer};

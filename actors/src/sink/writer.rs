@@ -18,8 +18,24 @@ pub(crate) trait Keeper<T>: Send + Sync {
     /// Why items could not be kept.
     type Error: Display + Send;
 
-    /// Keeps these items, all or none.
+    /// Keeps these items, in order: all or, when it fails, as many as [`setback`](Self::setback) says.
     fn keep<'a>(&'a self, items: &'a [T]) -> BoxFuture<'a, Result<(), Self::Error>>;
+
+    /// What a failure means for the items.
+    fn setback(&self, _: &Self::Error) -> Setback {
+        Setback::default()
+    }
+}
+
+/// What it means that items could not be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Setback {
+    /// So many of them, from the first one on, are kept all the same.
+    pub(crate) kept: usize,
+    /// It is no fault of the items: they are worth waiting, however long it takes.
+    pub(crate) unreachable: bool,
+    /// How long nobody should try again.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Tells a writer to write what there is and then to end. Kept by the actor that owns the writer.
@@ -49,7 +65,7 @@ pub(crate) struct Writer {
     /// After the first item of a batch, others have this long to join it.
     batch_time: Duration,
     /// A batch that can not be written is tried this often, then it is dropped and counted; with none until the writer is to stop.
-    /// The ring fills meanwhile, and drops by itself.
+    /// Tries that find nobody do not count. The ring fills meanwhile, and drops by itself.
     tries: Option<u32>,
     stop: watch::Receiver<bool>,
 }
@@ -96,28 +112,38 @@ impl Writer {
     }
 
     /// Keeps a batch, trying again for a while. `false` if it had to be dropped.
-    async fn keep<T: RingItem>(&self, ring: &Ring<T>, keeper: &impl Keeper<T>, items: &[T]) -> bool {
+    async fn keep<T: RingItem>(&self, ring: &Ring<T>, keeper: &impl Keeper<T>, mut items: &[T]) -> bool {
         let mut pause = FIRST_PAUSE;
         let mut left = self.tries.unwrap_or(u32::MAX);
         loop {
             let Err(error) = keeper.keep(items).await else {
                 return true;
             };
+            let setback = keeper.setback(&error);
+            if setback.kept > 0 {
+                // It goes on, if not smoothly.
+                items = items.get(setback.kept..).unwrap_or_default();
+                pause = FIRST_PAUSE;
+                left = self.tries.unwrap_or(u32::MAX);
+            }
             let stopping = *self.stop.borrow();
             if stopping {
                 left = left.min(TRIES_WHEN_STOPPING);
             }
-            left -= 1;
-            let (what, items, waiting) = (self.what, items.len(), ring.gauge().waiting);
+            if stopping || !setback.unreachable {
+                left -= 1;
+            }
+            let (what, count, waiting) = (self.what, items.len(), ring.gauge().waiting);
             if left == 0 {
-                tracing::error!(%error, items, "{what} were dropped");
+                tracing::error!(%error, items = count, "{what} were dropped");
                 return false;
             }
-            tracing::warn!(%error, items, waiting, "{what} wait");
+            tracing::warn!(%error, items = count, waiting, "{what} wait");
             if stopping {
                 tokio::time::sleep(FIRST_PAUSE).await;
             } else {
-                self.unless_stopped(pause).await;
+                let asked = setback.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
+                self.unless_stopped(pause.max(asked)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }

@@ -33,6 +33,7 @@ pub struct FakeLogStore {
     batches: AtomicU32,
     failures: AtomicU32,
     hangs: AtomicBool,
+    unreachable: AtomicBool,
 }
 
 impl FakeLogStore {
@@ -59,6 +60,13 @@ impl FakeLogStore {
 
     /// The next so many batches are refused.
     pub fn fail(&self, batches: u32) {
+        self.unreachable.store(false, Ordering::SeqCst);
+        self.failures.store(batches, Ordering::SeqCst);
+    }
+
+    /// The next so many batches find nobody.
+    pub fn be_unreachable(&self, batches: u32) {
+        self.unreachable.store(true, Ordering::SeqCst);
         self.failures.store(batches, Ordering::SeqCst);
     }
 
@@ -79,7 +87,10 @@ impl LogStore for FakeLogStore {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
             .is_ok();
         if refuses {
-            return Err(LogError("a test wants it so".into()));
+            return Err(LogError {
+                unreachable: self.unreachable.load(Ordering::SeqCst),
+                ..LogError::refused("a test wants it so")
+            });
         }
         self.batches.fetch_add(1, Ordering::SeqCst);
         locked(&self.lines).extend_from_slice(lines);

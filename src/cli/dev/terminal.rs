@@ -53,9 +53,10 @@ impl TerminalLogs {
 impl LogStore for TerminalLogs {
     async fn append(&self, lines: &[LogLine]) -> Result<(), LogError> {
         // Kept first: what fails is given again, and must not be shown twice.
-        self.store.append(lines).await?;
+        let answer = self.store.append(lines).await;
+        let kept = answer.as_ref().err().map_or(lines.len(), |error| error.kept);
         let mut shown = String::new();
-        for line in lines {
+        for line in lines.iter().take(kept) {
             let name = self.name(line.job).await;
             for text in line.message.lines() {
                 shown.push_str(&format!("{name} | {text}\n"));
@@ -64,6 +65,6 @@ impl LogStore for TerminalLogs {
         if let Err(error) = std::io::stderr().lock().write_all(shown.as_bytes()) {
             tracing::debug!(%error, "the terminal takes no more");
         }
-        Ok(())
+        answer
     }
 }

@@ -112,7 +112,7 @@ impl Server {
             gateway: text("gateway"),
             token: text("token"),
             // A connection's task lives in the runtime of the test that opened it: another test must not reuse it.
-            client: Client::builder()
+            client: jobber::outgoing::without_tls()
                 .timeout(Duration::from_secs(120))
                 .pool_max_idle_per_host(0)
                 .build()

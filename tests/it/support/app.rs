@@ -105,12 +105,13 @@ impl App {
         };
         let limits_of_store = FunctionStoreLimits::default();
         let functions = Arc::new(PostgresFunctionStore::new(database.clone(), limits_of_store));
+        let logs = Arc::new(PostgresLogStore::new(database.clone()));
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: Arc::new(ProcessEngine::new(engine, Spawner::start().unwrap()).unwrap()),
             functions: Arc::clone(&functions) as Arc<_>,
-            logs: Arc::new(PostgresLogStore::new(database.clone())),
+            logs: Arc::clone(&logs) as Arc<_>,
             queue: Arc::new(PostgresDurableQueue::new(
                 database.clone(),
                 "it",
@@ -144,6 +145,7 @@ impl App {
                 keys: Arc::clone(&keys),
                 settings: configured().settings,
                 functions: Arc::clone(&functions) as Arc<_>,
+                logs,
             });
             let gateway: Arc<dyn HttpServer> = Arc::new(
                 Gateway::new(gateway, GatewayConfig::default(), handle.routes(), health.clone()).unwrap(),
@@ -176,7 +178,7 @@ impl App {
             sql: db.client().await,
             database: db.database,
             tree,
-            client: reqwest::Client::new(),
+            client: jobber::outgoing::without_tls().build().unwrap(),
             monitoring,
         }
     }

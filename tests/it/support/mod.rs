@@ -3,6 +3,7 @@
 mod app;
 mod broker;
 mod certificates;
+pub mod loki;
 pub mod mqtt;
 mod outage;
 mod package;

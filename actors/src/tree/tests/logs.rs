@@ -95,6 +95,22 @@ fn a_store_that_goes_on_failing_costs_a_batch_and_is_counted() {
 }
 
 #[test]
+fn a_store_that_is_out_of_reach_is_waited_for() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let job = JobId::generate();
+        tree.logs.be_unreachable(60);
+        push(&tree, job, 0..10);
+        sleep(seconds(300)).await;
+        push(&tree, job, 10..20);
+        sleep(seconds(600)).await;
+        tree.until(|| tree.logs.lines().len() == 20).await;
+        assert_eq!(tree.logs.messages(), numbers(0..20));
+        tree.shut_down().await;
+    });
+}
+
+#[test]
 fn what_is_dropped_for_want_of_room_is_told_to_its_job() {
     run_paused(async {
         let tree = TestTree::start_with(TreeSettings {

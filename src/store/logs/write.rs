@@ -1,0 +1,90 @@
+//! Keeping lines.
+
+use std::borrow::Cow;
+use std::pin::pin;
+
+use jobber_actors::ports::LogLine;
+use serde_json::Value;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
+
+use super::PostgresLogStore;
+use crate::store::error::DatabaseError;
+
+const COPY: &str = "
+    copy runner_logs (job_id, time, version_id, runner_id, invocation_id, stream, level, message, fields)
+    from stdin (format binary)";
+const COPY_TYPES: [Type; 9] = [
+    Type::UUID,
+    Type::TIMESTAMPTZ,
+    Type::UUID,
+    Type::UUID,
+    Type::UUID,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::JSONB,
+];
+
+impl PostgresLogStore {
+    pub(super) async fn copy(&self, lines: &[LogLine]) -> Result<(), DatabaseError> {
+        let days = lines.iter().map(|line| line.time.date_naive());
+        self.partitions.provide(days).await?;
+        let client = self.database.client().await?;
+        let sink = client.copy_in(COPY).await?;
+        let mut writer = pin!(BinaryCopyInWriter::new(sink, &COPY_TYPES));
+        for line in lines {
+            let message = without_nul(&line.message);
+            let fields = line.fields.clone().map(clean);
+            writer
+                .as_mut()
+                .write(&[
+                    line.job.as_uuid(),
+                    &line.time,
+                    &line.version.map(|id| *id.as_uuid()),
+                    &line.runner.map(|id| *id.as_uuid()),
+                    &line.invocation.map(|id| *id.as_uuid()),
+                    &line.stream.name(),
+                    &line.level.name(),
+                    &message.as_ref(),
+                    &fields,
+                ])
+                .await?;
+        }
+        writer.finish().await?;
+        Ok(())
+    }
+}
+
+/// Postgres keeps no NUL in texts; one of them must not cost the whole batch.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}").into()
+    } else {
+        text.into()
+    }
+}
+
+fn clean(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(without_nul(&text).into_owned()),
+        Value::Array(values) => values.into_iter().map(clean).collect(),
+        Value::Object(entries) => entries
+            .into_iter()
+            .map(|(key, value)| (without_nul(&key).into_owned(), clean(value)))
+            .collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_is_replaced_wherever_it_hides() {
+        let dirty = serde_json::json!({"a\0": ["b\0", 1, {"c": "\0"}]});
+        let clean_value = serde_json::json!({"a\u{fffd}": ["b\u{fffd}", 1, {"c": "\u{fffd}"}]});
+        assert_eq!(clean(dirty), clean_value);
+    }
+}

@@ -20,6 +20,14 @@ pub struct AdminConfig {
     pub uploads: usize,
     /// Longest silence in the middle of an upload.
     pub upload_silence: Duration,
+    /// Most logs that are followed at once; more are told to come back later.
+    pub followers: usize,
+    /// Most logs that are exported at once; more are told to come back later.
+    pub exports: usize,
+    /// How often whoever follows a log hears that the server is there, and has to be still allowed to.
+    pub heartbeat: Duration,
+    /// How often a log that is followed is looked at for lines of other servers.
+    pub log_poll: Duration,
     /// Longest time for the head of a request to arrive.
     pub head_timeout: Duration,
     /// Longest time for the body of a request, but for uploads.
@@ -48,6 +56,10 @@ impl Default for AdminConfig {
             json_bytes: 256 << 10,
             uploads: 4,
             upload_silence: Duration::from_secs(30),
+            followers: 64,
+            exports: 4,
+            heartbeat: Duration::from_secs(15),
+            log_poll: Duration::from_secs(1),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),

@@ -92,6 +92,8 @@ operations! {
     runSchedule => schedules::run,
     readLogs => logs::read,
     readAllLogs => logs::read_all,
+    followLogs => logs::follow,
+    exportLogs => logs::export,
     listAllRunners => everywhere::all_runners,
     listAllActions => everywhere::actions,
     listAllLatestActions => everywhere::latest_actions,

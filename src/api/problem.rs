@@ -126,6 +126,11 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "no-user", detail)
     }
 
+    /// As much is under way as may be.
+    pub(super) fn busy(detail: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(Duration::from_secs(5))
+    }
+
     /// A value of a document that can not be taken.
     pub(super) fn invalid(pointer: &str, code: &str, message: impl Into<String>) -> Self {
         let message = message.into();
@@ -323,7 +328,9 @@ mod tests {
             include_str!("dead_letters.rs"),
             include_str!("environment.rs"),
             include_str!("jobs.rs"),
-            include_str!("logs.rs"),
+            include_str!("logs/mod.rs"),
+            include_str!("logs/export.rs"),
+            include_str!("logs/follow.rs"),
             include_str!("problem.rs"),
             include_str!("publish.rs"),
             include_str!("runners.rs"),

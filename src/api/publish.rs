@@ -70,9 +70,7 @@ pub(super) async fn publish(
     access.require(Action::Write, &Resource::of("job").below("-").below("publish"))?;
     let upload = {
         let Ok(_slot) = state.uploads.try_acquire() else {
-            let detail = "too many packages are being uploaded";
-            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
-                .retry_after(Duration::from_secs(5)));
+            return Err(ApiError::busy("too many packages are being uploaded"));
         };
         receive(&state, &request, payload).await?
     };

@@ -101,3 +101,9 @@ pub(super) fn accepted<T: Serialize>(data: T) -> HttpResponse {
 pub(super) fn done(message: &'static str) -> HttpResponse {
     HttpResponse::Ok().json(with_message(message))
 }
+
+/// A name that any system takes for a file's.
+pub(super) fn file_name(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    name.chars().map(|c| if plain(c) { c } else { '-' }).collect()
+}

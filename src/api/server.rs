@@ -141,6 +141,7 @@ impl HttpServer for AdminServer {
 
     async fn serve(&self, mut stop: watch::Receiver<bool>) -> Result<(), HttpServerError> {
         let failed = |error: io::Error| HttpServerError(error.to_string());
+        self.state.leave(false);
         let mut server = self.server().map_err(failed)?;
         let handle = server.handle();
         tokio::select! {
@@ -151,6 +152,7 @@ impl HttpServer for AdminServer {
             // An owner that is gone wants the server to stop, too.
             _ = stop.wait_for(|stop| *stop) => {}
         }
+        self.state.leave(true);
         let (ended, ()) = tokio::join!(server, handle.stop(true));
         ended.map_err(failed)
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jobber_actors::ports::FunctionStore;
 use jobber_actors::tree::TreeHandle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::access::Access;
 use super::config::AdminConfig;
@@ -43,6 +43,9 @@ pub struct ApiState {
     pub(super) functions: Arc<dyn FunctionStore>,
     attempts: Arc<Mutex<LoginLimiter>>,
     pub(super) uploads: Arc<Semaphore>,
+    pub(super) followers: Arc<Semaphore>,
+    pub(super) exports: Arc<Semaphore>,
+    leaving: Arc<watch::Sender<bool>>,
 }
 
 /// What the API is made of.
@@ -100,6 +103,9 @@ impl ApiState {
             dead_letters: DeadLetterStore::new(database.clone()),
             fires: FireStore::new(database.clone(), config.queue),
             uploads: Arc::new(Semaphore::new(config.uploads)),
+            followers: Arc::new(Semaphore::new(config.followers)),
+            exports: Arc::new(Semaphore::new(config.exports)),
+            leaving: Arc::new(watch::Sender::new(false)),
             config: Arc::new(config),
             settings: settings.into(),
             passwords,
@@ -130,6 +136,21 @@ impl ApiState {
         };
         access.require(action, &below(resource(&job)))?;
         Ok(job)
+    }
+
+    /// Says whether the server stops, so that answers without an end do not keep it.
+    pub(super) fn leave(&self, leaves: bool) {
+        self.leaving.send_replace(leaves);
+    }
+
+    /// Whether the server stops.
+    pub(super) fn is_leaving(&self) -> bool {
+        *self.leaving.borrow()
+    }
+
+    /// Hears when the server stops.
+    pub(super) fn leaving(&self) -> watch::Receiver<bool> {
+        self.leaving.subscribe()
     }
 
     /// The attempts to log in.

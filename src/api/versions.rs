@@ -91,17 +91,7 @@ pub(super) async fn archive(state: State, access: Access, path: Version) -> Repl
             let detail = "the archive is not on this server's disk any more; publish the version again";
             ApiError::new(actix_web::http::StatusCode::GONE, "archive-gone", detail)
         })?;
-    let name = format!("{}-{}.zip", job.name, version.version);
-    let name: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "-._".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
+    let name = reply::file_name(&format!("{}-{}.zip", job.name, version.version));
     Ok(HttpResponse::Ok()
         .content_type("application/zip")
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))

@@ -6,9 +6,11 @@
 mod cursor;
 pub mod loki;
 mod query;
+mod tail;
 
 pub use cursor::{LogCursor, NotACursor};
 pub use query::{LogFilter, LogQuery, Span};
+pub use tail::{Tail, TailPage, TailStart};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -8,8 +8,7 @@ use futures_util::future::BoxFuture;
 use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
 
-use super::LogTrouble;
-use crate::ports::{LogError, LogLine, LogStore};
+use crate::ports::{LogError, LogLine};
 use crate::sink::{Keeper, Setback, StopSignal, Writer};
 use crate::tree::Surroundings;
 
@@ -40,21 +39,21 @@ impl LogSink {
 }
 
 /// The log store, as the end of the ring.
-struct Store {
-    store: Arc<dyn LogStore>,
-    trouble: Arc<LogTrouble>,
-}
+struct Store(Arc<Surroundings>);
 
 impl Keeper<LogLine> for Store {
     type Error = LogError;
 
     fn keep<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), LogError>> {
-        Box::pin(async move {
-            self.trouble.asked();
-            let kept = self.store.append(lines).await;
-            self.trouble
-                .answered(kept.as_ref().err().map(ToString::to_string));
-            kept
+        Box::pin(async {
+            self.0.log_trouble.asked();
+            let answer = self.0.log_store.append(lines).await;
+            let failure = answer.as_ref().err();
+            self.0.log_trouble.answered(failure.map(ToString::to_string));
+            if failure.is_none_or(|error| error.kept > 0) {
+                self.0.log_arrivals.tell(lines);
+            }
+            answer
         })
     }
 
@@ -83,10 +82,7 @@ impl Actor for LogSink {
     fn started(&mut self, ctx: &mut Self::Context) {
         crate::crashable(ctx);
         let ring = Arc::clone(&self.around.logs);
-        let store = Store {
-            store: Arc::clone(&self.around.log_store),
-            trouble: Arc::clone(&self.around.log_trouble),
-        };
+        let store = Store(Arc::clone(&self.around));
         let writer = Writer::new("log lines", BATCH_LINES, BATCH_TIME, Some(TRIES), &self.stop);
         let me = ctx.address();
         ctx.tasks().spawn_on(&self.around.io, "write", async move {

@@ -1,9 +1,11 @@
 //! Batches the functions' log lines to the log store.
 
 mod actor;
+mod arrivals;
 mod trouble;
 
 pub use actor::LogSink;
+pub use arrivals::{LogArrivals, LogWatch};
 use chrono::Utc;
 pub use trouble::LogTrouble;
 

@@ -20,7 +20,7 @@ use crate::domain::{JobId, RunnerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
 use crate::job::PrepareError;
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
-use crate::log_sink::LogRing;
+use crate::log_sink::{LogRing, LogWatch};
 use crate::metrics::TallyBoard;
 use crate::mqtt::SharedLentBroker;
 use crate::ports::{
@@ -236,6 +236,12 @@ impl TreeHandle {
     #[must_use]
     pub fn logs(&self) -> Arc<LogRing> {
         Arc::clone(&self.around.logs)
+    }
+
+    /// Whoever wants to know when this server has kept lines of a job.
+    #[must_use]
+    pub fn watch_log(&self, job: JobId) -> LogWatch {
+        self.around.log_arrivals.watch(job)
     }
 
     /// How full the log's ring is.

@@ -15,7 +15,7 @@ use crate::domain::JobId;
 use crate::gateway::RouteBoard;
 use crate::job::ServingBoard;
 use crate::jobs::Jobs;
-use crate::log_sink::{LogRing, LogTrouble};
+use crate::log_sink::{LogArrivals, LogRing, LogTrouble};
 use crate::metrics::TallyBoard;
 use crate::mqtt::{MqttBoard, SharedLentBroker};
 use crate::ports::{ArchiveStore, Catalogue, DurableQueue, Engine, LogStore, MqttClients, ScheduleStore};
@@ -42,6 +42,8 @@ pub struct Surroundings {
     pub logs: Arc<LogRing>,
     /// Why log lines can not be kept, if they can not.
     pub log_trouble: Arc<LogTrouble>,
+    /// The news that lines were kept.
+    pub log_arrivals: LogArrivals,
     /// Which runners there are.
     pub registry: Arc<RunnerRegistry>,
     /// What the HTTP triggers have published.
@@ -122,6 +124,7 @@ impl Surroundings {
             log_store: ports.logs,
             logs,
             log_trouble: Arc::default(),
+            log_arrivals: LogArrivals::default(),
             registry: Arc::default(),
             tallies: Arc::default(),
             routes: Arc::default(),

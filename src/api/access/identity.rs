@@ -5,7 +5,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 
 use super::audit::audited;
 use crate::access::{Principal, SecretHash, Who};
@@ -39,14 +39,18 @@ pub(in crate::api) async fn authenticate(
 }
 
 async fn admit(state: &ApiState, request: &ServiceRequest) -> Result<Principal, ApiError> {
-    let principal = identify(state, request).await?;
+    let principal = identify(state, request.request()).await?;
     if matches!(principal.who, Who::User { .. }) && changes(request.method()) && is_foreign(request) {
         return Err(ApiError::foreign_origin());
     }
     Ok(principal)
 }
 
-async fn identify(state: &ApiState, request: &ServiceRequest) -> Result<Principal, ApiError> {
+/// Who makes a request.
+///
+/// # Errors
+/// `401` when it is nobody who may come in (any more).
+pub(in crate::api) async fn identify(state: &ApiState, request: &HttpRequest) -> Result<Principal, ApiError> {
     let header = request
         .headers()
         .get(AUTHORIZATION)

@@ -9,7 +9,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 pub(super) use audit::{Change, address, blank, note_change, record};
-pub(super) use identity::{COOKIE, authenticate};
+pub(super) use identity::{COOKIE, authenticate, identify};
 
 use super::problem::ApiError;
 use crate::access::{Action, Principal, Resource, Who};

@@ -28,6 +28,8 @@ struct Operation {
     greatest_limit: Option<u64>,
     /// What it may answer.
     statuses: Vec<String>,
+    /// Its answer goes on until its client leaves.
+    is_endless: bool,
 }
 
 impl Operation {
@@ -37,7 +39,19 @@ impl Operation {
             Some(body) => request.json(body),
             None => request,
         };
-        let (status, body) = answer(request).await;
+        let (status, body) = if self.is_endless {
+            let response = request.send().await.unwrap();
+            let status = response.status();
+            // What is endless is no error, and what is an error has an end.
+            let body = if status.is_success() {
+                Value::Null
+            } else {
+                response.json().await.unwrap()
+            };
+            (status, body)
+        } else {
+            answer(request).await
+        };
         self.assert_documented(status);
         (status, body["code"].clone())
     }
@@ -85,6 +99,7 @@ fn operation(path: &str, method: &str, about: &Value) -> Operation {
         needs: (!permission.is_null())
             .then(|| (text(&permission["action"]), named(&text(&permission["resource"])))),
         body: (!about["requestBody"].is_null()).then(|| body(&id)),
+        is_endless: !about["responses"]["200"]["content"]["text/event-stream"].is_null(),
         statuses: about["responses"].as_object().unwrap().keys().cloned().collect(),
         id,
     }

@@ -3,6 +3,7 @@
 #[macro_use]
 mod suite;
 
+mod api;
 mod database;
 mod loki;
 

@@ -79,7 +79,7 @@ impl App {
 
     /// Stops the server.
     pub async fn stop(mut self) {
-        self.tree.shutdown(Duration::from_secs(10)).await.unwrap();
+        self.shut_down().await;
         self.monitoring.shutdown().await;
     }
 
@@ -250,6 +250,11 @@ impl App {
         }
         assert!(dump.len() > 100, "nothing is dumped");
         dump
+    }
+
+    /// Stops the server before the story ends.
+    pub async fn shut_down(&self) {
+        self.tree.shutdown(Duration::from_secs(10)).await.unwrap();
     }
 
     /// As if the database had said that something is due: nobody listens to it here.

@@ -1,5 +1,8 @@
 //! Jobs' log lines.
 
+mod export;
+mod follow;
+
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{InvocationId, VersionId};
@@ -7,6 +10,9 @@ use jobber_actors::ports::{LogLevel, OutputStream};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+// The macro that annotates a handler puts what it makes beside it.
+pub(super) use self::export::{__path_export, export};
+pub(super) use self::follow::{__path_follow, follow};
 use super::access::Access;
 use super::everywhere::{self, OfJob};
 use super::input::{Query, moment};
@@ -53,21 +59,27 @@ pub(super) struct Filter {
     /// Of this level or a worse one: `debug`, `info`, `warn`, `error`.
     #[param(value_type = Option<String>, pattern = "^(debug|info|warn|error)$")]
     level: Option<LogLevel>,
-    /// Written at this moment or later.
-    #[serde(default, deserialize_with = "moment")]
-    from: Option<DateTime<Utc>>,
-    /// Written before this moment.
-    #[serde(default, deserialize_with = "moment")]
-    to: Option<DateTime<Utc>>,
     /// With this in the message, in which A to Z are found in either case. At most 256 characters.
     #[param(min_length = 1, max_length = 256)]
     text: Option<String>,
 }
 
+/// When the lines were written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Times {
+    /// At this moment or later.
+    #[serde(default, deserialize_with = "moment")]
+    from: Option<DateTime<Utc>>,
+    /// Before this moment.
+    #[serde(default, deserialize_with = "moment")]
+    to: Option<DateTime<Utc>>,
+}
+
 /// Lines of a job, oldest first: the newest ones, those before a place, or those after one.
 #[utoipa::path(
     get, path = "/api/job/{job}/logs", operation_id = "readLogs",
-    params(Part, Filter),
+    params(Part, Filter, Times),
     responses((status = 200, body = Data<Vec<StoredLogLine>>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/logs"}))),
 )]
@@ -77,8 +89,9 @@ pub(super) async fn read(
     job: web::Path<String>,
     Query(part): Query<Part>,
     Query(filter): Query<Filter>,
+    Query(times): Query<Times>,
 ) -> Reply {
-    let query = part.query(filter)?;
+    let query = part.query(filter.during(times)?)?;
     let job = state.job(&access, Action::Read, &job, &["logs"]).await?;
     Ok(reply::data(state.logs.read(&[job.id], &query).await?))
 }
@@ -86,7 +99,7 @@ pub(super) async fn read(
 /// Lines of all jobs whose logs one may read.
 #[utoipa::path(
     get, path = "/api/job/logs", operation_id = "readAllLogs",
-    params(Part, Filter, OfJob),
+    params(Part, Filter, Times, OfJob),
     responses((status = 200, body = Data<Vec<StoredLogLine>>)),
 )]
 pub(super) async fn read_all(
@@ -94,9 +107,10 @@ pub(super) async fn read_all(
     access: Access,
     Query(part): Query<Part>,
     Query(filter): Query<Filter>,
+    Query(times): Query<Times>,
     Query(of): Query<OfJob>,
 ) -> Reply {
-    let query = part.query(filter)?;
+    let query = part.query(filter.during(times)?)?;
     let jobs = everywhere::resources(&state).await?.into_iter();
     let readable = jobs
         .filter(|(job, _)| of.job_id.is_none_or(|only| *job == only))
@@ -107,7 +121,7 @@ pub(super) async fn read_all(
 }
 
 impl Part {
-    fn query(&self, filter: Filter) -> Result<LogQuery, ApiError> {
+    fn query(&self, filter: LogFilter) -> Result<LogQuery, ApiError> {
         if self.after.is_some() && self.before.is_some() {
             let message = "can not be given together with after";
             return Err(ApiError::bad_parameter("before", "conflict", message));
@@ -116,7 +130,7 @@ impl Part {
             after: cursor("after", self.after.as_deref())?,
             before: cursor("before", self.before.as_deref())?,
             limit: paging::limit(self.limit, DEFAULT_LIMIT, MAX_LIMIT)?,
-            filter: filter.read()?,
+            filter,
         })
     }
 }
@@ -134,9 +148,16 @@ impl Filter {
             version: self.version,
             stream: self.stream,
             level: self.level,
-            from: self.from,
-            to: self.to,
             text: self.text,
+            ..LogFilter::default()
+        })
+    }
+
+    fn during(self, times: Times) -> Result<LogFilter, ApiError> {
+        Ok(LogFilter {
+            from: times.from,
+            to: times.to,
+            ..self.read()?
         })
     }
 }

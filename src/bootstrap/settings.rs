@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
+use jobber_actors::log_sink::LogRate;
 use jobber_actors::manifest::ByteSize;
 use jobber_actors::tree::{MqttSettings, TreeSettings};
 
@@ -18,6 +19,10 @@ pub(super) fn tree(config: &Config) -> TreeSettings {
     TreeSettings {
         runner_load_time: config.archives.publish_timeout,
         drain_time: config.server.shutdown_deadline,
+        log_rate: LogRate {
+            bytes_per_second: config.logs.runner_rate.bytes(),
+            burst_bytes: config.logs.runner_burst.bytes(),
+        },
         mqtt: MqttSettings {
             unacked_messages: config.mqtt.max_unacked,
             unacked_bytes: memory(config.mqtt.max_unacked_bytes),

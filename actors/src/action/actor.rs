@@ -49,16 +49,23 @@ pub(super) struct Member {
     environment: Arc<Environment>,
 }
 
+impl Member {
+    /// Whether it serves or will, and nobody has told it to end.
+    pub(super) const fn counts(&self) -> bool {
+        matches!(self.phase, RunnerPhase::Starting | RunnerPhase::Ready { .. })
+    }
+}
+
 /// How one version runs.
 pub struct Action {
     pub(super) parts: ActionParts,
-    around: Arc<Surroundings>,
+    pub(super) around: Arc<Surroundings>,
     pub(super) settings: ActionSettings,
     /// In the order in which they were started.
     pub(super) members: BTreeMap<RunnerId, Member>,
     pub(super) recovery: Recovery,
     timer: Option<(Instant, SpawnHandle)>,
-    stopping: bool,
+    pub(super) stopping: bool,
 }
 
 impl Action {
@@ -106,6 +113,7 @@ impl Action {
                 .is_some_and(|member| member.phase != RunnerPhase::Ending)
             {
                 tracing::warn!(%runner, job = %self.parts.job_name, "a handler does not let go; its runner is killed");
+                self.tell_killed(runner);
                 self.end_runner(runner, true);
             }
         }
@@ -141,6 +149,7 @@ impl Action {
         let decision = decide(&self.policy(), &view);
         self.parts.lane.watch_idle(decision.watch_idle || self.stopping);
         self.parts.lane.watch_queue(decision.watch_queue);
+        self.tell_scaled(&decision);
         for runner in decision.end {
             let busy = runners.iter().any(|view| view.id == runner && view.running > 0);
             self.end_runner(runner, busy);
@@ -325,9 +334,9 @@ impl Action {
         let overdue = retired_at + self.around.settings.drain_time;
         if now >= overdue {
             self.parts.lane.close(&Refusal::ShuttingDown);
-            ctx.stop();
+            self.leave(ctx);
         } else if now >= lingered && self.parts.lane.close_if_idle(&Refusal::ShuttingDown) {
-            ctx.stop();
+            self.leave(ctx);
         } else {
             // Nobody is told when a permit that never reached the queue comes back.
             let next = if idle { lingered } else { now + LINGER };

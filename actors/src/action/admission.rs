@@ -23,6 +23,7 @@ impl Lane {
         let admitted = self.admit_below(u32::max);
         if let Err(Refusal::QueueFull { .. }) = &admitted {
             self.tally.turn_away();
+            self.refused("the queue is full", 1);
         }
         admitted
     }

@@ -15,6 +15,7 @@ use super::slots::LaneGauge;
 use crate::domain::{Environment, JobVersion};
 use crate::invocation::{Invocation, Refusal};
 use crate::job::Job;
+use crate::log_sink::{Recurring, Subject};
 use crate::trace::InvocationSpans;
 use crate::tree::{ActionSettings, Surroundings};
 
@@ -125,6 +126,8 @@ pub(crate) fn spawn_action(
         recorder: around.recorder.clone(),
     };
     let lane = Lane::with_spans(settings.lane, tally, spans);
+    let (logs, subject) = (Arc::clone(&around.log_intake), subject_of(&seed.version));
+    lane.on_refusal(move |reason, calls| logs.count(subject, Recurring::CallsRefused(reason), calls));
     let intent = Arc::new(ActionIntent::new(seed.environment, seed.hold));
     // Transient: an action that retired ends, and one that crashed comes back.
     let spec = ChildSpec::transient(format!("action {}", seed.version.name))
@@ -153,6 +156,14 @@ pub(crate) fn spawn_action(
             address,
         },
     )
+}
+
+fn subject_of(version: &JobVersion) -> Subject {
+    Subject {
+        job: version.job,
+        version: Some(version.id),
+        runner: None,
+    }
 }
 
 /// Closes a lane when its action has ended in whichever way: killed, or stopped while it waited for a restart, it had no

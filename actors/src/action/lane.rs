@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -34,6 +34,8 @@ pub struct LaneLimits {
 
 /// Called when something changed that the Action actor may act on. Must not block.
 type Wake = Box<dyn Fn() + Send + Sync>;
+/// Hears why so many calls were refused. Must not block.
+type RefusalHook = Box<dyn Fn(&'static str, u64) + Send + Sync>;
 
 /// The queue, the permits and the slots of one action.
 pub struct Lane {
@@ -55,6 +57,8 @@ pub struct Lane {
     pub(super) spans: InvocationSpans,
     /// Tells whoever waits for a place that there may be one.
     pub(super) room: Notify,
+    /// Tells of refusals.
+    on_refusal: OnceLock<RefusalHook>,
 }
 
 impl std::fmt::Debug for Lane {
@@ -93,6 +97,7 @@ impl Lane {
             tally,
             spans,
             room: Notify::new(),
+            on_refusal: OnceLock::new(),
         })
     }
 
@@ -104,6 +109,21 @@ impl Lane {
         self.watch_queue(true);
         self.woken.store(false, Ordering::Release);
         self.wake();
+    }
+
+    /// Whom to tell that calls were refused, and why. Only the first one is told.
+    pub fn on_refusal(&self, hook: impl Fn(&'static str, u64) + Send + Sync + 'static) {
+        // Whoever is the second one has no lane of its own.
+        let _: Result<(), _> = self.on_refusal.set(Box::new(hook));
+    }
+
+    /// So many calls were refused.
+    pub(super) fn refused(&self, reason: &'static str, calls: usize) {
+        if calls > 0
+            && let Some(hook) = self.on_refusal.get()
+        {
+            hook(reason, u64::try_from(calls).unwrap_or(u64::MAX));
+        }
     }
 
     /// The actor looks now; the next change wakes it again.
@@ -179,6 +199,7 @@ impl Lane {
             )
         };
         drop(gone);
+        self.refused("they waited too long for a runner", overdue.len());
         for invocation in overdue {
             invocation.reply.answer(Outcome::TimedOut {
                 phase: TimeoutPhase::Queue,
@@ -259,6 +280,7 @@ impl Lane {
     /// Answers all that waits, because no runner can be had now. Later invocations are admitted as before.
     pub fn refuse_waiting(&self, refusal: &Refusal) {
         let waiting = std::mem::take(&mut self.lock().queue);
+        self.refused(refusal.reason(), waiting.len());
         for invocation in waiting {
             invocation.reply.answer(Outcome::Refused(refusal.clone()));
         }

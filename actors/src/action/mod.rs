@@ -7,6 +7,7 @@ mod handlers;
 mod intent;
 mod lane;
 mod messages;
+mod notes;
 mod permit;
 mod placing;
 mod recovery;

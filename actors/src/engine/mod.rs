@@ -82,7 +82,7 @@ fn on_event(around: &Surroundings, event: EngineEvent) {
         }
         EngineEvent::Output { runner, stream, line } => {
             if let Some(line) = as_log_line(&around.registry, runner, stream, line) {
-                around.logs.push(line);
+                around.log_intake.written(line);
             }
         }
     }

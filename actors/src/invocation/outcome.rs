@@ -113,3 +113,17 @@ pub enum Refusal {
     #[error("the function could not be loaded: {}", .0.message)]
     LoadFailed(FunctionError),
 }
+
+impl Refusal {
+    /// Why, in few words and without what differs from one to the next.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::QueueFull { .. } => "the queue is full",
+            Self::ShuttingDown => "the function is being shut down",
+            Self::NoRunner(_) => "no runner can be started",
+            Self::HeadTooLarge => "the request's target and header are too large",
+            Self::LoadFailed(_) => "the function could not be loaded",
+        }
+    }
+}

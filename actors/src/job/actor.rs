@@ -15,6 +15,8 @@ use super::plan::{ActionPhase, Plan, PlanView, PlannedAction, plan};
 use super::triggers::Triggers;
 use crate::action::{Action, ActionHandle, ActionNews, ActionReport, ActionSeed, spawn_action};
 use crate::domain::{DesiredJob, Environment, ImportState, JobVersion, VersionId};
+use crate::log_sink::Subject;
+use crate::ports::LogLevel;
 use crate::tree::Surroundings;
 
 /// An action as its job knows it.
@@ -122,7 +124,14 @@ impl Job {
         }
         if decision.withdraw {
             self.triggers.pause(desired, &self.around);
-            self.serving = None;
+            if let Some(version) = self.serving.take().and_then(|version| self.live(version)) {
+                let version = Arc::clone(&version.version);
+                self.tell(
+                    &version,
+                    "withdrawn",
+                    format!("version {} serves no more", version.name),
+                );
+            }
         }
         for version in &decision.retire {
             self.retire(*version);
@@ -160,8 +169,31 @@ impl Job {
         running.prepared_until = None;
         let (version, handle) = (Arc::clone(&running.version), running.handle.clone());
         self.lead_to(desired, &version, &handle, ctx);
-        self.serving = Some(version.id);
+        let before = self.serving.replace(version.id);
         tracing::info!(job = %desired.name, version = %version.name, "a version serves");
+        let before = self.actions.values().find(|running| {
+            before.is_some_and(|before| before != version.id && running.version.id == before)
+        });
+        let message = match before {
+            Some(before) => format!(
+                "version {} serves now, and {} no more",
+                version.name, before.version.name
+            ),
+            None => format!("version {} serves", version.name),
+        };
+        self.tell(&version, "deployed", message);
+    }
+
+    /// Says something about a version in the job's log.
+    fn tell(&self, version: &JobVersion, event: &'static str, message: String) {
+        let subject = Subject {
+            job: version.job,
+            version: Some(version.id),
+            runner: None,
+        };
+        self.around
+            .log_intake
+            .tell(subject, LogLevel::Info, event, message);
     }
 
     fn lead_to(

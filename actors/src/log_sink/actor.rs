@@ -19,6 +19,9 @@ const BATCH_TIME: Duration = Duration::from_millis(100);
 /// A batch that the store refuses is tried this often before it is dropped and counted.
 const TRIES: u32 = 8;
 
+/// What happens often is told this often.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
 /// Takes lines out of the ring and gives them to the log store, in order.
 pub struct LogSink {
     around: Arc<Surroundings>,
@@ -81,6 +84,7 @@ impl Actor for LogSink {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         crate::crashable(ctx);
+        ctx.run_interval(FLUSH_EVERY, |sink, _| sink.around.log_intake.flush());
         let ring = Arc::clone(&self.around.logs);
         let store = Store(Arc::clone(&self.around));
         let writer = Writer::new("log lines", BATCH_LINES, BATCH_TIME, Some(TRIES), &self.stop);
@@ -97,6 +101,7 @@ impl Child for LogSink {
     const KIND: &'static str = "log-sink";
 
     fn stop_requested(&mut self, _: &StopReason, _: &mut Context<Self>) {
+        self.around.log_intake.flush();
         self.stop.give();
     }
 

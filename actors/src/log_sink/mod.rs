@@ -2,17 +2,25 @@
 
 mod actor;
 mod arrivals;
+mod intake;
+mod throttle;
 mod trouble;
 
 pub use actor::LogSink;
 pub use arrivals::{LogArrivals, LogWatch};
 use chrono::Utc;
+pub use intake::{LogIntake, Recurring, Subject};
+pub use throttle::LogRate;
 pub use trouble::LogTrouble;
 
 use crate::domain::JobId;
 use crate::ports::{LogLevel, LogLine, OutputStream};
 use crate::sink::{Ring, RingItem, RingLimits};
 
+/// The longest line.
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
+/// Room for the note at the end of what was cut.
+const NOTE_BYTES: usize = 64;
 /// What a line costs besides its text.
 const LINE_OVERHEAD_BYTES: usize = 200;
 
@@ -51,4 +59,18 @@ impl RingItem for LogLine {
             fields: None,
         })
     }
+}
+
+/// Cuts what is too long for a line, and says so at its end.
+fn cut(message: &mut String) {
+    if message.len() <= MAX_LINE_BYTES {
+        return;
+    }
+    let mut kept = MAX_LINE_BYTES - NOTE_BYTES;
+    while !message.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    let missing = message.len() - kept;
+    message.truncate(kept);
+    message.push_str(&format!("… [{missing} bytes of this line were cut]"));
 }

@@ -14,7 +14,8 @@ use super::{RunnerNews, RunnerReport};
 use crate::action::Action;
 use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, LostReason};
-use crate::ports::{EngineError, LogLevel, LogLine, OutputStream, Resources, RunnerExit, RunnerSpec};
+use crate::log_sink::Subject;
+use crate::ports::{EngineError, LogLevel, Resources, RunnerExit, RunnerSpec};
 use crate::protocol::LoadPhase;
 use crate::runner_manager::{Registration, RunnerStage, RunnerStatus, RunnerToken};
 use crate::session::{AssignError, Assignment, Orphans, SessionOwner};
@@ -150,10 +151,7 @@ impl Runner {
         if self.stage == RunnerStage::Ending {
             return;
         }
-        self.note(
-            LogLevel::Error,
-            format!("a runner could not be started: {detail}"),
-        );
+        self.note("start-failed", format!("a runner could not be started: {detail}"));
         self.report(RunnerNews::Failed(detail));
         self.end(true, ctx);
     }
@@ -197,10 +195,7 @@ impl Runner {
         } else {
             &error.stack
         };
-        self.note(
-            LogLevel::Error,
-            format!("the function could not be loaded: {text}"),
-        );
+        self.note("load-failed", format!("the function could not be loaded: {text}"));
         self.report(RunnerNews::Rejected(phase, error));
         self.end(self.session.is_none(), ctx);
     }
@@ -253,7 +248,7 @@ impl Runner {
             return;
         }
         if broken {
-            self.note(LogLevel::Error, detail.clone());
+            self.note("runner-lost", detail.clone());
         }
         self.lost = LostReason::SessionEnded { detail };
         if self.stage == RunnerStage::Ready {
@@ -270,7 +265,7 @@ impl Runner {
 
     pub(super) fn on_exit(&mut self, exit: RunnerExit, ctx: &mut Context<Self>) {
         if self.stage != RunnerStage::Ending || exit.out_of_memory {
-            self.note(LogLevel::Error, describe(&exit));
+            self.note("runner-lost", describe(&exit));
         }
         self.exit = Some(exit);
         if self.session.is_some() {
@@ -336,19 +331,17 @@ impl Runner {
         std::mem::take(&mut self.orphans).answer(&reason);
     }
 
-    fn note(&self, level: LogLevel, message: String) {
+    /// Says something about this runner in its job's log.
+    fn note(&self, event: &'static str, message: String) {
         let version = &self.parts.assignment.version;
-        self.around.logs.push(LogLine {
-            time: Utc::now(),
+        let subject = Subject {
             job: version.job,
             version: Some(version.id),
             runner: Some(self.parts.id),
-            invocation: None,
-            stream: OutputStream::System,
-            level,
-            message,
-            fields: None,
-        });
+        };
+        self.around
+            .log_intake
+            .tell(subject, LogLevel::Error, event, message);
     }
 }
 

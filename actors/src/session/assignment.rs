@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 
 use super::mask::Mask;
@@ -15,6 +16,9 @@ use crate::protocol::{
     Assign, AssignedJob, AssignedVersion, Empty, FILE_CHUNK_BYTES, FileHead, Flags, Frame, FrameError,
     FrameKind, LogHead, RunnerLimits,
 };
+
+/// A line may have been on its way from its function for so long.
+const LONGEST_WAY: TimeDelta = TimeDelta::hours(1);
 
 /// What a runner is to run.
 #[derive(Clone, Debug)]
@@ -177,12 +181,11 @@ impl Session {
             OutputStream::Stdout | OutputStream::System => LogLevel::Info,
         });
         let fields = head.fields.map(|fields| assigned.mask.value(fields));
+        let now = Utc::now();
+        let time = head.time.as_deref().and_then(parse_time);
+        let time = time.map_or(now, |time| plausible(time, now));
         let line = |message: String, stream, level| LogLine {
-            time: head
-                .time
-                .as_deref()
-                .and_then(parse_time)
-                .unwrap_or_else(chrono::Utc::now),
+            time,
             job: assigned.job,
             version: Some(assigned.version),
             runner: Some(self.runner),
@@ -197,9 +200,8 @@ impl Session {
                 "{} lines before this one were dropped: the function logs faster than its runner can send",
                 head.dropped
             );
-            self.context
-                .logs
-                .push(line(note, OutputStream::System, LogLevel::Warn));
+            let logs = &self.context.logs;
+            logs.written(line(note, OutputStream::System, LogLevel::Warn));
             if frame.body.is_empty() {
                 return Ok(());
             }
@@ -213,7 +215,7 @@ impl Session {
         };
         for message in text.split('\n') {
             let message = assigned.mask.text(message.to_owned());
-            self.context.logs.push(line(message, stream, level));
+            self.context.logs.written(line(message, stream, level));
         }
         Ok(())
     }
@@ -226,8 +228,8 @@ impl Session {
         } else {
             error.stack.clone()
         };
-        self.context.logs.push(LogLine {
-            time: chrono::Utc::now(),
+        self.context.logs.written(LogLine {
+            time: Utc::now(),
             job: assigned.job,
             version: Some(assigned.version),
             runner: Some(self.runner),
@@ -240,8 +242,15 @@ impl Session {
     }
 }
 
-fn parse_time(text: &str) -> Option<chrono::DateTime<chrono::Utc>> {
-    chrono::DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|time| time.to_utc())
+fn parse_time(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+}
+
+/// A runner's clock is this machine's or close to it. What it says beyond that is not believed: a line's time decides where it is kept.
+fn plausible(time: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    if time > now || now - time > LONGEST_WAY {
+        now
+    } else {
+        time
+    }
 }

@@ -36,7 +36,7 @@ use tokio::time::Instant;
 
 use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, InputBody, Invocation, InvocationLimits, Outcome, Refusal};
-use crate::log_sink::LogRing;
+use crate::log_sink::LogIntake;
 use crate::mqtt::MqttBoard;
 use crate::ports::FunctionStore;
 use crate::protocol::{
@@ -88,7 +88,7 @@ pub struct SessionContext {
     /// The runtime that they run on.
     pub io: Handle,
     /// Where log lines go.
-    pub logs: Arc<LogRing>,
+    pub logs: Arc<LogIntake>,
     /// Where the functions keep values.
     pub functions: Arc<dyn FunctionStore>,
     /// Where the functions publish messages.

@@ -15,7 +15,7 @@ use crate::domain::JobId;
 use crate::gateway::RouteBoard;
 use crate::job::ServingBoard;
 use crate::jobs::Jobs;
-use crate::log_sink::{LogArrivals, LogRing, LogTrouble};
+use crate::log_sink::{LogArrivals, LogIntake, LogRing, LogTrouble};
 use crate::metrics::TallyBoard;
 use crate::mqtt::{MqttBoard, SharedLentBroker};
 use crate::ports::{ArchiveStore, Catalogue, DurableQueue, Engine, LogStore, MqttClients, ScheduleStore};
@@ -42,6 +42,8 @@ pub struct Surroundings {
     pub logs: Arc<LogRing>,
     /// Why log lines can not be kept, if they can not.
     pub log_trouble: Arc<LogTrouble>,
+    /// The way of lines into the ring.
+    pub log_intake: Arc<LogIntake>,
     /// The news that lines were kept.
     pub log_arrivals: LogArrivals,
     /// Which runners there are.
@@ -93,6 +95,7 @@ impl std::fmt::Debug for Surroundings {
 impl Surroundings {
     pub(super) fn new(settings: TreeSettings, ports: Ports, io: Handle) -> std::io::Result<Self> {
         let logs = Arc::new(LogRing::new(settings.log_ring));
+        let log_intake = Arc::new(LogIntake::new(Arc::clone(&logs), settings.log_rate));
         let arbiters = match settings.arbiters {
             0 => Arbiters::One(actix::Arbiter::current()),
             count => Arbiters::Pool(ArbiterPool::new(count)?),
@@ -112,7 +115,7 @@ impl Surroundings {
             sessions: SessionContext {
                 tasks: Arc::new(Tasks::new("sessions")),
                 io: io.clone(),
-                logs: Arc::clone(&logs),
+                logs: Arc::clone(&log_intake),
                 functions: ports.functions,
                 mqtt: Arc::clone(&mqtt),
             },
@@ -124,6 +127,7 @@ impl Surroundings {
             log_store: ports.logs,
             logs,
             log_trouble: Arc::default(),
+            log_intake,
             log_arrivals: LogArrivals::default(),
             registry: Arc::default(),
             tallies: Arc::default(),

@@ -82,7 +82,7 @@ export class Invocation {
     if (head.http) addTrace(head.http.headers, head);
     this.input = new Input(session, stream, body, whole);
     this.output = new Output(session, stream, this);
-    /** @type {Map<string, string> | null} beginnings of lines that it has written; kept by the log */
+    /** @type {Map<'stdout' | 'stderr', import('./lines.mjs').PartialLine> | null} beginnings of lines that it has written; kept by the log */
     this.partialLines = null;
   }
 

@@ -3,19 +3,14 @@
 
 import { inspect } from 'node:util';
 import { currentInvocation } from './current.mjs';
-import { CHUNK_BYTES, TYPE } from './frames.mjs';
+import { TYPE } from './frames.mjs';
 import { JobberError } from './errors.mjs';
+import { MAX_BYTES, PartialLine, SURELY_SHORT, parts } from './lines.mjs';
 
 /** @typedef {import('./invocation.mjs').Invocation} Invocation */
 /** @typedef {'stdout' | 'stderr'} StreamName */
 /** @typedef {'debug' | 'info' | 'warn' | 'error'} Level */
 
-/** The longest line or message. */
-const MAX_BYTES = CHUNK_BYTES;
-/** A text so short cannot have more bytes than that, whatever is in it. */
-const SURELY_SHORT = MAX_BYTES / 3;
-/** Room for the note at the end of what was cut. */
-const NOTE_BYTES = 64;
 /** The most bytes of a message's fields as JSON. */
 const MAX_FIELDS_BYTES = 16_384;
 /** The beginning of a line that no invocation owns is sent after this, even if no end follows. */
@@ -29,7 +24,7 @@ export class Logs {
   #session;
   #dropped = 0;
   #waitsForDrain = false;
-  /** Beginnings of lines that no invocation owns. @type {Map<string, string>} */
+  /** Beginnings of lines that no invocation owns, by stream. @type {Map<StreamName, PartialLine>} */
   #partial = new Map();
   /** @type {NodeJS.Timeout | null} */
   #timer = null;
@@ -53,8 +48,7 @@ export class Logs {
      * @param {unknown} [callback]
      */
     const write = (chunk, encoding, callback) => {
-      const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
-      this.#written(name, text);
+      this.#written(name, chunk, encoding);
       const done = typeof encoding === 'function' ? encoding : callback;
       if (typeof done === 'function') process.nextTick(done);
       return true;
@@ -65,29 +59,37 @@ export class Logs {
   /**
    * The function wrote this.
    * @param {StreamName} stream
-   * @param {string} text
+   * @param {string | Uint8Array} chunk
+   * @param {unknown} encoding
    */
-  #written(stream, text) {
+  #written(stream, chunk, encoding) {
     const invocation = currentInvocation() ?? null;
-    const partial = invocation === null ? this.#partial : (invocation.partialLines ??= new Map());
-    const begun = partial.get(stream);
+    const partial = this.#partialOf(invocation, stream);
+    const { begun } = partial;
+    const text = partial.decode(chunk, encoding);
     const end = text.lastIndexOf('\n');
-    if (end === -1) {
-      const joined = begun === undefined ? text : begun + text;
-      // What is too long to be one line will be cut: it need not be kept.
-      if (joined.length > 2 * MAX_BYTES) {
-        partial.delete(stream);
-        this.emit(invocation, stream, joined);
-      } else {
-        partial.set(stream, joined);
-        if (invocation === null || invocation.closed) this.#flushSoon(invocation);
+    if (end !== -1) {
+      let whole = text.slice(0, end);
+      if (begun) {
+        const first = text.indexOf('\n');
+        partial.add(text.slice(0, first));
+        whole = partial.take() + text.slice(first, end);
       }
-      return;
+      this.emit(invocation, stream, whole);
     }
-    const whole = text.slice(0, end);
-    if (begun !== undefined) partial.delete(stream);
-    this.emit(invocation, stream, begun === undefined ? whole : begun + whole);
-    if (end < text.length - 1) this.#written(stream, text.slice(end + 1));
+    partial.add(text.slice(end + 1));
+    if (partial.begun && (invocation === null || invocation.closed)) this.#flushSoon(invocation);
+  }
+
+  /**
+   * @param {Invocation | null} invocation
+   * @param {StreamName} stream
+   */
+  #partialOf(invocation, stream) {
+    const partials = invocation === null ? this.#partial : (invocation.partialLines ??= new Map());
+    let partial = partials.get(stream);
+    if (partial === undefined) partials.set(stream, (partial = new PartialLine()));
+    return partial;
   }
 
   /** @param {Invocation | null} invocation */
@@ -107,8 +109,7 @@ export class Logs {
    * @param {Invocation} invocation
    */
   flush(invocation) {
-    const partial = invocation.partialLines;
-    if (partial !== null && partial.size > 0) this.#flushMap(invocation, partial);
+    if (invocation.partialLines !== null) this.#flushMap(invocation, invocation.partialLines);
   }
 
   /** Sends what is left, at the end of the process. */
@@ -119,11 +120,10 @@ export class Logs {
 
   /**
    * @param {Invocation | null} invocation
-   * @param {Map<string, string>} partial
+   * @param {Map<StreamName, PartialLine>} partials
    */
-  #flushMap(invocation, partial) {
-    for (const [stream, text] of partial) this.emit(invocation, /** @type {StreamName} */ (stream), text);
-    partial.clear();
+  #flushMap(invocation, partials) {
+    for (const [stream, partial] of partials) if (partial.begun) this.emit(invocation, stream, partial.end());
   }
 
   /**
@@ -208,36 +208,4 @@ function fieldsJson(fields) {
   }
   const bytes = Buffer.byteLength(json);
   return bytes <= MAX_FIELDS_BYTES ? json : JSON.stringify({ fieldsError: `${bytes} bytes of fields are too many` });
-}
-
-/**
- * Cuts a long text at the ends of its lines, and lines that are too long themselves.
- * @param {string} text
- * @returns {Generator<string>}
- */
-export function* parts(text) {
-  let part = '';
-  let size = 0;
-  for (const line of text.split('\n')) {
-    const fitting = cutLine(line);
-    const bytes = Buffer.byteLength(fitting);
-    if (size > 0 && size + 1 + bytes > MAX_BYTES) {
-      yield part;
-      part = '';
-      size = 0;
-    }
-    part = size === 0 ? fitting : `${part}\n${fitting}`;
-    size += bytes + 1;
-  }
-  yield part;
-}
-
-/** @param {string} line */
-function cutLine(line) {
-  if (line.length <= SURELY_SHORT) return line;
-  const bytes = Buffer.byteLength(line);
-  if (bytes <= MAX_BYTES) return line;
-  const kept = MAX_BYTES - NOTE_BYTES;
-  // A character that the cut goes through becomes U+FFFD, of three bytes: the room for the note is enough for it.
-  return `${Buffer.from(line).toString('utf8', 0, kept)}… [${bytes - kept} bytes of this line were cut]`;
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { parts } from '../src/logs.mjs';
+import { PartialLine, parts } from '../src/lines.mjs';
 import { httpHead } from './support/heads.mjs';
 import { serving } from './support/serve.mjs';
 
@@ -111,6 +111,38 @@ describe('a log', { concurrency: true }, () => {
     assert.match(long.toString(), /^ä+.?… \[134528 bytes of this line were cut\]$/);
   });
 
+  it('puts characters together whose bytes come in two writes, and takes any encoding', async (t) => {
+    const manager = await serving(
+      t,
+      handler(`
+        const bytes = Buffer.from('grün 🦀\\n');
+        for (const byte of bytes) process.stdout.write(Buffer.from([byte]));
+        process.stdout.write('aGk=', 'base64'); process.stdout.write(' there\\n', 'latin1');
+        process.stdout.write(Buffer.from([0x61, 0xff, 0x62, 0x0a, 0xc3])); process.stdout.write('x\\n');
+        process.stderr.write(Buffer.from([0xe2, 0x82]));`),
+    );
+    await manager.call();
+    assert.deepEqual(messages(manager), [
+      ['stdout', 'grün 🦀'],
+      ['stdout', 'hi there'],
+      ['stdout', 'a\ufffdb'],
+      ['stdout', '\ufffdx'],
+      ['stderr', '\ufffd'],
+    ]);
+  });
+
+  it('cuts a line once that is written in pieces', async (t) => {
+    const manager = await serving(
+      t,
+      handler(`for (let n = 0; n < 1_000; n += 1) process.stdout.write('y'.repeat(1_000)); process.stdout.write('\\nnext\\n');`),
+    );
+    await manager.call();
+    const lines = manager.logs.flatMap(({ body }) => body.toString().split('\n'));
+    assert.equal(lines.length, 2);
+    assert.match(lines[0], /^y{65472}… \[934528 bytes of this line were cut\]$/);
+    assert.equal(lines[1], 'next');
+  });
+
   it('drops what is too much, says how much, and stays small', async (t) => {
     const flood = handler(`
       const line = 'x'.repeat(1_000);
@@ -131,6 +163,23 @@ describe('a log', { concurrency: true }, () => {
     const { head } = await manager.until(() => manager.logs.find((log) => log.head.dropped > 0), 'the count');
     assert.equal(manager.logs.filter((log) => !log.head.dropped).length + head.dropped, 200_000);
     assert.ok(json.rss < 250 * 1024 * 1024, `${json.rss} bytes`);
+  });
+});
+
+describe('the beginning of a line', () => {
+  it('has begun when something was written, be it part of a character', () => {
+    const line = new PartialLine();
+    assert.equal(line.begun, false);
+    line.add(line.decode(Buffer.from([0xf0, 0x9f]), undefined));
+    assert.equal(line.begun, true);
+    line.add(line.decode(Buffer.from([0xa6]), undefined));
+    assert.equal(line.begun, true);
+    line.add(line.decode(Buffer.from([0x80]), undefined));
+    assert.equal(line.take(), '🦀');
+    assert.equal(line.begun, false);
+    line.add(line.decode(Buffer.from('ü'), undefined));
+    line.add(line.decode('', undefined));
+    assert.equal(line.take(), 'ü');
   });
 });
 

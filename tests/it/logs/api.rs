@@ -272,7 +272,7 @@ fn whoever_may_not_read_any_more_hears_nothing_more() {
         let (_, token) = answer(app.request(Method::POST, "/api/api-tokens").json(&new)).await;
         let secret = token["data"]["token"].as_str().unwrap();
         let request = app
-            .stranger(Method::GET, "/api/job/shop/logs/tail")
+            .stranger(Method::GET, "/api/job/shop/logs/tail?stream=stdout")
             .bearer_auth(secret);
         let mut events = Events::of(request).await;
         for expected in [": the log follows", ": still there", ": still there"] {

@@ -17,7 +17,7 @@ use crate::invocation::{
     HttpInput, Input, InputBody, Invocation, Outcome, PendingReply, Refusal, TimeoutPhase, TriggerRef,
     reply_channel,
 };
-use crate::log_sink::{LOG_RING_LIMITS, LogRing};
+use crate::log_sink::{LOG_RING_LIMITS, LogIntake, LogRate, LogRing};
 use crate::session::{Session, SessionContext};
 use crate::testing::FakeFunctionStore;
 use crate::trace::TraceContext;
@@ -41,7 +41,10 @@ fn session() -> Arc<Session> {
     let context = SessionContext {
         tasks: Arc::new(Tasks::new("session")),
         io: Handle::current(),
-        logs: Arc::new(LogRing::new(LOG_RING_LIMITS)),
+        logs: Arc::new(LogIntake::new(
+            Arc::new(LogRing::new(LOG_RING_LIMITS)),
+            LogRate::default(),
+        )),
         functions: Arc::new(FakeFunctionStore::default()),
         mqtt: Arc::default(),
     };

@@ -24,7 +24,7 @@ use crate::domain::{Environment, InvocationId, RunnerId, TriggerId};
 use crate::invocation::{
     HttpInput, Input, InputBody, Invocation, InvocationLimits, PendingReply, TriggerRef, reply_channel,
 };
-use crate::log_sink::{LOG_RING_LIMITS, LogRing};
+use crate::log_sink::{LOG_RING_LIMITS, LogIntake, LogRate, LogRing};
 use crate::ports::ArchiveStore;
 use crate::protocol::{Flags, FrameKind, RunnerLimits};
 use crate::testing::{FakeArchives, FakeCatalogue, FakeFunctionStore, FakePackage, Wire};
@@ -49,7 +49,7 @@ impl Bench {
         let context = SessionContext {
             tasks: Arc::clone(&tasks),
             io: Handle::current(),
-            logs: Arc::clone(&logs),
+            logs: Arc::new(LogIntake::new(Arc::clone(&logs), LogRate::default())),
             functions: Arc::new(FakeFunctionStore::default()),
             mqtt: Arc::default(),
         };

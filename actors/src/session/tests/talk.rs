@@ -24,7 +24,9 @@ fn a_message_becomes_its_lines_and_can_be_stored() {
     run_paused(async {
         let mut bench = Bench::serving().await;
         let invocation = InvocationId::generate();
-        let head = json!({ "stream": "stderr", "invocation": invocation, "time": "2026-01-10T00:00:00.5Z", "fields": { "a": 1 } });
+        let time = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
+        let head =
+            json!({ "stream": "stderr", "invocation": invocation, "time": time, "fields": { "a": 1 } });
         bench
             .say(FrameKind::Log, Flags::NONE, 0, head, b"one\ntwo\0\n\xff three")
             .await;
@@ -34,7 +36,7 @@ fn a_message_becomes_its_lines_and_can_be_stored() {
         for line in lines {
             assert_eq!(line.invocation, Some(invocation));
             assert_eq!((line.stream, line.level), (OutputStream::Stderr, LogLevel::Error));
-            assert_eq!(line.time.timestamp_subsec_millis(), 500);
+            assert_eq!(line.time, time);
             assert_eq!(line.fields, Some(json!({ "a": 1 })));
         }
     });
@@ -57,6 +59,47 @@ fn dropped_messages_are_told_and_a_wrong_time_is_now() {
             ("after", LogLevel::Debug)
         );
         assert!((chrono::Utc::now() - lines[1].time).num_seconds() < 60);
+    });
+}
+
+#[test]
+fn a_flood_is_held_back_and_told() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        let body = "x\n".repeat(30_000);
+        let head = json!({ "stream": "stdout" });
+        bench
+            .say(FrameKind::Log, Flags::NONE, 0, head, body.as_bytes())
+            .await;
+        bench.say(FrameKind::Ping, Flags::NONE, 0, json!({}), b"").await;
+        bench.wire.expect(FrameKind::Pong).await;
+        let passed = bench.logs.gauge().waiting;
+        assert!((15_000..25_000).contains(&passed), "{passed}");
+        let dropped = 30_001 - passed;
+        drop(lines(&bench, passed).await);
+        bench.session.context.logs.flush();
+        let note = lines(&bench, 1).await.remove(0);
+        assert!(
+            note.message.starts_with(&format!("{dropped} lines were dropped")),
+            "{}",
+            note.message
+        );
+        assert_eq!(note.stream, OutputStream::System);
+        assert_eq!(note.runner, Some(bench.session.runner()));
+    });
+}
+
+#[test]
+fn a_time_that_can_not_be_is_now() {
+    run_paused(async {
+        let mut bench = Bench::serving().await;
+        for time in ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"] {
+            let head = json!({ "stream": "stdout", "time": time });
+            bench.say(FrameKind::Log, Flags::NONE, 0, head, b"x").await;
+        }
+        for line in lines(&bench, 2).await {
+            assert!((chrono::Utc::now() - line.time).num_seconds().abs() < 60);
+        }
     });
 }
 

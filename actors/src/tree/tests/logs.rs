@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobber_kernel::testing::run_paused;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{hello, seconds};
@@ -160,5 +161,101 @@ fn a_store_that_hangs_does_not_hold_up_the_end_for_long() {
         let began = Instant::now();
         tree.shut_down().await;
         assert!(began.elapsed() < seconds(10), "{:?}", began.elapsed());
+    });
+}
+
+/// Jobber's own words about jobs, as `event: message`.
+fn told(tree: &TestTree) -> Vec<String> {
+    let lines = tree.logs.lines().into_iter();
+    lines
+        .filter(|line| line.stream == OutputStream::System)
+        .map(|line| {
+            let fields = line.fields.unwrap_or_default();
+            format!(
+                "{}: {}",
+                fields["event"].as_str().unwrap_or_default(),
+                line.message
+            )
+        })
+        .collect()
+}
+
+async fn until_told(tree: &TestTree, expected: &str) {
+    tree.until(|| told(tree).iter().any(|line| line == expected))
+        .await;
+}
+
+#[test]
+fn which_version_serves_is_a_line_of_the_job() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let first = tree.serve(&hello()).await;
+        until_told(&tree, "deployed: version 1.0.0 serves").await;
+        tree.serve(&hello().version("2.0.0")).await;
+        until_told(&tree, "deployed: version 2.0.0 serves now, and 1.0.0 no more").await;
+        tree.catalogue.enable(first.job, false);
+        tree.handle.hint(Some(first.job));
+        until_told(&tree, "withdrawn: version 2.0.0 serves no more").await;
+        let lines = tree.logs.lines();
+        let line = lines.iter().find(|line| line.message == "version 1.0.0 serves");
+        assert_eq!(line.and_then(|line| line.version), Some(first.id));
+        tree.shut_down().await;
+    });
+}
+
+#[test]
+fn runners_that_come_and_go_and_that_are_lost_are_told() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let action = json!({ "runnerMinCount": 2, "runnerMaxCount": 2, "runnerAsynchronous": false });
+        tree.serve(&hello().action(action)).await;
+        tree.until_runners("/hello/x", 2).await;
+        until_told(&tree, "scaled-up: 2 runners are started").await;
+        let lost = tree.engine.live()[0];
+        tree.engine.kill(lost);
+        tree.until(|| {
+            let lines = tree.logs.lines();
+            let of_lost = lines.iter().filter(|line| line.runner == Some(lost));
+            of_lost.filter(|line| line.stream == OutputStream::System).count() == 1
+        })
+        .await;
+        assert!(
+            told(&tree)
+                .iter()
+                .any(|line| line.starts_with("runner-lost: the runner")),
+            "{:?}",
+            told(&tree)
+        );
+        until_told(&tree, "scaled-up: 1 runner is started").await;
+        // The version is replaced: its runners go, those of the next one come.
+        tree.serve(&hello().version("2.0.0")).await;
+        until_told(&tree, "scaled-down: 2 runners are ended").await;
+        tree.shut_down().await;
+    });
+}
+
+#[test]
+fn a_burst_of_refusals_is_one_line() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let action =
+            json!({ "runnerAsynchronous": false, "runnerMaxCount": 1, "queue": { "length": 1, "wait": 3 } });
+        tree.serve(&hello().action(action)).await;
+        tree.until_runners("/hello/x", 1).await;
+        let running = tree.send("/hello/wait/20000").expect("admitted");
+        tree.until(|| tree.gauge("/hello/x").running == 1).await;
+        let waiting = tree.send("/hello/x").expect("admitted");
+        for _ in 0..200 {
+            assert!(tree.send("/hello/x").is_err());
+        }
+        until_told(&tree, "refused: 200 calls were refused: the queue is full").await;
+        drop(waiting.outcome().await);
+        until_told(
+            &tree,
+            "refused: 1 call was refused: they waited too long for a runner",
+        )
+        .await;
+        drop(running);
+        tree.shut_down().await;
     });
 }

@@ -17,8 +17,8 @@ create table runner_logs (
     version_id    uuid,
     runner_id     uuid,
     invocation_id uuid,
-    stream        text        not null check (stream in ('stdout', 'stderr', 'system')),
-    level         text        not null check (level in ('debug', 'info', 'warn', 'error')),
+    stream        text        not null,
+    level         text        not null,
     message       text        not null,
     fields        jsonb
 ) partition by range (time);
@@ -26,6 +26,8 @@ create table runner_logs (
 alter sequence runner_logs_number owned by runner_logs.sequence;
 
 comment on column runner_logs.time is 'When it was written; days of UTC are partitions.';
+comment on column runner_logs.stream is '''stdout'', ''stderr'' or ''system''. Not checked for each of many lines.';
+comment on column runner_logs.level is '''debug'', ''info'', ''warn'' or ''error''. Not checked likewise.';
 comment on column runner_logs.sequence is 'Tells lines of one moment apart, in the order in which they came.';
 
 create index runner_logs_job_time on runner_logs (job_id, time, sequence);

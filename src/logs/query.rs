@@ -89,6 +89,22 @@ impl Span {
     pub fn is_empty(&self) -> bool {
         self.above >= self.below
     }
+
+    /// What of it is before a moment, and what is from that moment on.
+    #[must_use]
+    pub fn parted(self, moment: DateTime<Utc>) -> (Self, Self) {
+        let moment = LogCursor::at(moment);
+        let older = Self {
+            below: self.below.min(moment),
+            ..self
+        };
+        // Lines have sequences from 1 up: nothing is between a moment and its first line.
+        let newer = Self {
+            above: self.above.max(moment),
+            ..self
+        };
+        (older, newer)
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +143,28 @@ mod tests {
             ..query
         };
         assert!(nothing.span().is_empty());
+    }
+
+    #[test]
+    fn a_span_is_parted_so_that_each_line_is_in_one_part() {
+        let span = LogQuery {
+            after: Some(place(10, 7)),
+            before: Some(place(20, 3)),
+            ..LogQuery::default()
+        };
+        let span = span.span();
+        let (older, newer) = span.parted(moment(15));
+        assert_eq!((older.above, older.below), (place(10, 7), place(15, 0)));
+        assert_eq!((newer.above, newer.below), (place(15, 0), place(20, 3)));
+        // At an edge: lines of the place's own moment stay where they are.
+        let (older, newer) = span.parted(moment(10));
+        assert!(older.is_empty());
+        assert_eq!(newer, span);
+        let (older, newer) = span.parted(moment(20));
+        assert_eq!(
+            (older.below, newer.above, newer.below),
+            (place(20, 0), place(20, 0), place(20, 3))
+        );
     }
 
     #[test]

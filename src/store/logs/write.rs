@@ -33,7 +33,11 @@ impl PostgresLogStore {
         let client = self.database.client().await?;
         let sink = client.copy_in(COPY).await?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &COPY_TYPES));
-        for line in lines {
+        // Those of one job stand together then, and whoever reads them finds many in each block that is fetched. Within a job they stay
+        // in order.
+        let mut by_job: Vec<&LogLine> = lines.iter().collect();
+        by_job.sort_by_key(|line| line.job);
+        for line in by_job {
             let message = without_nul(&line.message);
             let fields = line.fields.clone().map(clean);
             writer

@@ -7,7 +7,7 @@ create table invocations (
     id             uuid        not null,
     attempt        integer     not null check (attempt >= 1),
     job_id         uuid        not null,
-    version_id     uuid        not null,
+    version_id     uuid,
     trigger_id     uuid        not null,
     trigger_name   text,
     kind           text        not null check (kind in ('http', 'mqtt', 'schedule')),
@@ -32,6 +32,7 @@ create table invocations (
     primary key (id, attempt)
 ) partition by range (id);
 
+comment on column invocations.version_id is 'Null for an instant that nobody started.';
 comment on column invocations.subject is 'What it was about: method and path, topic, or instant.';
 comment on column invocations.connect_ms is 'The invocation waited for a new runner: from its creation until it had dialled in. Null for a warm one.';
 comment on column invocations.load_ms is 'Likewise: from there until the module was imported.';

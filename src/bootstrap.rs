@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Days;
 use jobber_actors::mqtt::SharedLentBroker;
 use jobber_actors::ports::{EngineError, LogStore};
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle};
@@ -25,8 +26,8 @@ use crate::publish::Publisher;
 use crate::sealing::{KeyFileError, Keys};
 use crate::store::{
     AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
-    PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresLogStore, PostgresSchedules,
-    SealedError, establish_keys, migrate, require_no_key,
+    PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresInvocations, PostgresLogStore,
+    PostgresSchedules, SealedError, establish_keys, migrate, require_no_key,
 };
 
 mod engine;
@@ -137,6 +138,7 @@ struct Foundation {
     database: Database,
     archives: DiskArchiveStore,
     functions: Arc<PostgresFunctionStore>,
+    invocations: PostgresInvocations,
     ports: Ports,
     token: EnsuredToken,
     passwords: Passwords,
@@ -168,6 +170,7 @@ impl Server {
             database,
             archives,
             functions,
+            invocations,
             ports,
             token,
             passwords,
@@ -201,6 +204,7 @@ impl Server {
                     keys,
                     settings: config.settings.clone(),
                     functions: Arc::clone(&functions) as Arc<_>,
+                    invocations: invocations.clone(),
                 });
                 let gateway = Gateway::new(sockets.gateway, settings::gateway(config), tree.routes())
                     .expect("the socket told its address a moment ago");
@@ -225,6 +229,7 @@ impl Server {
                 archives,
                 functions,
                 fires: FireStore::new(database.clone(), settings::queue(config)),
+                invocations,
                 tree: tree.clone(),
                 gateway: Arc::clone(&gateway_server),
                 stopped,
@@ -309,12 +314,15 @@ impl Foundation {
             Some(wrap) => wrap(logs, JobStore::new(database.clone())),
             None => logs,
         };
+        let keep = Days::new(u64::from(config.ledger.retention_days));
+        let invocations = PostgresInvocations::new(database.clone(), keep);
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: engine::engine(config, manager_port, spawner).await?,
             functions: Arc::clone(&functions) as Arc<_>,
             logs,
+            invocations: Arc::new(invocations.clone()),
             queue: Arc::new(PostgresDurableQueue::new(
                 database.clone(),
                 &config.server.name,
@@ -332,6 +340,7 @@ impl Foundation {
             database,
             archives,
             functions,
+            invocations,
             ports,
             token,
             passwords,

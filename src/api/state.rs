@@ -15,7 +15,7 @@ use crate::publish::Publisher;
 use crate::sealing::Keys;
 use crate::store::{
     AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore,
-    JobSummary, PostgresLogStore, SessionStore, UserStore,
+    JobSummary, PostgresInvocations, PostgresLogStore, SessionStore, UserStore,
 };
 
 /// Everything behind the API. Cheap to clone.
@@ -26,6 +26,7 @@ pub struct ApiState {
     pub(super) jobs: JobStore,
     pub(super) environment: EnvironmentStore,
     pub(super) logs: PostgresLogStore,
+    pub(super) invocations: PostgresInvocations,
     pub(super) dead_letters: DeadLetterStore,
     pub(super) fires: FireStore,
     pub(super) publisher: Publisher,
@@ -62,6 +63,8 @@ pub struct ApiParts {
     pub settings: Vec<Setting>,
     /// What functions keep.
     pub functions: Arc<dyn FunctionStore>,
+    /// The record of invocations.
+    pub invocations: PostgresInvocations,
 }
 
 impl ApiState {
@@ -78,6 +81,7 @@ impl ApiState {
             keys,
             settings,
             functions,
+            invocations,
         } = parts;
         Self {
             users: UserStore::new(database.clone()),
@@ -95,6 +99,7 @@ impl ApiState {
             settings: settings.into(),
             passwords,
             functions,
+            invocations,
             database,
             publisher,
             tree,

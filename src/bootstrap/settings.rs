@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use jobber_actors::manifest::ByteSize;
+use jobber_actors::sink::RingLimits;
 use jobber_actors::tree::{MqttSettings, TreeSettings};
 
 use crate::api::AdminConfig;
@@ -18,6 +19,14 @@ pub(super) fn tree(config: &Config) -> TreeSettings {
     TreeSettings {
         runner_load_time: config.archives.publish_timeout,
         drain_time: config.server.shutdown_deadline,
+        records: config.ledger.enabled.then(|| {
+            let total_bytes = memory(config.ledger.max_waiting);
+            RingLimits {
+                total_bytes,
+                // So that one job's flood does not push out the records of the others.
+                job_bytes: total_bytes / 2,
+            }
+        }),
         mqtt: MqttSettings {
             unacked_messages: config.mqtt.max_unacked,
             unacked_bytes: memory(config.mqtt.max_unacked_bytes),

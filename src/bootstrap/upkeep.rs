@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jobber_actors::domain::ServerId;
 use jobber_actors::gateway::RouteTarget;
 use jobber_actors::tree::TreeHandle;
 use tokio::runtime::Handle;
@@ -13,8 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::archive::DiskArchiveStore;
 use crate::gateway::Gateway;
 use crate::store::{
-    Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore, PublishStore,
-    SessionStore,
+    Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore,
+    PostgresInvocations, PublishStore, SessionStore,
 };
 
 /// How often it is looked whether the catalogue has been read.
@@ -24,6 +25,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 const PURGE_BATCH: u32 = 1_000;
 /// How often old instants of schedules, and sessions that are over, are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// How often the record of invocations is seen to.
+const RECORDS_EVERY: Duration = Duration::from_secs(60);
 /// How often archives that nothing refers to are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -32,6 +35,7 @@ pub(super) struct Parts {
     pub(super) archives: DiskArchiveStore,
     pub(super) functions: Arc<PostgresFunctionStore>,
     pub(super) fires: FireStore,
+    pub(super) invocations: PostgresInvocations,
     pub(super) tree: TreeHandle,
     pub(super) gateway: Arc<Gateway<RouteTarget>>,
     pub(super) stopped: watch::Receiver<bool>,
@@ -43,12 +47,14 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         archives,
         functions,
         fires,
+        invocations,
         tree,
         gateway,
         stopped,
     } = parts;
 
-    let listener = Listener::new(database.clone(), ListenerConfig::default());
+    let server = tree.server();
+    let listener = Listener::new(database.clone(), server, ListenerConfig::default());
     let (hinted, until) = (tree.clone(), stopped.clone());
     let listen = async move {
         let hint = move |hint| match hint {
@@ -83,6 +89,11 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
                 }
             }
         }),
+        io,
+    );
+
+    tasks.spawn_on(
+        until_stopped(stopped.clone(), keep_records(invocations, server)),
         io,
     );
 
@@ -135,6 +146,24 @@ async fn forget(fires: FireStore, sessions: SessionStore) {
         }
         if let Err(error) = sessions.purge().await {
             tracing::warn!(%error, "sessions that are over could not be removed");
+        }
+    }
+}
+
+/// Sees to the record of invocations: room for the next days, nothing that is too old, nothing left open by dead servers.
+async fn keep_records(invocations: PostgresInvocations, server: ServerId) {
+    let mut due = ticks(RECORDS_EVERY);
+    loop {
+        due.tick().await;
+        match invocations.turn_partitions().await {
+            Ok(0) => {}
+            Ok(dropped) => tracing::info!(dropped, "dropped days of the invocations' record"),
+            Err(error) => tracing::warn!(%error, "the days of the invocations' record could not be turned"),
+        }
+        match invocations.lose_of_dead_servers(server).await {
+            Ok(0) => {}
+            Ok(lost) => tracing::info!(lost, "recorded as lost what a server had in hand that is gone"),
+            Err(error) => tracing::warn!(%error, "what gone servers had in hand could not be recorded"),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
 mod access;
+mod ledger;
 mod mqtt;
 mod parse;
 mod queue;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use access::AccessSection;
+pub use ledger::LedgerSection;
 pub use mqtt::MqttSection;
 pub use parse::LogFormat;
 pub use queue::QueueSection;
@@ -55,6 +57,8 @@ pub struct Config {
     pub archives: ArchiveSection,
     /// The functions' store.
     pub store: StoreSection,
+    /// The record of invocations.
+    pub ledger: LedgerSection,
     /// The durable queue.
     pub queue: QueueSection,
     /// Connections to MQTT brokers.
@@ -133,6 +137,7 @@ impl Config {
         let gateway = GatewaySection::read(reader);
         let archives = ArchiveSection::read(reader);
         let store = StoreSection::read(reader);
+        let ledger = LedgerSection::read(reader);
         let queue = QueueSection::read(reader);
         let mqtt = MqttSection::read(reader);
         let access = AccessSection::read(reader);
@@ -144,6 +149,7 @@ impl Config {
             gateway: gateway?,
             archives: archives?,
             store: store?,
+            ledger: ledger?,
             queue: queue?,
             mqtt: mqtt?,
             access: access?,

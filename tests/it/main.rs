@@ -27,6 +27,7 @@ mod bruno;
 mod catalogue;
 mod durable_queue;
 mod function_store;
+mod invocations;
 mod listener;
 mod lock;
 mod logs;

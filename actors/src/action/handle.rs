@@ -12,9 +12,10 @@ use super::lane::Lane;
 use super::messages::{Reconsider, StopRunner};
 use super::permit::Permit;
 use super::slots::LaneGauge;
-use crate::domain::{Environment, JobVersion};
-use crate::invocation::{Invocation, Refusal};
+use crate::domain::{Environment, InvocationId, JobVersion};
+use crate::invocation::{Invocation, Refusal, TriggerRef};
 use crate::job::Job;
+use crate::ledger::{self, Book};
 use crate::tree::{ActionSettings, Surroundings};
 
 /// An action that stops gives up by itself after the drain time; this much later its supervisor kills it.
@@ -72,6 +73,19 @@ impl ActionHandle {
         self.lane.place(invocation, now);
     }
 
+    /// Records a request that [found no place](Self::admit), unless many were recorded just now. `target` is its path and query.
+    pub fn record_refused(
+        &self,
+        id: InvocationId,
+        trigger: &TriggerRef,
+        refusal: &Refusal,
+        method: &str,
+        target: &str,
+    ) {
+        let subject = || ledger::request_subject(method, target);
+        ledger::refused(&self.lane.book, id, trigger, refusal, subject);
+    }
+
     /// How full its lane is.
     #[must_use]
     pub fn gauge(&self) -> LaneGauge {
@@ -118,7 +132,16 @@ pub(crate) fn spawn_action(
 ) -> (ChildRef<Action>, ActionHandle) {
     let settings = ActionSettings::of(&seed.version.manifest, &around.settings);
     let tally = around.tallies.of(seed.version.job, &seed.job_name);
-    let lane = Lane::new(settings.lane, tally);
+    let book = Book::new(
+        seed.version.job,
+        seed.version.id,
+        seed.version.manifest.action.capture,
+        around.settings.clock,
+        tally,
+        around.records.clone(),
+    );
+    let lane = Lane::new(settings.lane, book);
+    around.lanes.add(&lane);
     let intent = Arc::new(ActionIntent::new(seed.environment, seed.hold));
     // Transient: an action that retired ends, and one that crashed comes back.
     let spec = ChildSpec::transient(format!("action {}", seed.version.name))

@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::domain::RunnerId;
-use crate::invocation::{Outcome, Refusal, TimeoutPhase};
-use crate::metrics::JobTally;
+use crate::invocation::{LostReason, Outcome, Refusal, TimeoutPhase};
+use crate::ledger::Book;
+use crate::ports::ColdStart;
 use crate::session::{Session, Sweep};
 
 use super::permit::Place;
@@ -46,8 +47,8 @@ pub struct Lane {
     pub(super) watch_queue: AtomicBool,
     /// Whether there is something to sweep: a caller in the queue gave up, or a time runs out before the planned sweep.
     pub(super) to_sweep: AtomicBool,
-    /// Counts what the job's invocations come to.
-    pub(super) tally: Arc<JobTally>,
+    /// The ledger's page of the version.
+    pub(super) book: Arc<Book>,
     /// Tells whoever waits for a place that there may be one.
     pub(super) room: Notify,
 }
@@ -61,9 +62,9 @@ impl std::fmt::Debug for Lane {
 }
 
 impl Lane {
-    /// An empty lane without runners, of a job with this tally.
+    /// An empty lane without runners, of a version with this page in the ledger.
     #[must_use]
-    pub fn new(limits: LaneLimits, tally: Arc<JobTally>) -> Arc<Self> {
+    pub fn new(limits: LaneLimits, book: Arc<Book>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(LaneState {
                 limits,
@@ -78,7 +79,7 @@ impl Lane {
             watch_idle: AtomicBool::new(false),
             watch_queue: AtomicBool::new(true),
             to_sweep: AtomicBool::new(false),
-            tally,
+            book,
             room: Notify::new(),
         })
     }
@@ -155,9 +156,12 @@ impl Lane {
                     .collect::<Vec<_>>(),
             )
         };
-        drop(gone);
+        for invocation in gone {
+            // Nobody hears it; it is recorded as cancelled.
+            invocation.answer(Outcome::Lost(LostReason::Dropped));
+        }
         for invocation in overdue {
-            invocation.reply.answer(Outcome::TimedOut {
+            invocation.answer(Outcome::TimedOut {
                 phase: TimeoutPhase::Queue,
                 after: wait,
             });
@@ -181,8 +185,17 @@ impl Lane {
     }
 
     /// A runner is ready to serve `capacity` invocations at once; one for `single_use` serves a single one ever.
-    pub fn add_runner(&self, session: Arc<Session>, capacity: u32, single_use: bool, now: Instant) {
+    pub fn add_runner(
+        &self,
+        session: Arc<Session>,
+        start: ColdStart,
+        capacity: u32,
+        single_use: bool,
+        now: Instant,
+    ) {
         self.lock().slots.push(Slot {
+            start,
+            ready: now,
             session,
             capacity,
             running: 0,
@@ -220,6 +233,23 @@ impl Lane {
         drop(removed);
     }
 
+    /// Puts down in the ledger what has been here, in the queue or with a runner, for as long as this.
+    pub(crate) fn put_down(&self, now: Instant, age: Duration) {
+        let sessions: Vec<_> = {
+            let mut state = self.lock();
+            for invocation in &mut state.queue {
+                if let Some(entry) = invocation.reply.entry() {
+                    entry.put_down(now, age, Some(&invocation.input));
+                }
+            }
+            let sessions = state.slots.iter().map(|slot| Arc::clone(&slot.session));
+            sessions.collect()
+        };
+        for session in sessions {
+            session.put_down(now, age);
+        }
+    }
+
     /// How busy each runner is.
     #[must_use]
     pub fn loads(&self) -> Vec<SlotLoad> {
@@ -237,7 +267,7 @@ impl Lane {
     pub fn refuse_waiting(&self, refusal: &Refusal) {
         let waiting = std::mem::take(&mut self.lock().queue);
         for invocation in waiting {
-            invocation.reply.answer(Outcome::Refused(refusal.clone()));
+            invocation.answer(Outcome::Refused(refusal.clone()));
         }
     }
 
@@ -266,7 +296,7 @@ impl Lane {
             waiting: state.waiting,
             running: state.slots.iter().map(|slot| slot.running).sum(),
             runners: state.slots.len(),
-            refused: self.tally.turned_away(),
+            refused: self.book.tally().turned_away(),
         }
     }
 

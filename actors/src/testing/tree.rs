@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     FakeArchives, FakeBroker, FakeCatalogue, FakeDeliveries, FakeEngine, FakeFunctionStore, FakeHttpServer,
-    FakeLogStore, FakePackage,
+    FakeInvocationStore, FakeLogStore, FakePackage,
 };
 use crate::action::LaneGauge;
 use crate::clock::Clock;
@@ -43,6 +43,8 @@ pub struct TestTree {
     pub engine: Arc<FakeEngine>,
     /// Where log lines end.
     pub logs: Arc<FakeLogStore>,
+    /// The record of invocations.
+    pub invocations: Arc<FakeInvocationStore>,
     /// The durable queue, and the record of schedules.
     pub deliveries: Arc<FakeDeliveries>,
     /// The broker that all packages have.
@@ -99,6 +101,7 @@ impl TestTree {
         let catalogue = Arc::new(FakeCatalogue::default());
         let archives = Arc::new(FakeArchives::default());
         let logs = Arc::new(FakeLogStore::default());
+        let invocations = Arc::new(FakeInvocationStore::default());
         let gateway = Arc::new(FakeHttpServer::default());
         let deliveries = Arc::new(FakeDeliveries::new(settings.clock));
         let broker = Arc::new(FakeBroker::default());
@@ -109,6 +112,7 @@ impl TestTree {
             engine: engine.clone(),
             functions: Arc::new(FakeFunctionStore::default()),
             logs: logs.clone(),
+            invocations: invocations.clone(),
             queue: deliveries.clone(),
             schedules: deliveries.clone(),
             mqtt: broker.clone(),
@@ -126,6 +130,7 @@ impl TestTree {
             archives,
             engine,
             logs,
+            invocations,
             deliveries,
             broker,
             gateway,

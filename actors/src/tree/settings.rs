@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::action::{LaneLimits, ScalingPolicy};
 use crate::clock::Clock;
 use crate::invocation::InvocationLimits;
+use crate::ledger::RECORD_RING_LIMITS;
 use crate::manifest::{Manifest, RunnerMode};
 use crate::ports::Resources;
 use crate::protocol::RunnerLimits;
@@ -33,6 +34,8 @@ pub struct TreeSettings {
     pub arbiters: usize,
     /// How many log lines may wait to be kept.
     pub log_ring: RingLimits,
+    /// How many records of invocations may wait to be kept; nothing is recorded without.
+    pub records: Option<RingLimits>,
     /// What MQTT connections may hold.
     pub mqtt: MqttSettings,
     /// What tells the calendar's time.
@@ -54,6 +57,7 @@ impl Default for TreeSettings {
             buffered_body_bytes: 10 * 1024 * 1024,
             arbiters: 1,
             log_ring: crate::log_sink::LOG_RING_LIMITS,
+            records: Some(RECORD_RING_LIMITS),
             mqtt: MqttSettings::default(),
             clock: Clock::System,
             seed: rand::random(),

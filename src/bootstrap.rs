@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Days;
 use jobber_actors::mqtt::SharedLentBroker;
 use jobber_actors::ports::{EngineError, LogStore};
 use jobber_actors::trace::SharedRecorder;
@@ -29,8 +30,8 @@ use crate::publish::Publisher;
 use crate::sealing::{KeyFileError, Keys};
 use crate::store::{
     AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
-    PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresLogStore, PostgresSchedules,
-    SealedError, establish_keys, migrate, require_no_key,
+    PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresInvocations, PostgresLogStore,
+    PostgresSchedules, SealedError, establish_keys, migrate, require_no_key,
 };
 
 mod engine;
@@ -148,6 +149,7 @@ struct Foundation {
     database: Database,
     archives: DiskArchiveStore,
     functions: Arc<PostgresFunctionStore>,
+    invocations: PostgresInvocations,
     ports: Ports,
     log_archive: Arc<dyn LogArchive>,
     old_logs: Arc<PostgresLogStore>,
@@ -181,6 +183,7 @@ impl Server {
             database,
             archives,
             functions,
+            invocations,
             ports,
             log_archive,
             old_logs,
@@ -219,6 +222,7 @@ impl Server {
                     settings: config.settings.clone(),
                     functions: Arc::clone(&functions) as Arc<_>,
                     logs: log_archive,
+                    invocations: invocations.clone(),
                 });
                 let gateway = Gateway::new(
                     sockets.gateway,
@@ -249,6 +253,7 @@ impl Server {
                 logs: old_logs,
                 log_retention: config.logs.retention,
                 fires: FireStore::new(database.clone(), settings::queue(config)),
+                invocations,
                 tree: tree.clone(),
                 health: health.clone(),
                 stopped,
@@ -338,12 +343,15 @@ impl Foundation {
             Some(wrap) => wrap(store, JobStore::new(database.clone())),
             None => store,
         };
+        let keep = Days::new(u64::from(config.ledger.retention_days));
+        let invocations = PostgresInvocations::new(database.clone(), keep);
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: engine::engine(config, manager_port, spawner).await?,
             functions: Arc::clone(&functions) as Arc<_>,
             logs,
+            invocations: Arc::new(invocations.clone()),
             queue: Arc::new(PostgresDurableQueue::new(
                 database.clone(),
                 &config.server.name,
@@ -362,6 +370,7 @@ impl Foundation {
             database,
             archives,
             functions,
+            invocations,
             ports,
             log_archive,
             old_logs,

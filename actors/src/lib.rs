@@ -15,6 +15,7 @@ mod http_server;
 pub mod invocation;
 pub mod job;
 pub mod jobs;
+pub mod ledger;
 pub mod log_sink;
 pub mod manifest;
 pub mod metrics;

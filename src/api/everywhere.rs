@@ -172,7 +172,7 @@ pub(super) async fn resources(state: &ApiState) -> Result<HashMap<JobId, Resourc
         .collect())
 }
 
-/// A job that was removed while its runners end.
-fn gone(job: JobId) -> Resource {
+/// A job that was removed, and of which something is left: runners that end, records.
+pub(super) fn gone(job: JobId) -> Resource {
     Resource::of("job").below(job)
 }

@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::sync::LazyLock;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::mime::{APPLICATION, JSON};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
@@ -24,6 +24,10 @@ use super::problem::ApiError;
 /// A JSON document in the body.
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
+
+/// A JSON document in the body, or nothing at all.
+#[derive(Debug)]
+pub(super) struct OptionalBody<T>(pub(super) T);
 
 /// The parameters after the `?`. One that the document does not have is refused: a misspelt filter must not look as if it had
 /// found everything.
@@ -107,6 +111,23 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
             let BodyLimit(most) = limit.expect("the server has a limit for every body");
             read_json(&receive(payload, most).await?).map(Self)
         })
+    }
+}
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let headers = request.headers();
+        let length = headers.get(header::CONTENT_LENGTH);
+        let is_there =
+            headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0");
+        if !is_there {
+            return Box::pin(ready(Ok(Self(T::default()))));
+        }
+        let body = Body::from_request(request, payload);
+        Box::pin(async move { body.await.map(|Body(document)| Self(document)) })
     }
 }
 

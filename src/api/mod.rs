@@ -16,6 +16,7 @@ mod environment;
 mod everywhere;
 mod health;
 mod input;
+mod invocations;
 mod jobs;
 mod links;
 mod logs;

@@ -12,8 +12,8 @@ use super::input::BodyLimit;
 use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
-    access, api_tokens, audit, auth, dead_letters, docs_page, environment, everywhere, health, jobs, logs,
-    metrics, problem, publish, runners, schedules, settings, store, triggers, users, versions,
+    access, api_tokens, audit, auth, dead_letters, docs_page, environment, everywhere, health, invocations,
+    jobs, logs, metrics, problem, publish, runners, schedules, settings, store, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -111,6 +111,10 @@ operations! {
     compareAndSetItem => store::compare_and_set,
     incrementItem => store::increment,
     deleteItem => store::remove,
+    listInvocations => invocations::list,
+    listAllInvocations => invocations::list_all,
+    getInvocation => invocations::get,
+    replayInvocation => invocations::replay,
     getQueueCounts => dead_letters::counts,
     listDeadLetters => dead_letters::list,
     getDeadLetter => dead_letters::get,

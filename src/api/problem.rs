@@ -327,6 +327,8 @@ mod tests {
             include_str!("auth.rs"),
             include_str!("dead_letters.rs"),
             include_str!("environment.rs"),
+            include_str!("invocations.rs"),
+            include_str!("invocations/replay.rs"),
             include_str!("jobs.rs"),
             include_str!("logs/mod.rs"),
             include_str!("logs/export.rs"),

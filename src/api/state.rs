@@ -17,7 +17,7 @@ use crate::publish::Publisher;
 use crate::sealing::Keys;
 use crate::store::{
     AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore,
-    JobSummary, SessionStore, UserStore,
+    JobSummary, PostgresInvocations, SessionStore, UserStore,
 };
 
 /// Everything behind the API. Cheap to clone.
@@ -28,6 +28,7 @@ pub struct ApiState {
     pub(super) jobs: JobStore,
     pub(super) environment: EnvironmentStore,
     pub(super) logs: Arc<dyn LogArchive>,
+    pub(super) invocations: PostgresInvocations,
     pub(super) dead_letters: DeadLetterStore,
     pub(super) fires: FireStore,
     pub(super) publisher: Publisher,
@@ -72,6 +73,8 @@ pub struct ApiParts {
     pub health: Health,
     /// What functions log.
     pub logs: Arc<dyn LogArchive>,
+    /// The record of invocations.
+    pub invocations: PostgresInvocations,
 }
 
 impl ApiState {
@@ -90,6 +93,7 @@ impl ApiState {
             functions,
             health,
             logs,
+            invocations,
         } = parts;
         Self {
             users: UserStore::new(database.clone()),
@@ -111,6 +115,7 @@ impl ApiState {
             passwords,
             functions,
             health,
+            invocations,
             database,
             publisher,
             tree,

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 
 use jobber_actors::log_sink::LogRate;
 use jobber_actors::manifest::ByteSize;
+use jobber_actors::sink::RingLimits;
 use jobber_actors::tree::{MqttSettings, TreeSettings};
 
 use crate::api::AdminConfig;
@@ -23,6 +24,14 @@ pub(super) fn tree(config: &Config) -> TreeSettings {
             bytes_per_second: config.logs.runner_rate.bytes(),
             burst_bytes: config.logs.runner_burst.bytes(),
         },
+        records: config.ledger.enabled.then(|| {
+            let total_bytes = memory(config.ledger.max_waiting);
+            RingLimits {
+                total_bytes,
+                // So that one job's flood does not push out the records of the others.
+                job_bytes: total_bytes / 2,
+            }
+        }),
         mqtt: MqttSettings {
             unacked_messages: config.mqtt.max_unacked,
             unacked_bytes: memory(config.mqtt.max_unacked_bytes),

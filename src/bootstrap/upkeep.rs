@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Days;
+use jobber_actors::domain::ServerId;
 use jobber_actors::tree::TreeHandle;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use crate::archive::DiskArchiveStore;
 use crate::health::{Health, Monitor};
 use crate::store::{
     Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore,
-    PostgresLogStore, PublishStore, SessionStore,
+    PostgresInvocations, PostgresLogStore, PublishStore, SessionStore,
 };
 
 /// How often expired items of the functions' store are removed, and how many at once.
@@ -24,6 +25,8 @@ const PURGE_BATCH: u32 = 1_000;
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// How often the next days of the logs are provided for, and those that are too old are dropped.
 const TURN_EVERY: Duration = Duration::from_secs(3600);
+/// How often the record of invocations is seen to.
+const RECORDS_EVERY: Duration = Duration::from_secs(60);
 /// How often archives that nothing refers to are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -35,6 +38,7 @@ pub(super) struct Parts {
     /// How many days of logs stay.
     pub(super) log_retention: Days,
     pub(super) fires: FireStore,
+    pub(super) invocations: PostgresInvocations,
     pub(super) tree: TreeHandle,
     pub(super) health: Health,
     pub(super) stopped: watch::Receiver<bool>,
@@ -48,12 +52,14 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         logs,
         log_retention,
         fires,
+        invocations,
         tree,
         health,
         stopped,
     } = parts;
 
-    let listener = Listener::new(database.clone(), ListenerConfig::default());
+    let server = tree.server();
+    let listener = Listener::new(database.clone(), server, ListenerConfig::default());
     let (hinted, until) = (tree.clone(), stopped.clone());
     let listen = async move {
         let hint = move |hint| match hint {
@@ -81,6 +87,11 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
                 }
             }
         }),
+        io,
+    );
+
+    tasks.spawn_on(
+        until_stopped(stopped.clone(), keep_records(invocations, server)),
         io,
     );
 
@@ -148,6 +159,24 @@ async fn forget(fires: FireStore, sessions: SessionStore) {
         }
         if let Err(error) = sessions.purge().await {
             tracing::warn!(%error, "sessions that are over could not be removed");
+        }
+    }
+}
+
+/// Sees to the record of invocations: room for the next days, nothing that is too old, nothing left open by dead servers.
+async fn keep_records(invocations: PostgresInvocations, server: ServerId) {
+    let mut due = ticks(RECORDS_EVERY);
+    loop {
+        due.tick().await;
+        match invocations.turn_partitions().await {
+            Ok(0) => {}
+            Ok(dropped) => tracing::info!(dropped, "dropped days of the invocations' record"),
+            Err(error) => tracing::warn!(%error, "the days of the invocations' record could not be turned"),
+        }
+        match invocations.lose_of_dead_servers(server).await {
+            Ok(0) => {}
+            Ok(lost) => tracing::info!(lost, "recorded as lost what a server had in hand that is gone"),
+            Err(error) => tracing::warn!(%error, "what gone servers had in hand could not be recorded"),
         }
     }
 }

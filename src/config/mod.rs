@@ -2,6 +2,7 @@
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
 mod access;
+mod ledger;
 mod logs;
 mod mqtt;
 mod parse;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use access::AccessSection;
+pub use ledger::LedgerSection;
 pub use logs::{LogDriver, LogSection, LokiSection};
 pub use mqtt::MqttSection;
 pub use parse::LogFormat;
@@ -58,6 +60,8 @@ pub struct Config {
     pub logs: LogSection,
     /// The functions' store.
     pub store: StoreSection,
+    /// The record of invocations.
+    pub ledger: LedgerSection,
     /// The durable queue.
     pub queue: QueueSection,
     /// Connections to MQTT brokers.
@@ -143,6 +147,7 @@ impl Config {
         let archives = ArchiveSection::read(reader);
         let logs = LogSection::read(reader);
         let store = StoreSection::read(reader);
+        let ledger = LedgerSection::read(reader);
         let queue = QueueSection::read(reader);
         let mqtt = MqttSection::read(reader);
         let access = AccessSection::read(reader);
@@ -155,6 +160,7 @@ impl Config {
             archives: archives?,
             logs: logs?,
             store: store?,
+            ledger: ledger?,
             queue: queue?,
             mqtt: mqtt?,
             access: access?,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use actix_http::RequestHead;
 use jobber_actors::action::Permit;
+use jobber_actors::domain::InvocationId;
 use jobber_actors::invocation::Refusal;
 use jobber_actors::routing::Lookup;
 
@@ -34,7 +35,11 @@ pub(crate) fn origin<'a>(head: &'a RequestHead, config: &GatewayConfig) -> Origi
 }
 
 /// Finds the function and asks for a place with the server and with the function.
-pub(crate) fn admit<T: Destination>(shared: &Shared<T>, head: &RequestHead) -> Result<Admitted<T>, Problem> {
+pub(crate) fn admit<T: Destination>(
+    shared: &Shared<T>,
+    head: &RequestHead,
+    id: InvocationId,
+) -> Result<Admitted<T>, Problem> {
     check_form(head, &shared.config)?;
     check_body(head, &shared.config)?;
     let (target, params) = find(shared, head)?;
@@ -47,9 +52,10 @@ pub(crate) fn admit<T: Destination>(shared: &Shared<T>, head: &RequestHead) -> R
             Problem::new(Code::ServerBusy, detail).with_retry_after(shared.config.retry_after_seconds())
         );
     };
-    let permit = target
-        .admit()
-        .map_err(|refusal| refused(refusal, &shared.config))?;
+    let permit = target.admit().map_err(|refusal| {
+        target.record_refused(id, &refusal, head.method.as_str(), head.uri.path());
+        refused(refusal, &shared.config)
+    })?;
     Ok(Admitted {
         target,
         params,

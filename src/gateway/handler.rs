@@ -35,11 +35,12 @@ fn begin<T: Destination>(shared: &Shared<T>, request: &Request) -> Begun<T> {
     shared.gauges.request();
     let head = request.head();
     let expected = expected_body(head);
+    let asked = asked(request);
     Begun {
-        asked: asked(request),
+        admitted: admit(shared, head, asked.invocation),
+        asked,
         expected,
         exchange: Exchange::begin(request.conn_data::<Rc<Connection>>().cloned(), expected),
-        admitted: admit(shared, head),
     }
 }
 

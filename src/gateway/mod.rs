@@ -28,6 +28,7 @@ use arc_swap::ArcSwap;
 pub use config::GatewayConfig;
 pub use exchange::{GaugeReading, Gauges};
 use jobber_actors::action::Permit;
+use jobber_actors::domain::InvocationId;
 use jobber_actors::gateway::RouteTarget;
 use jobber_actors::invocation::{Invocation, Refusal, TriggerRef};
 use jobber_actors::routing::RouteTable;
@@ -46,6 +47,9 @@ pub trait Destination: Clone + Send + Sync + 'static {
     /// # Errors
     /// The [`Refusal`] to answer with.
     fn admit(&self) -> Result<Permit, Refusal>;
+
+    /// Has a request recorded that found no place.
+    fn record_refused(&self, id: InvocationId, refusal: &Refusal, method: &str, target: &str);
 
     /// Hands an admitted invocation over. Does not block; the invocation's reply slot answers.
     fn invoke(&self, invocation: Invocation);
@@ -85,6 +89,11 @@ impl Destination for RouteTarget {
 
     fn admit(&self) -> Result<Permit, Refusal> {
         self.action.admit()
+    }
+
+    fn record_refused(&self, id: InvocationId, refusal: &Refusal, method: &str, target: &str) {
+        self.action
+            .record_refused(id, &self.trigger, refusal, method, target);
     }
 
     fn invoke(&self, invocation: Invocation) {

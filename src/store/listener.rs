@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use jobber_actors::domain::JobId;
+use jobber_actors::domain::{JobId, ServerId};
 use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -11,6 +11,7 @@ use tokio_postgres::AsyncMessage;
 
 use super::database::Database;
 use super::error::{DatabaseError, describe};
+use super::presence;
 
 const JOBS: &str = "jobber_jobs";
 const DELIVERIES: &str = "jobber_deliveries";
@@ -56,14 +57,19 @@ impl Default for ListenerConfig {
 #[derive(Debug)]
 pub struct Listener {
     database: Database,
+    server: ServerId,
     config: ListenerConfig,
 }
 
 impl Listener {
-    /// A listener on this database.
+    /// A listener on this database, which also tells other servers that this one is there.
     #[must_use]
-    pub fn new(database: Database, config: ListenerConfig) -> Self {
-        Self { database, config }
+    pub fn new(database: Database, server: ServerId, config: ListenerConfig) -> Self {
+        Self {
+            database,
+            server,
+            config,
+        }
     }
 
     /// Calls `hint` (which must not block) until `stop` turns true: with [`Hint::Everything`] each time it begins to
@@ -99,7 +105,12 @@ impl Listener {
         };
         let messages = stream::poll_fn(move |context| connection.poll_message(context)).ready_chunks(AHEAD);
         let mut messages = std::pin::pin!(messages);
-        let begin = client.batch_execute("listen jobber_jobs; listen jobber_deliveries");
+        let begin = async {
+            client
+                .batch_execute("listen jobber_jobs; listen jobber_deliveries")
+                .await?;
+            presence::announce(&client, self.server).await
+        };
         let mut begin = std::pin::pin!(begin);
         let listening = loop {
             tokio::select! {
@@ -108,7 +119,7 @@ impl Listener {
             }
         };
         if let Err(error) = listening {
-            return error.into();
+            return error;
         }
         let mut sweep = interval(self.config.sweep);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);

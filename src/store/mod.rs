@@ -15,6 +15,7 @@ mod error;
 mod figures;
 mod fires;
 mod functions;
+mod invocations;
 mod jobs;
 mod listener;
 mod listing;
@@ -22,6 +23,7 @@ mod lock;
 mod logs;
 mod migrations;
 mod partitions;
+mod presence;
 mod routes;
 mod schedules;
 mod sealed;
@@ -47,6 +49,10 @@ pub use error::DatabaseError;
 pub use figures::{JobCounts, QueueUsage, StoredFigures, figures};
 pub use fires::{FireFilter, FireSort, FireState, FireStore, ManualRun, NamedTrigger, StoredFire};
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
+pub use invocations::{
+    Captured, ColdStartView, ErrorView, InvocationFilter, InvocationSort, PostgresInvocations,
+    RecordedInvocation,
+};
 pub use jobs::{
     ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobStore, JobSummary, TriggerFilter, TriggerSort,
     TriggerType, VersionFilter, VersionSort, VersionSummary, Versions,

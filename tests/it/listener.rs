@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobber::store::{EnvironmentStore, Hint, Listener, ListenerConfig, VariableKind};
+use jobber_actors::domain::ServerId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -28,7 +29,7 @@ impl Listening {
         let (sender, hints) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let listener = Listener::new(publishing.db.database.clone(), CONFIG);
+        let listener = Listener::new(publishing.db.database.clone(), ServerId::generate(), CONFIG);
         tasks.spawn(listener.run(move |hint| sender.try_send(hint).unwrap(), stopped));
         Self { hints, stop, tasks }
     }

@@ -28,6 +28,7 @@ mod catalogue;
 mod durable_queue;
 mod function_store;
 mod health;
+mod invocations;
 mod listener;
 mod lock;
 mod logs;

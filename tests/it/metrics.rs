@@ -71,7 +71,8 @@ fn invocations_are_counted_and_timed() {
         }
 
         let overview = app.get("/api/metrics/overview").await;
-        let invocations = json!({"failed": 1, "lost": 0, "refused": 0, "succeeded": 2, "timed-out": 0});
+        let invocations =
+            json!({"cancelled": 0, "failed": 1, "lost": 0, "refused": 0, "succeeded": 2, "timed-out": 0});
         assert_eq!(overview["invocations"], invocations);
         assert_eq!(overview["jobs"], json!({"enabled": 1, "disabled": 0}));
         assert_eq!(overview["runners"]["ready"], 1);

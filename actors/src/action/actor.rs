@@ -18,6 +18,7 @@ use super::slots::LaneSweep;
 use crate::domain::{Environment, JobVersion, RunnerId};
 use crate::invocation::Refusal;
 use crate::job::Job;
+use crate::ports::ColdStart;
 use crate::runner::{EndRunner, Runner, RunnerParts};
 use crate::session::{Assignment, Session};
 use crate::tree::{ActionSettings, Surroundings};
@@ -242,7 +243,13 @@ impl Action {
         }
     }
 
-    pub(super) fn runner_ready(&mut self, runner: RunnerId, session: Arc<Session>, ctx: &mut Context<Self>) {
+    pub(super) fn runner_ready(
+        &mut self,
+        runner: RunnerId,
+        session: Arc<Session>,
+        start: ColdStart,
+        ctx: &mut Context<Self>,
+    ) {
         let now = Instant::now();
         let Some(member) = self.members.get_mut(&runner) else {
             return;
@@ -256,7 +263,8 @@ impl Action {
             run_once,
             ..
         } = self.settings.scaling;
-        self.parts.lane.add_runner(session, concurrency, run_once, now);
+        let lane = &self.parts.lane;
+        lane.add_runner(session, start, concurrency, run_once, now);
         self.recovery.succeeded();
         self.report(ActionNews::Ready, ctx);
         self.act(ctx);

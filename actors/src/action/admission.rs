@@ -22,7 +22,7 @@ impl Lane {
     pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
         let admitted = self.admit_below(u32::max);
         if let Err(Refusal::QueueFull { .. }) = &admitted {
-            self.tally.turn_away();
+            self.book.tally().turn_away();
             self.refused("the queue is full", 1);
         }
         admitted

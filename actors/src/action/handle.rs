@@ -12,9 +12,10 @@ use super::lane::Lane;
 use super::messages::{Reconsider, StopRunner};
 use super::permit::Permit;
 use super::slots::LaneGauge;
-use crate::domain::{Environment, JobVersion};
-use crate::invocation::{Invocation, Refusal};
+use crate::domain::{Environment, InvocationId, JobVersion};
+use crate::invocation::{Invocation, Refusal, TriggerRef};
 use crate::job::Job;
+use crate::ledger::{self, Book};
 use crate::log_sink::{Recurring, Subject};
 use crate::trace::InvocationSpans;
 use crate::tree::{ActionSettings, Surroundings};
@@ -74,6 +75,19 @@ impl ActionHandle {
         self.lane.place(invocation, now);
     }
 
+    /// Records a request that [found no place](Self::admit), unless many were recorded just now. `target` is its path and query.
+    pub fn record_refused(
+        &self,
+        id: InvocationId,
+        trigger: &TriggerRef,
+        refusal: &Refusal,
+        method: &str,
+        target: &str,
+    ) {
+        let subject = || ledger::request_subject(method, target);
+        ledger::refused(&self.lane.book, id, trigger, refusal, subject);
+    }
+
     /// How full its lane is.
     #[must_use]
     pub fn gauge(&self) -> LaneGauge {
@@ -125,9 +139,18 @@ pub(crate) fn spawn_action(
         version: Arc::clone(&seed.version.name),
         recorder: around.recorder.clone(),
     };
-    let lane = Lane::with_spans(settings.lane, tally, spans);
+    let book = Book::new(
+        seed.version.job,
+        seed.version.id,
+        seed.version.manifest.action.capture,
+        around.settings.clock,
+        tally,
+        around.records.clone(),
+    );
+    let lane = Lane::with_spans(settings.lane, book, spans);
     let (logs, subject) = (Arc::clone(&around.log_intake), subject_of(&seed.version));
     lane.on_refusal(move |reason, calls| logs.count(subject, Recurring::CallsRefused(reason), calls));
+    around.lanes.add(&lane);
     let intent = Arc::new(ActionIntent::new(seed.environment, seed.hold));
     // Transient: an action that retired ends, and one that crashed comes back.
     let spec = ChildSpec::transient(format!("action {}", seed.version.name))

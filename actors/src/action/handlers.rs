@@ -28,7 +28,7 @@ impl Handler<RunnerReport> for Action {
 
     fn handle(&mut self, RunnerReport { runner, news }: RunnerReport, ctx: &mut Context<Self>) {
         match news {
-            RunnerNews::Ready(session) => self.runner_ready(runner, session, ctx),
+            RunnerNews::Ready(session, start) => self.runner_ready(runner, session, start, ctx),
             RunnerNews::Rejected(_, error) => self.start_failed(runner, StartFailure::Load(error), ctx),
             RunnerNews::Failed(detail) => self.start_failed(runner, StartFailure::Engine(detail), ctx),
             RunnerNews::Ending => {

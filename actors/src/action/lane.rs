@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::domain::RunnerId;
-use crate::invocation::{Outcome, Refusal, TimeoutPhase};
-use crate::metrics::JobTally;
+use crate::invocation::{LostReason, Outcome, Refusal, TimeoutPhase};
+use crate::ledger::Book;
+use crate::ports::ColdStart;
 use crate::session::{Session, Sweep};
 use crate::trace::InvocationSpans;
 
@@ -51,8 +52,8 @@ pub struct Lane {
     pub(super) to_sweep: AtomicBool,
     /// Whether the last runner that was to be started for it could not be.
     troubled: AtomicBool,
-    /// Counts what the job's invocations come to.
-    pub(super) tally: Arc<JobTally>,
+    /// The ledger's page of the version.
+    pub(super) book: Arc<Book>,
     /// What the spans of invocations say.
     pub(super) spans: InvocationSpans,
     /// Tells whoever waits for a place that there may be one.
@@ -70,15 +71,15 @@ impl std::fmt::Debug for Lane {
 }
 
 impl Lane {
-    /// An empty lane without runners, of a job with this tally.
+    /// An empty lane without runners, of a version with this page in the ledger.
     #[must_use]
-    pub fn new(limits: LaneLimits, tally: Arc<JobTally>) -> Arc<Self> {
-        Self::with_spans(limits, tally, InvocationSpans::default())
+    pub fn new(limits: LaneLimits, book: Arc<Book>) -> Arc<Self> {
+        Self::with_spans(limits, book, InvocationSpans::default())
     }
 
     /// As [`new`](Self::new), with something to say in the spans of its invocations.
     #[must_use]
-    pub fn with_spans(limits: LaneLimits, tally: Arc<JobTally>, spans: InvocationSpans) -> Arc<Self> {
+    pub fn with_spans(limits: LaneLimits, book: Arc<Book>, spans: InvocationSpans) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(LaneState {
                 limits,
@@ -94,7 +95,7 @@ impl Lane {
             watch_queue: AtomicBool::new(true),
             to_sweep: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
-            tally,
+            book,
             spans,
             room: Notify::new(),
             on_refusal: OnceLock::new(),
@@ -198,10 +199,13 @@ impl Lane {
                     .collect::<Vec<_>>(),
             )
         };
-        drop(gone);
         self.refused("they waited too long for a runner", overdue.len());
+        for invocation in gone {
+            // Nobody hears it; it is recorded as cancelled.
+            invocation.answer(Outcome::Lost(LostReason::Dropped));
+        }
         for invocation in overdue {
-            invocation.reply.answer(Outcome::TimedOut {
+            invocation.answer(Outcome::TimedOut {
                 phase: TimeoutPhase::Queue,
                 after: wait,
             });
@@ -225,8 +229,17 @@ impl Lane {
     }
 
     /// A runner is ready to serve `capacity` invocations at once; one for `single_use` serves a single one ever.
-    pub fn add_runner(&self, session: Arc<Session>, capacity: u32, single_use: bool, now: Instant) {
+    pub fn add_runner(
+        &self,
+        session: Arc<Session>,
+        start: ColdStart,
+        capacity: u32,
+        single_use: bool,
+        now: Instant,
+    ) {
         self.lock().slots.push(Slot {
+            start,
+            ready: now,
             session,
             capacity,
             running: 0,
@@ -264,6 +277,23 @@ impl Lane {
         drop(removed);
     }
 
+    /// Puts down in the ledger what has been here, in the queue or with a runner, for as long as this.
+    pub(crate) fn put_down(&self, now: Instant, age: Duration) {
+        let sessions: Vec<_> = {
+            let mut state = self.lock();
+            for invocation in &mut state.queue {
+                if let Some(entry) = invocation.reply.entry() {
+                    entry.put_down(now, age, Some(&invocation.input));
+                }
+            }
+            let sessions = state.slots.iter().map(|slot| Arc::clone(&slot.session));
+            sessions.collect()
+        };
+        for session in sessions {
+            session.put_down(now, age);
+        }
+    }
+
     /// How busy each runner is.
     #[must_use]
     pub fn loads(&self) -> Vec<SlotLoad> {
@@ -282,7 +312,7 @@ impl Lane {
         let waiting = std::mem::take(&mut self.lock().queue);
         self.refused(refusal.reason(), waiting.len());
         for invocation in waiting {
-            invocation.reply.answer(Outcome::Refused(refusal.clone()));
+            invocation.answer(Outcome::Refused(refusal.clone()));
         }
     }
 
@@ -311,7 +341,7 @@ impl Lane {
             waiting: state.waiting,
             running: state.slots.iter().map(|slot| slot.running).sum(),
             runners: state.slots.len(),
-            refused: self.tally.turned_away(),
+            refused: self.book.tally().turned_away(),
         }
     }
 

@@ -10,13 +10,20 @@ use super::lane::Lane;
 use super::permit::Place;
 use super::slots::{Advance, LaneState, Placed, Reserved};
 use crate::invocation::{Invocation, Outcome, Refusal};
+use crate::ledger::Entry;
 
 impl Lane {
     /// Gives an admitted invocation to a runner, or queues it behind those that came before.
     pub fn place(self: &Arc<Self>, mut invocation: Invocation, now: Instant) -> Placed {
-        let Invocation { input, admitted, .. } = &invocation;
-        let (kind, admitted) = (input.kind(), *admitted);
-        invocation.reply.count_in(&self.tally, kind, admitted);
+        let entry = Entry::new(
+            &self.book,
+            invocation.id,
+            invocation.attempt,
+            &invocation.trigger,
+            invocation.input.kind(),
+            invocation.admitted,
+        );
+        invocation.reply.enter(entry);
         self.spans.begin(&mut invocation);
         let mut state = self.lock();
         if let Some(refusal) = state.closed.clone() {
@@ -122,6 +129,8 @@ impl Lane {
             session,
             used_up,
             sooner,
+            ready,
+            start,
         }: &Reserved,
         mut invocation: Invocation,
         now: Instant,
@@ -129,6 +138,10 @@ impl Lane {
         let runner = session.runner();
         invocation.permit.moved_to(Place::Running(runner));
         invocation.reply.span().given_to(runner);
+        let waited_for_it = invocation.admitted < *ready;
+        if let Some(entry) = invocation.reply.entry() {
+            entry.set_cold_start(waited_for_it.then_some(*start));
+        }
         let handed_over = session.invoke(invocation, now);
         if *sooner {
             self.sweep_soon();
@@ -152,8 +165,6 @@ impl Lane {
 }
 
 fn refuse(invocation: Invocation, refusal: Refusal) -> Placed {
-    let Invocation { reply, permit, .. } = invocation;
-    drop(permit);
-    reply.answer(Outcome::Refused(refusal));
+    invocation.answer(Outcome::Refused(refusal));
     Placed::Refused
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::lane::LaneLimits;
 use crate::domain::RunnerId;
 use crate::invocation::{Invocation, Refusal};
+use crate::ports::ColdStart;
 use crate::session::Session;
 
 /// The queue and the slots of a lane.
@@ -30,11 +31,16 @@ pub(super) struct Reserved {
     pub(super) used_up: bool,
     /// Whether its time is over before the next sweep that was planned.
     pub(super) sooner: bool,
+    /// When the runner became ready, and what that took.
+    pub(super) ready: Instant,
+    pub(super) start: ColdStart,
 }
 
 /// A runner that serves this action.
 pub(super) struct Slot {
     pub(super) session: Arc<Session>,
+    pub(super) start: ColdStart,
+    pub(super) ready: Instant,
     pub(super) capacity: u32,
     pub(super) running: u32,
     pub(super) served: u64,
@@ -77,12 +83,15 @@ impl LaneState {
         slot.served += 1;
         slot.accepting &= !slot.single_use;
         let (session, used_up) = (Arc::clone(&slot.session), slot.single_use);
+        let (ready, start) = (slot.ready, slot.start);
         self.waiting = self.waiting.saturating_sub(1);
         let sooner = self.sweep_by(now + self.limits.timeout);
         Some(Reserved {
             session,
             used_up,
             sooner,
+            ready,
+            start,
         })
     }
 

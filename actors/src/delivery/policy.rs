@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::invocation::{LostReason, Outcome, Refusal, TimeoutPhase};
+use crate::invocation::{Outcome, Refusal, TimeoutPhase};
 use crate::manifest::RetryPolicy;
 use crate::ports::{DeliveryFailure, Tries};
 
@@ -56,7 +56,7 @@ impl AttemptEnd {
                 phase: TimeoutPhase::Queue,
                 ..
             } => Self::NotRun(BUSY_PAUSE),
-            Outcome::Lost(reason) => Self::Lost(failure("runner-lost", lost(&reason))),
+            Outcome::Lost(reason) => Self::Lost(failure("runner-lost", reason.to_string())),
             Outcome::Refused(Refusal::HeadTooLarge) => Self::Impossible(failure(
                 "too-large",
                 "topic and properties together are more than a runner can be sent at once".into(),
@@ -72,22 +72,6 @@ fn failure(reason: &str, message: String) -> DeliveryFailure {
         reason: reason.into(),
         message,
         error: None,
-    }
-}
-
-fn lost(reason: &LostReason) -> String {
-    match reason {
-        LostReason::RunnerExited { exit } if exit.out_of_memory => {
-            "the runner was ended for its memory limit".into()
-        }
-        LostReason::RunnerExited { exit } => match (exit.code, exit.signal) {
-            (_, Some(signal)) => format!("the runner was ended by signal {signal}"),
-            (Some(code), None) => format!("the runner's process ended with code {code}"),
-            (None, None) => "the runner's process ended".into(),
-        },
-        LostReason::SessionEnded { detail } => format!("the runner's connection ended: {detail}"),
-        LostReason::RunnerStopped => "the runner was stopped".into(),
-        LostReason::Dropped => "the server lost it".into(),
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::action::Permit;
 use crate::domain::{InvocationId, TriggerId};
+use crate::ledger;
 use crate::manifest::QualityOfService;
 use crate::ports::MessageProperties;
 use crate::trace::TraceContext;
@@ -45,6 +46,24 @@ pub struct Invocation {
     pub reply: ReplySlot,
     /// Its place in the action's lane; given back when it is dropped.
     pub permit: Permit,
+}
+
+impl Invocation {
+    /// Answers the caller of what no runner has got. Its place is free before the answer is heard.
+    pub(crate) fn answer(self, outcome: Outcome) {
+        let Self {
+            input,
+            body,
+            mut reply,
+            permit,
+            ..
+        } = self;
+        drop(permit);
+        if let Some(entry) = reply.entry() {
+            entry.keep_input(input, ledger::whole(&body));
+        }
+        reply.answer(outcome);
+    }
 }
 
 /// Which trigger an invocation came from.

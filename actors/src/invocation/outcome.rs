@@ -1,5 +1,6 @@
 //! How an invocation can end. The gateway maps each to one status and one stable code.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,7 @@ pub enum Outcome {
 }
 
 /// Status and headers of an answer, as the handler gave them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponseHead {
     /// 100 to 599, as the handler said; the gateway checks it.
     pub status: u16,
@@ -81,6 +82,24 @@ pub enum LostReason {
     Dropped,
 }
 
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RunnerExited { exit } if exit.out_of_memory => {
+                f.write_str("the runner was ended for its memory limit")
+            }
+            Self::RunnerExited { exit } => match (exit.code, exit.signal) {
+                (_, Some(signal)) => write!(f, "the runner was ended by signal {signal}"),
+                (Some(code), None) => write!(f, "the runner's process ended with code {code}"),
+                (None, None) => f.write_str("the runner's process ended"),
+            },
+            Self::SessionEnded { detail } => write!(f, "the runner's connection ended: {detail}"),
+            Self::RunnerStopped => f.write_str("the runner was stopped"),
+            Self::Dropped => f.write_str("the server lost it"),
+        }
+    }
+}
+
 /// What an invocation waited for when its time was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,6 +108,17 @@ pub enum TimeoutPhase {
     Queue,
     /// The handler.
     Handler,
+}
+
+impl TimeoutPhase {
+    /// What callers and the record are told.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Queue => "queue-timeout",
+            Self::Handler => "function-timeout",
+        }
+    }
 }
 
 /// Why an invocation was not even tried.
@@ -124,6 +154,18 @@ impl Refusal {
             Self::NoRunner(_) => "no runner can be started",
             Self::HeadTooLarge => "the request's target and header are too large",
             Self::LoadFailed(_) => "the function could not be loaded",
+        }
+    }
+
+    /// What callers and the record are told.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::QueueFull { .. } => "queue-full",
+            Self::ShuttingDown => "shutting-down",
+            Self::NoRunner(_) => "no-runner",
+            Self::HeadTooLarge => "headers-too-large",
+            Self::LoadFailed(_) => "load-failed",
         }
     }
 }

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
-use super::{LostReason, Outcome};
-use crate::metrics::JobTally;
+use super::{LostReason, Outcome, ResponseHead};
+use crate::domain::InvocationId;
+use crate::ledger::Entry;
 use crate::trace::InvocationSpan;
 
 /// Answers one invocation. Dropping it unanswered answers [`LostReason::Dropped`].
@@ -15,16 +15,11 @@ use crate::trace::InvocationSpan;
 pub struct ReplySlot {
     to: Option<ReplyTo>,
     cancellation: Cancellation,
-    counted: Option<Counted>,
+    /// Its entry in the ledger; nothing before it was placed.
+    entry: Option<Box<Entry>>,
+    /// What this is a repetition of, if a person has asked for it.
+    replay_of: Option<InvocationId>,
     span: InvocationSpan,
-}
-
-/// Where the answer is counted.
-#[derive(Debug)]
-struct Counted {
-    tally: Arc<JobTally>,
-    kind: &'static str,
-    since: Instant,
 }
 
 /// Who hears the answer.
@@ -52,18 +47,35 @@ impl ReplySlot {
         Self {
             to: Some(ReplyTo::Called(Box::new(hear))),
             cancellation: Cancellation::never(),
-            counted: None,
+            entry: None,
+            replay_of: None,
             span: InvocationSpan::default(),
         }
     }
 
-    /// Counts the answer of what a trigger of this kind started then.
-    pub(crate) fn count_in(&mut self, tally: &Arc<JobTally>, kind: &'static str, since: Instant) {
-        self.counted = Some(Counted {
-            tally: Arc::clone(tally),
-            kind,
-            since,
-        });
+    /// This is a repetition that a person has asked for.
+    pub(crate) fn is_replay_of(&mut self, original: InvocationId) {
+        self.replay_of = Some(original);
+    }
+
+    /// The answer makes a record of this.
+    pub(crate) fn enter(&mut self, mut entry: Box<Entry>) {
+        if let Some(original) = self.replay_of {
+            entry.is_replay_of(original);
+        }
+        self.entry = Some(entry);
+    }
+
+    /// What the ledger knows of it.
+    pub(crate) fn entry(&mut self) -> Option<&mut Entry> {
+        self.entry.as_deref_mut()
+    }
+
+    /// The answer's body goes by in pieces, of which this is the first. Whoever lets it go by gets the entry, and ends it.
+    pub(crate) fn let_pass(&mut self, head: &ResponseHead, first: &[u8]) -> Option<Box<Entry>> {
+        let mut entry = self.entry.take()?;
+        entry.answer_passes(head, first);
+        Some(entry)
     }
 
     /// Ends this span with the answer.
@@ -88,10 +100,10 @@ impl ReplySlot {
     }
 
     fn send(&mut self, outcome: Outcome) {
-        if let Some(Counted { tally, kind, since }) = self.counted.take() {
-            tally.count(kind, &outcome, since.elapsed());
-            // Ends here, and not with the caller's hearing of it.
-            std::mem::take(&mut self.span).answered(&outcome);
+        // Ends here, and not with the caller's hearing of it.
+        std::mem::take(&mut self.span).answered(&outcome);
+        if let Some(entry) = self.entry.take() {
+            entry.end(&outcome, self.cancellation.is_cancelled());
         }
         match self.to.take() {
             // The receiver may be gone: then the caller cancelled, which is recorded on its own side.
@@ -229,7 +241,8 @@ pub fn reply_channel() -> (ReplySlot, PendingReply) {
         ReplySlot {
             to: Some(ReplyTo::Waiting(sender)),
             cancellation: cancellation.clone(),
-            counted: None,
+            entry: None,
+            replay_of: None,
             span: InvocationSpan::default(),
         },
         PendingReply {

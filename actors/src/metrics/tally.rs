@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::histogram::{Histogram, HistogramView};
 use crate::domain::JobId;
 use crate::invocation::{Input, Outcome};
+use crate::ports::InvocationStatus;
 
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Ending {
     TimedOut,
     /// It was not run.
     Refused,
+    /// Whoever had asked for it gave up before there was an answer.
+    Cancelled,
 }
 
 /// Counts of one job's invocations that one kind of trigger started.
@@ -51,12 +54,13 @@ type Tallies = HashMap<JobId, (Arc<str>, Arc<JobTally>)>;
 
 impl Ending {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Succeeded,
         Self::Failed,
         Self::Lost,
         Self::TimedOut,
         Self::Refused,
+        Self::Cancelled,
     ];
 
     /// What an outcome comes to. An answer that is streamed counts when it begins.
@@ -74,12 +78,19 @@ impl Ending {
     /// What metrics call it.
     #[must_use]
     pub const fn name(self) -> &'static str {
+        self.status().name()
+    }
+
+    /// What the record says of an invocation that ended like this.
+    #[must_use]
+    pub const fn status(self) -> InvocationStatus {
         match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Lost => "lost",
-            Self::TimedOut => "timed-out",
-            Self::Refused => "refused",
+            Self::Succeeded => InvocationStatus::Succeeded,
+            Self::Failed => InvocationStatus::Failed,
+            Self::Lost => InvocationStatus::Lost,
+            Self::TimedOut => InvocationStatus::TimedOut,
+            Self::Refused => InvocationStatus::Refused,
+            Self::Cancelled => InvocationStatus::Cancelled,
         }
     }
 }
@@ -109,13 +120,13 @@ impl TriggerTally {
 
 impl JobTally {
     /// An invocation has ended that this had started.
-    pub(crate) fn count(&self, kind: &'static str, outcome: &Outcome, took: Duration) {
+    pub(crate) fn count(&self, kind: &'static str, ending: Ending, took: Duration) {
         let tally = match kind {
             Input::MQTT => &self.mqtt,
             Input::SCHEDULE => &self.schedule,
             _ => &self.http,
         };
-        tally.count(Ending::of(outcome), took);
+        tally.count(ending, took);
     }
 
     /// A request found no place.
@@ -169,7 +180,6 @@ impl TallyBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invocation::{FunctionError, LostReason};
 
     #[test]
     fn invocations_are_counted_by_what_started_them_and_how_they_ended() {
@@ -177,13 +187,13 @@ mod tests {
         let (job, name) = (JobId::generate(), Arc::from("shop"));
         let tally = board.of(job, &name);
         let took = Duration::from_millis(3);
-        tally.count(Input::HTTP, &Outcome::Settled, took);
-        tally.count(Input::HTTP, &Outcome::Lost(LostReason::Dropped), took);
-        tally.count(Input::MQTT, &Outcome::Failed(FunctionError::default()), took);
+        tally.count(Input::HTTP, Ending::Succeeded, took);
+        tally.count(Input::HTTP, Ending::Lost, took);
+        tally.count(Input::MQTT, Ending::Failed, took);
         tally.turn_away();
 
         // The next version of the job counts on.
-        board.of(job, &name).count(Input::HTTP, &Outcome::Settled, took);
+        board.of(job, &name).count(Input::HTTP, Ending::Succeeded, took);
         let seen: Vec<_> = board
             .all()
             .into_iter()
@@ -200,9 +210,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                (shop(), "http", [2, 0, 1, 0, 0]),
-                (shop(), "mqtt", [0, 1, 0, 0, 0]),
-                (shop(), "schedule", [0; 5])
+                (shop(), "http", [2, 0, 1, 0, 0, 0]),
+                (shop(), "mqtt", [0, 1, 0, 0, 0, 0]),
+                (shop(), "schedule", [0; 6])
             ]
         );
         assert_eq!(tally.turned_away(), 1);

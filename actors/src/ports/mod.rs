@@ -7,6 +7,7 @@ mod durable_queue;
 mod engine;
 mod function_store;
 mod http_server;
+mod invocation_store;
 mod log_store;
 mod mqtt;
 mod schedule_store;
@@ -22,6 +23,10 @@ pub use function_store::{
     FunctionStore, Item, ItemPage, ItemSummary, MAX_KEY_BYTES, MAX_VALUE_BYTES, StoreError,
 };
 pub use http_server::{HttpServer, HttpServerError};
+pub use invocation_store::{
+    CapturedBody, CapturedPayload, ColdStart, InvocationRecord, InvocationStatus, InvocationStore,
+    InvocationStoreError, RecordedError,
+};
 pub use log_store::{LogError, LogLevel, LogLine, LogStore};
 pub use mqtt::{
     BrokerSettings, MessageProperties, MqttClients, MqttEnd, MqttMessage, PacketId, Publication,

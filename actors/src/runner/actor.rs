@@ -7,7 +7,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, SpawnHandle};
 use chrono::Utc;
 use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::messages::Done;
 use super::{RunnerNews, RunnerReport};
@@ -15,7 +15,7 @@ use crate::action::Action;
 use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, LostReason};
 use crate::log_sink::Subject;
-use crate::ports::{EngineError, LogLevel, Resources, RunnerExit, RunnerSpec};
+use crate::ports::{ColdStart, EngineError, LogLevel, Resources, RunnerExit, RunnerSpec};
 use crate::protocol::LoadPhase;
 use crate::runner_manager::{Registration, RunnerStage, RunnerStatus, RunnerToken};
 use crate::session::{AssignError, Assignment, Orphans, SessionOwner};
@@ -51,6 +51,9 @@ pub struct Runner {
     pub(super) stage: RunnerStage,
     registration: Option<Registration>,
     pub(super) session: Option<SessionOwner>,
+    /// When it was launched, and when it had dialled in.
+    launched: Instant,
+    connected: Option<Instant>,
     /// The timer of the present stage, if it may not take for ever.
     timer: Option<SpawnHandle>,
     exit: Option<RunnerExit>,
@@ -72,12 +75,23 @@ impl Runner {
             stage: RunnerStage::Starting,
             registration: None,
             session: None,
+            launched: Instant::now(),
+            connected: None,
             timer: None,
             exit: None,
             lost: LostReason::RunnerStopped,
             orphans: Orphans::default(),
             starting: false,
             removed: false,
+        }
+    }
+
+    /// What its start took, when it is ready.
+    pub(super) fn cold_start(&self) -> ColdStart {
+        let connected = self.connected.unwrap_or(self.launched);
+        ColdStart {
+            connect: connected - self.launched,
+            load: connected.elapsed(),
         }
     }
 
@@ -159,6 +173,7 @@ impl Runner {
     pub(super) fn load(&mut self, owner: SessionOwner, ctx: &mut Context<Self>) {
         let session = Arc::clone(&owner);
         self.session = Some(owner);
+        self.connected = Some(Instant::now());
         self.set_stage(RunnerStage::Loading);
         let (around, assignment, me) = (
             Arc::clone(&self.around),

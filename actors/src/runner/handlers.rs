@@ -59,7 +59,7 @@ impl Handler<SessionNews> for Runner {
                 self.set_stage(RunnerStage::Ready);
                 tracing::debug!(runner = %self.parts.id, import_ms = ready.import_ms, "a runner is ready");
                 if let Some(session) = &self.session {
-                    self.report(RunnerNews::Ready(Arc::clone(session)));
+                    self.report(RunnerNews::Ready(Arc::clone(session), self.cold_start()));
                 }
             }
             SessionEvent::Ready(_) => {}

@@ -6,7 +6,7 @@ use actix::Message;
 
 use crate::domain::RunnerId;
 use crate::invocation::FunctionError;
-use crate::ports::{EngineError, RunnerExit};
+use crate::ports::{ColdStart, EngineError, RunnerExit};
 use crate::protocol::LoadPhase;
 use crate::session::{AssignError, Session, SessionEvent, SessionOwner};
 
@@ -47,7 +47,7 @@ pub struct RunnerReport {
 #[derive(Debug)]
 pub enum RunnerNews {
     /// It imported its package and may be given invocations.
-    Ready(Arc<Session>),
+    Ready(Arc<Session>, ColdStart),
     /// Its package can not be run: the function's own error.
     Rejected(LoadPhase, FunctionError),
     /// It could not be started or reached, or ended before it was ready: Jobber's or the engine's trouble.

@@ -40,7 +40,7 @@ pub struct Assignment {
 pub(super) struct Assigned {
     pub(super) job: JobId,
     pub(super) version: VersionId,
-    mask: Arc<Mask>,
+    pub(super) mask: Arc<Mask>,
 }
 
 /// Why a package did not reach its runner.
@@ -163,6 +163,15 @@ impl Session {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
+    }
+
+    /// Finds the job's secrets.
+    pub(super) fn mask(&self) -> Arc<Mask> {
+        let assigned = self.assigned.lock();
+        let assigned = assigned.unwrap_or_else(std::sync::PoisonError::into_inner);
+        assigned
+            .as_ref()
+            .map_or_else(Arc::default, |assigned| Arc::clone(&assigned.mask))
     }
 
     /// Whether a package was sent, so that READY, REJECTED and calls make sense.

@@ -6,16 +6,28 @@ use super::credit::{Credit, CreditClosed};
 use super::outbound::WriteError;
 use super::{Session, SessionClosed};
 use crate::invocation::{BodyReceiver, InputBody};
+use crate::ledger::Capturing;
 use crate::protocol::{CHUNK_BYTES, CancelReason, Empty, Flags, FrameKind};
 
 impl Session {
     /// Sends a body in a task of its own.
-    pub(super) fn forward_input(&self, number: u32, body: InputBody, credit: Arc<Credit>) {
+    pub(super) fn forward_input(
+        &self,
+        number: u32,
+        body: InputBody,
+        credit: Arc<Credit>,
+        passing: Option<Capturing>,
+    ) {
         let Some(session) = self.me.upgrade() else { return };
         self.context.tasks.spawn_on(&self.context.io, "input body", async move {
+            let input = Forwarding {
+                number,
+                credit: &credit,
+                passing,
+            };
             let complete = match body {
-                InputBody::Whole(bytes) => session.send_part(number, bytes, &credit).await,
-                InputBody::Stream(receiver) => session.send_parts(number, receiver, &credit).await,
+                InputBody::Whole(bytes) => session.send_part(&input, bytes).await,
+                InputBody::Stream(receiver) => session.send_parts(&input, receiver).await,
             };
             match complete {
                 Ok(()) => {
@@ -30,22 +42,17 @@ impl Session {
         });
     }
 
-    async fn send_parts(
-        &self,
-        number: u32,
-        mut body: BodyReceiver,
-        credit: &Credit,
-    ) -> Result<(), InputEnded> {
+    async fn send_parts(&self, input: &Forwarding<'_>, mut body: BodyReceiver) -> Result<(), InputEnded> {
         loop {
             // The credit closes when the handler settles or wants no more: then the sender must not wait for input.
             let next = tokio::select! {
                 biased;
-                () = credit.closed() => return Err(InputEnded::Unwanted),
+                () = input.credit.closed() => return Err(InputEnded::Unwanted),
                 next = body.next() => next,
             };
             match next {
                 None => return Ok(()),
-                Some(Ok(bytes)) => self.send_part(number, bytes, credit).await?,
+                Some(Ok(bytes)) => self.send_part(input, bytes).await?,
                 Some(Err(error)) => {
                     tracing::debug!(runner = %self.runner, %error, "the client's body ended early");
                     return Err(InputEnded::CutShort);
@@ -54,22 +61,27 @@ impl Session {
         }
     }
 
-    async fn send_part(
-        &self,
-        number: u32,
-        mut bytes: bytes::Bytes,
-        credit: &Credit,
-    ) -> Result<(), InputEnded> {
+    async fn send_part(&self, input: &Forwarding<'_>, mut bytes: bytes::Bytes) -> Result<(), InputEnded> {
+        if let Some(passing) = &input.passing {
+            passing.pass(&bytes);
+        }
         while !bytes.is_empty() {
-            let granted = credit.take(bytes.len().min(CHUNK_BYTES) as u64).await?;
+            let granted = input.credit.take(bytes.len().min(CHUNK_BYTES) as u64).await?;
             // At most a chunk, so it fits.
             let part = bytes.split_to(usize::try_from(granted).unwrap_or(CHUNK_BYTES));
             self.outbound.room().await?;
             self.outbound
-                .frame(FrameKind::Data, Flags::NONE, number, &Empty {}, &part)?;
+                .frame(FrameKind::Data, Flags::NONE, input.number, &Empty {}, &part)?;
         }
         Ok(())
     }
+}
+
+/// A body on its way to a handler.
+struct Forwarding<'a> {
+    number: u32,
+    credit: &'a Credit,
+    passing: Option<Capturing>,
 }
 
 /// Why an input body was not sent to its end.

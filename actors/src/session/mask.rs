@@ -14,7 +14,7 @@ pub(super) const MIN_SECRET_BYTES: usize = 6;
 
 /// Finds a job's secrets in what its functions write.
 #[derive(Default)]
-pub(super) struct Mask(Option<AhoCorasick>);
+pub(crate) struct Mask(Option<AhoCorasick>);
 
 impl fmt::Debug for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,8 +43,13 @@ impl Mask {
         Self(found.ok())
     }
 
+    /// Whether there is anything to find.
+    pub(crate) fn finds(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The text without secrets.
-    pub(super) fn text(&self, text: String) -> String {
+    pub(crate) fn text(&self, text: String) -> String {
         match &self.0 {
             Some(secrets) if secrets.is_match(&text) => {
                 secrets.replace_all(&text, &vec![MASK; secrets.patterns_len()])

@@ -23,6 +23,7 @@ pub use assignment::{AssignError, Assignment};
 use credit::Credit;
 pub use handshake::{HandshakeError, read_hello};
 use jobber_kernel::Tasks;
+pub(crate) use mask::Mask;
 pub use outbound::SessionClosed;
 use outbound::{Outbound, WriteError};
 use owner::EndOfSession;
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 
 use crate::domain::RunnerId;
 use crate::invocation::{FunctionError, InputBody, Invocation, InvocationLimits, Outcome, Refusal};
+use crate::ledger::Dispatched;
 use crate::log_sink::LogIntake;
 use crate::mqtt::MqttBoard;
 use crate::ports::FunctionStore;
@@ -218,18 +220,29 @@ impl Session {
             }
             Err(WriteError::Frame(error)) => {
                 drop(streams);
-                let Invocation { reply, permit, .. } = invocation;
-                drop(permit);
                 tracing::debug!(runner = %self.runner, %error, "a request does not fit into a frame");
-                reply.answer(Outcome::Refused(Refusal::HeadTooLarge));
+                invocation.answer(Outcome::Refused(Refusal::HeadTooLarge));
                 return Ok(());
             }
         }
         // All of the credit: there is a rest only where nothing went with the head.
         let rest = rest.map(|rest| (rest, Arc::new(Credit::new(INITIAL_CREDIT_BYTES.into()))));
         let Invocation {
-            id, reply, permit, ..
+            id,
+            input,
+            mut reply,
+            permit,
+            ..
         } = invocation;
+        let passing = reply.entry().and_then(|entry| {
+            entry.dispatched(Dispatched {
+                at: now,
+                runner: self.runner,
+                mask: self.mask(),
+            });
+            entry.keep_input(input, rest.is_none().then_some(&inline));
+            rest.is_some().then(|| entry.input_passes())
+        });
         let cancellation = reply.cancellation().clone();
         let stream = Stream {
             invocation: id,
@@ -245,7 +258,7 @@ impl Session {
         streams.insert(stream, now);
         drop(streams);
         if let Some((rest, credit)) = rest {
-            self.forward_input(number, rest, credit);
+            self.forward_input(number, rest, credit, passing);
         }
         let me = Weak::clone(&self.me);
         cancellation.on_cancel(move || {
@@ -294,6 +307,11 @@ impl Session {
     /// Ends the connection once what was sent is written.
     pub fn close(&self) {
         self.outbound.close();
+    }
+
+    /// Puts down in the ledger what has been in the runner's hands for as long as this.
+    pub(crate) fn put_down(&self, now: Instant, age: Duration) {
+        self.streams().put_down(now, age);
     }
 
     /// Number of invocations in the runner's hands.

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::codec::Decoder;
 
-use super::stream::{Freed, Output, Stream};
+use super::stream::{Answering, Freed, Output, Stream};
 use super::{Session, SessionEvent, SessionListener};
 use crate::invocation::{FunctionError, Outcome, OutputBody, ResponseHead, body_channel};
 use crate::protocol::{
@@ -172,7 +172,7 @@ fn on_response(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(),
             window: stream.window,
         });
     }
-    let reply = match std::mem::replace(&mut stream.output, Output::Over) {
+    let mut reply = match std::mem::replace(&mut stream.output, Output::Over) {
         Output::Awaited(reply) => reply,
         // The caller was answered already (timed out, gone): the handler's answer goes nowhere.
         Output::Over if stream.told_to_stop => {
@@ -204,9 +204,13 @@ fn on_response(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(),
         return Ok(());
     }
     stream.window -= size;
-    let (mut sender, receiver) = body_channel(super::INITIAL_CREDIT_BYTES as usize);
-    sender.push(frame.body.clone());
-    stream.output = Output::Streaming(sender);
+    let (mut body, receiver) = body_channel(super::INITIAL_CREDIT_BYTES as usize);
+    body.push(frame.body.clone());
+    stream.output = Output::Streaming(Answering {
+        body,
+        entry: reply.let_pass(&head, &frame.body),
+        unread: false,
+    });
     drop(streams);
     let (grant, abandon) = (session.me.clone(), session.me.clone());
     let number = frame.stream;
@@ -244,9 +248,9 @@ fn on_data(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(), Vio
     stream.window -= size;
     let mut unread = 0;
     let finished = match &mut stream.output {
-        Output::Streaming(body) => {
+        Output::Streaming(answering) => {
             // The frame's bytes share the read buffer; a copy lets that go while a slow client reads.
-            if !body.push(Bytes::copy_from_slice(&frame.body)) {
+            if !answering.push(Bytes::copy_from_slice(&frame.body)) {
                 unread = frame.body.len();
             }
             frame
@@ -265,8 +269,8 @@ fn on_data(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(), Vio
             });
         }
     };
-    if let Some(Output::Streaming(body)) = finished {
-        body.finish();
+    if let Some(Output::Streaming(answering)) = finished {
+        answering.finish();
     }
     drop(streams);
     // What nobody reads is granted again all the same, so that a handler that does not care can come to its end, instead

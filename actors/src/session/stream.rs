@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::credit::Credit;
 use crate::action::{Lane, Permit};
 use crate::domain::InvocationId;
 use crate::invocation::{
-    BodyError, BodySender, InvocationLimits, LostReason, Outcome, ReplySlot, TimeoutPhase,
+    BodyError, BodySender, InvocationLimits, LostReason, Outcome, ReplySlot, TimeoutPhase, body_channel,
 };
+use crate::ledger::Entry;
 
 /// What has been seen of a handler's answer.
 #[derive(Debug)]
@@ -19,9 +21,57 @@ pub(super) enum Output {
     /// Nothing yet; the caller waits.
     Awaited(ReplySlot),
     /// The head and a part of the body.
-    Streaming(BodySender),
+    Streaming(Answering),
     /// All of it, or nobody wants the rest.
     Over,
+}
+
+/// An answer that goes by in pieces. Dropping it cuts the answer short.
+#[derive(Debug)]
+pub(super) struct Answering {
+    pub(super) body: BodySender,
+    pub(super) entry: Option<Box<Entry>>,
+    /// Whether the caller has left before the end.
+    pub(super) unread: bool,
+}
+
+impl Answering {
+    /// A piece goes by. `false` when nobody reads any more.
+    pub(super) fn push(&mut self, chunk: Bytes) -> bool {
+        if let Some(entry) = &self.entry {
+            entry.output(&chunk);
+        }
+        let read = self.body.push(chunk);
+        self.unread |= !read;
+        read
+    }
+
+    /// That was all.
+    pub(super) fn finish(mut self) {
+        self.record(&Outcome::Settled);
+        // Replaced by an end that nobody looks at: what is dropped here is over already.
+        let (nobody, _) = body_channel(0);
+        std::mem::replace(&mut self.body, nobody).finish();
+    }
+
+    /// There will be no more.
+    pub(super) fn fail(mut self, outcome: &Outcome) {
+        self.record(outcome);
+        let (nobody, _) = body_channel(0);
+        std::mem::replace(&mut self.body, nobody).fail(BodyError::CutShort(cut_short(outcome)));
+    }
+
+    fn record(&mut self, outcome: &Outcome) {
+        if let Some(entry) = self.entry.take() {
+            entry.end(outcome, self.unread);
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.record(&Outcome::Lost(LostReason::Dropped));
+    }
 }
 
 /// One invocation in the hands of a runner. Dropping it unanswered answers its caller.
@@ -63,7 +113,7 @@ impl Stream {
     pub(super) fn end(&mut self, outcome: Outcome) {
         match std::mem::replace(&mut self.output, Output::Over) {
             Output::Awaited(reply) => reply.answer(outcome),
-            Output::Streaming(body) => body.fail(BodyError::CutShort(cut_short(&outcome))),
+            Output::Streaming(answering) => answering.fail(&outcome),
             Output::Over => {}
         }
         self.want_no_input();
@@ -246,6 +296,20 @@ impl Streams {
             expired.next = [expired.next, stream.timer].into_iter().flatten().min();
         }
         expired
+    }
+
+    /// Puts down in the ledger what has been open for as long as this.
+    pub(super) fn put_down(&mut self, now: Instant, age: Duration) {
+        for stream in self.open.values_mut() {
+            let entry = match &mut stream.output {
+                Output::Awaited(reply) => reply.entry(),
+                Output::Streaming(answering) => answering.entry.as_deref_mut(),
+                Output::Over => None,
+            };
+            if let Some(entry) = entry {
+                entry.put_down(now, age, None);
+            }
+        }
     }
 
     /// Closes the table and hands out what was open.

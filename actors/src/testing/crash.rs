@@ -12,6 +12,7 @@ use crate::engine::EngineWatch;
 use crate::gateway::Gateway;
 use crate::job::Job;
 use crate::jobs::Jobs;
+use crate::ledger::Ledger;
 use crate::log_sink::LogSink;
 use crate::mqtt::{Connection, Mqtt};
 use crate::pool::Pool;
@@ -99,6 +100,7 @@ crashes!(
     HttpTrigger,
     Job,
     Jobs,
+    Ledger,
     LogSink,
     Mqtt,
     MqttTrigger,

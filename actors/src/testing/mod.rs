@@ -12,6 +12,7 @@ mod engine;
 mod function_store;
 mod handler;
 mod http_server;
+mod invocation_store;
 mod log_store;
 mod mqtt;
 mod package;
@@ -25,6 +26,7 @@ pub use deliveries::FakeDeliveries;
 pub use engine::{FakeEngine, RunnerCounts};
 pub use function_store::FakeFunctionStore;
 pub use http_server::FakeHttpServer;
+pub use invocation_store::FakeInvocationStore;
 pub use log_store::{FakeLogStore, log_line};
 pub use mqtt::{FakeBroker, Sent};
 pub use package::FakePackage;
@@ -33,6 +35,12 @@ pub use tree::{Refused, TestTree, test_settings, whole};
 pub use wire::{Wire, WireReader, WireWriter};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a runner's start took, where it does not matter.
+pub const START: crate::ports::ColdStart = crate::ports::ColdStart {
+    connect: std::time::Duration::from_millis(100),
+    load: std::time::Duration::from_millis(20),
+};
 
 /// Locks without regard to poisoning: a test that failed has said so already.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     FakeArchives, FakeBroker, FakeCatalogue, FakeDeliveries, FakeEngine, FakeFunctionStore, FakeHttpServer,
-    FakeLogStore, FakePackage,
+    FakeInvocationStore, FakeLogStore, FakePackage,
 };
 use crate::action::LaneGauge;
 use crate::clock::Clock;
@@ -44,6 +44,8 @@ pub struct TestTree {
     pub engine: Arc<FakeEngine>,
     /// Where log lines end.
     pub logs: Arc<FakeLogStore>,
+    /// The record of invocations.
+    pub invocations: Arc<FakeInvocationStore>,
     /// The durable queue, and the record of schedules.
     pub deliveries: Arc<FakeDeliveries>,
     /// The broker that all packages have.
@@ -100,6 +102,7 @@ impl TestTree {
         let catalogue = Arc::new(FakeCatalogue::default());
         let archives = Arc::new(FakeArchives::default());
         let logs = Arc::new(FakeLogStore::default());
+        let invocations = Arc::new(FakeInvocationStore::default());
         let gateway = Arc::new(FakeHttpServer::default());
         let deliveries = Arc::new(FakeDeliveries::new(settings.clock));
         let broker = Arc::new(FakeBroker::default());
@@ -110,6 +113,7 @@ impl TestTree {
             engine: engine.clone(),
             functions: Arc::new(FakeFunctionStore::default()),
             logs: logs.clone(),
+            invocations: invocations.clone(),
             queue: deliveries.clone(),
             schedules: deliveries.clone(),
             mqtt: broker.clone(),
@@ -128,6 +132,7 @@ impl TestTree {
             archives,
             engine,
             logs,
+            invocations,
             deliveries,
             broker,
             gateway,

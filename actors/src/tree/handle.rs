@@ -16,7 +16,7 @@ use super::settings::TreeSettings;
 use super::surroundings::Surroundings;
 use crate::action::{LaneGauge, StopRunner};
 use crate::delivery::DeskGauge;
-use crate::domain::{JobId, RunnerId, TriggerId, VersionId};
+use crate::domain::{JobId, RunnerId, ServerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
 use crate::job::PrepareError;
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
@@ -24,8 +24,8 @@ use crate::log_sink::{LogRing, LogWatch};
 use crate::metrics::TallyBoard;
 use crate::mqtt::SharedLentBroker;
 use crate::ports::{
-    ArchiveStore, Catalogue, DurableQueue, Engine, EngineError, FunctionStore, HttpServer, LogStore,
-    MqttClients, ScheduleStore,
+    ArchiveStore, Catalogue, DurableQueue, Engine, EngineError, FunctionStore, HttpServer, InvocationStore,
+    LogStore, MqttClients, ScheduleStore,
 };
 use crate::routing::RouteTable;
 pub use crate::runner_manager::RunnerStatus as RunnerView;
@@ -46,6 +46,8 @@ pub struct Ports {
     pub functions: Arc<dyn FunctionStore>,
     /// Where log lines are kept.
     pub logs: Arc<dyn LogStore>,
+    /// Where the records of invocations are kept.
+    pub invocations: Arc<dyn InvocationStore>,
     /// Invocations that survive the server.
     pub queue: Arc<dyn DurableQueue>,
     /// The record of the schedules' instants.
@@ -123,6 +125,10 @@ pub fn start(
 }
 
 impl TreeHandle {
+    pub(super) fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
     /// What the fakes of a test connect to.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn surroundings(&self) -> &Arc<Surroundings> {
@@ -220,6 +226,12 @@ impl TreeHandle {
         self.around.desk.gauge()
     }
 
+    /// This life of the server.
+    #[must_use]
+    pub fn server(&self) -> ServerId {
+        self.around.desk.server
+    }
+
     /// The routes that serve now.
     #[must_use]
     pub fn routes(&self) -> Arc<ArcSwap<RouteTable<RouteTarget>>> {
@@ -271,6 +283,12 @@ impl TreeHandle {
     /// What the engine says is amiss.
     pub async fn check_engine(&self) -> Result<(), EngineError> {
         self.around.engine.check().await
+    }
+
+    /// How full the ledger's ring is, if anything is recorded.
+    #[must_use]
+    pub fn record_gauge(&self) -> Option<RingGauge> {
+        self.around.records.as_ref().map(|records| records.gauge())
     }
 
     /// What the jobs' invocations came to since this server started.

@@ -1,11 +1,13 @@
 //! The whole supervision tree: its root, its surroundings, and the handle that everything outside of it holds.
 
 mod handle;
+mod replay;
 mod root;
 mod settings;
 mod surroundings;
 
 pub use handle::{Ports, RunnerView, Servers, TreeError, TreeHandle, start};
+pub use replay::{Replay, ReplayError};
 pub use settings::{ActionSettings, MqttSettings, TreeSettings};
 pub use surroundings::Surroundings;
 

@@ -13,6 +13,7 @@ use crate::delivery::Deliveries;
 use crate::engine::{EngineEvents, EngineWatch};
 use crate::gateway::Gateway;
 use crate::jobs::Jobs;
+use crate::ledger::Ledger;
 use crate::log_sink::LogSink;
 use crate::mqtt::Mqtt;
 use crate::pool::Pool;
@@ -59,6 +60,8 @@ impl Actor for Root {
         let (shared, received) = (Arc::clone(around), events.clone());
         let sink = Arc::clone(around);
         ctx.spawn_child(always("log-sink"), move || LogSink::new(Arc::clone(&sink)));
+        let shared_ledger = Arc::clone(around);
+        ctx.spawn_child(always("ledger"), move || Ledger::new(Arc::clone(&shared_ledger)));
         ctx.spawn_child(always("engine"), move || {
             EngineWatch::new(received.clone(), Arc::clone(&shared))
         });

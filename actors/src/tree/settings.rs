@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::action::{LaneLimits, ScalingPolicy};
 use crate::clock::Clock;
 use crate::invocation::InvocationLimits;
+use crate::ledger::RECORD_RING_LIMITS;
 use crate::log_sink::LogRate;
 use crate::manifest::{Manifest, RunnerMode};
 use crate::ports::Resources;
@@ -36,6 +37,8 @@ pub struct TreeSettings {
     pub log_ring: RingLimits,
     /// How much one runner may log.
     pub log_rate: LogRate,
+    /// How many records of invocations may wait to be kept; nothing is recorded without.
+    pub records: Option<RingLimits>,
     /// What MQTT connections may hold.
     pub mqtt: MqttSettings,
     /// What tells the calendar's time.
@@ -58,6 +61,7 @@ impl Default for TreeSettings {
             arbiters: 1,
             log_ring: crate::log_sink::LOG_RING_LIMITS,
             log_rate: LogRate::default(),
+            records: Some(RECORD_RING_LIMITS),
             mqtt: MqttSettings::default(),
             clock: Clock::System,
             seed: rand::random(),

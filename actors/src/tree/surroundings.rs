@@ -15,10 +15,13 @@ use crate::domain::JobId;
 use crate::gateway::RouteBoard;
 use crate::job::ServingBoard;
 use crate::jobs::Jobs;
+use crate::ledger::{LaneBoard, RecordRing};
 use crate::log_sink::{LogArrivals, LogIntake, LogRing, LogTrouble};
 use crate::metrics::TallyBoard;
 use crate::mqtt::{MqttBoard, SharedLentBroker};
-use crate::ports::{ArchiveStore, Catalogue, DurableQueue, Engine, LogStore, MqttClients, ScheduleStore};
+use crate::ports::{
+    ArchiveStore, Catalogue, DurableQueue, Engine, InvocationStore, LogStore, MqttClients, ScheduleStore,
+};
 use crate::runner_manager::RunnerRegistry;
 use crate::scheduler::ScheduleBoard;
 use crate::session::SessionContext;
@@ -46,6 +49,12 @@ pub struct Surroundings {
     pub log_intake: Arc<LogIntake>,
     /// The news that lines were kept.
     pub log_arrivals: LogArrivals,
+    /// Where the records of invocations are kept.
+    pub invocation_store: Arc<dyn InvocationStore>,
+    /// Records on their way there; none is made without.
+    pub records: Option<Arc<RecordRing>>,
+    /// All lanes, to look for what takes long.
+    pub(crate) lanes: Arc<LaneBoard>,
     /// Which runners there are.
     pub registry: Arc<RunnerRegistry>,
     /// What the HTTP triggers have published.
@@ -125,6 +134,9 @@ impl Surroundings {
             archives: ports.archives,
             engine: ports.engine,
             log_store: ports.logs,
+            invocation_store: ports.invocations,
+            records: settings.records.map(|limits| Arc::new(RecordRing::new(limits))),
+            lanes: Arc::default(),
             logs,
             log_trouble: Arc::default(),
             log_intake,

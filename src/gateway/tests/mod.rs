@@ -9,17 +9,20 @@ mod requests;
 mod uploads;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use client::Client;
 use jobber_actors::action::{Lane, LaneLimits, Permit};
-use jobber_actors::domain::TriggerId;
+use jobber_actors::clock::Clock;
+use jobber_actors::domain::{InvocationId, JobId, TriggerId, VersionId};
 use jobber_actors::invocation::{
     HttpInput, Input, InputBody, Invocation, Outcome, OutputBody, Refusal, ResponseHead, TriggerRef,
 };
+use jobber_actors::ledger::Book;
+use jobber_actors::manifest::Capture;
 use jobber_actors::ports::HttpServer;
 use jobber_actors::routing::{MethodName, PathPattern, Route, RoutePattern, RouteTable};
 use tokio::sync::{mpsc, watch};
@@ -37,8 +40,12 @@ struct ToTest {
     trigger: TriggerRef,
     lane: Arc<Lane>,
     refusal: Option<Refusal>,
+    refused: Refused,
     calls: mpsc::Sender<Invocation>,
 }
+
+/// What was to be recorded of requests that found no place.
+type Refused = Arc<Mutex<Vec<(InvocationId, String)>>>;
 
 impl Destination for ToTest {
     fn trigger(&self) -> &TriggerRef {
@@ -52,6 +59,12 @@ impl Destination for ToTest {
         }
     }
 
+    fn record_refused(&self, id: InvocationId, refusal: &Refusal, method: &str, target: &str) {
+        let refused = format!("{method} {target} {}", refusal.code());
+        let mut record = self.refused.lock().expect("no test panics with it");
+        record.push((id, refused));
+    }
+
     fn invoke(&self, invocation: Invocation) {
         self.calls.try_send(invocation).expect("tests make few calls");
     }
@@ -62,6 +75,7 @@ struct TestGateway {
     gateway: Arc<Gateway<ToTest>>,
     health: Health,
     calls: mpsc::Receiver<Invocation>,
+    refused: Refused,
     stop: watch::Sender<bool>,
     serving: JoinSet<()>,
 }
@@ -83,6 +97,7 @@ impl TestGateway {
         };
         change(&mut config);
         let (calls_in, calls) = mpsc::channel(64);
+        let refused = Refused::default();
         let target = ToTest {
             trigger: TriggerRef {
                 id: TriggerId::generate(),
@@ -94,8 +109,16 @@ impl TestGateway {
                     queue_wait: PATIENCE,
                     timeout: PATIENCE,
                 },
-                Arc::default(),
+                Book::new(
+                    JobId::generate(),
+                    VersionId::generate(),
+                    Capture::None,
+                    Clock::System,
+                    Arc::default(),
+                    None,
+                ),
             ),
+            refused: Arc::clone(&refused),
             refusal,
             calls: calls_in,
         };
@@ -111,6 +134,7 @@ impl TestGateway {
             gateway,
             health,
             calls,
+            refused,
             stop,
             serving,
         }

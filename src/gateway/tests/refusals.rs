@@ -79,6 +79,22 @@ async fn a_refusal_with_a_small_body_keeps_the_connection() {
 }
 
 #[tokio::test]
+async fn a_request_that_finds_no_place_is_recorded_without_its_query() {
+    let gateway = TestGateway::refusing(Some(Refusal::QueueFull { limit: 3 }), |_| {});
+    let mut client = gateway.connect().await;
+    client.request("GET", "/f?token=abc", "").await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 429);
+    let recorded = gateway.refused.lock().unwrap().clone();
+    let (id, what) = &recorded[0];
+    assert_eq!((recorded.len(), what.as_str()), (1, "GET /f queue-full"));
+    assert_eq!(
+        answer.header("x-jobber-invocation"),
+        Some(id.to_string().as_str())
+    );
+}
+
+#[tokio::test]
 async fn who_waits_for_continue_is_refused_instead() {
     let gateway = TestGateway::with(|config| config.max_body_bytes = 10);
     let mut client = gateway.connect().await;

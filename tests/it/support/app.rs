@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Days;
 use jobber::access::Passwords;
 use jobber::api::{AdminConfig, AdminServer, ApiParts, ApiState};
 use jobber::archive::{ArchiveLimits, DiskArchiveStore};
@@ -19,7 +20,7 @@ use jobber::publish::{Publisher, PublisherConfig};
 use jobber::sealing::{KeySource, Keys};
 use jobber::store::{
     AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue,
-    PostgresFunctionStore, PostgresLogStore, PostgresSchedules, QueueLimits,
+    PostgresFunctionStore, PostgresInvocations, PostgresLogStore, PostgresSchedules, QueueLimits,
 };
 use jobber_actors::ports::HttpServer;
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
@@ -106,12 +107,14 @@ impl App {
         let limits_of_store = FunctionStoreLimits::default();
         let functions = Arc::new(PostgresFunctionStore::new(database.clone(), limits_of_store));
         let logs = Arc::new(PostgresLogStore::new(database.clone()));
+        let invocations = PostgresInvocations::new(database.clone(), Days::new(30));
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: Arc::new(ProcessEngine::new(engine, Spawner::start().unwrap()).unwrap()),
             functions: Arc::clone(&functions) as Arc<_>,
             logs: Arc::clone(&logs) as Arc<_>,
+            invocations: Arc::new(invocations.clone()),
             queue: Arc::new(PostgresDurableQueue::new(
                 database.clone(),
                 "it",
@@ -146,6 +149,7 @@ impl App {
                 settings: configured().settings,
                 functions: Arc::clone(&functions) as Arc<_>,
                 logs,
+                invocations,
             });
             let gateway: Arc<dyn HttpServer> = Arc::new(
                 Gateway::new(gateway, GatewayConfig::default(), handle.routes(), health.clone()).unwrap(),

@@ -19,7 +19,7 @@ use crate::invocation::{
 };
 use crate::log_sink::{LOG_RING_LIMITS, LogIntake, LogRate, LogRing};
 use crate::session::{Session, SessionContext};
-use crate::testing::FakeFunctionStore;
+use crate::testing::{FakeFunctionStore, START};
 use crate::trace::TraceContext;
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -110,7 +110,7 @@ fn a_lane_admits_what_its_queue_and_its_free_slots_hold() {
     run_paused(async {
         let lane = lane(2);
         let now = Instant::now();
-        lane.add_runner(session(), 3, false, now);
+        lane.add_runner(session(), START, 3, false, now);
         let permits: Vec<_> = (0..5).map(|_| lane.admit().expect("there is room")).collect();
         assert_eq!(lane.admit().err(), Some(Refusal::QueueFull { limit: 2 }));
         drop(permits);
@@ -124,7 +124,7 @@ fn a_lane_admits_what_its_queue_and_its_free_slots_hold() {
 fn a_queue_of_no_length_still_hands_over() {
     run_paused(async {
         let lane = lane(0);
-        lane.add_runner(session(), 1, false, Instant::now());
+        lane.add_runner(session(), START, 1, false, Instant::now());
         assert_eq!(place(&lane).0, Placed::Dispatched);
     });
 }
@@ -137,8 +137,8 @@ fn the_oldest_goes_first_and_to_the_least_busy_runner() {
         assert!(queued.iter().all(|(placed, _)| *placed == Placed::Queued));
         let now = Instant::now();
         let (one, two) = (session(), session());
-        lane.add_runner(Arc::clone(&one), 2, false, now);
-        lane.add_runner(Arc::clone(&two), 2, false, now);
+        lane.add_runner(Arc::clone(&one), START, 2, false, now);
+        lane.add_runner(Arc::clone(&two), START, 2, false, now);
         let advance = lane.advance(now);
         assert_eq!((advance.dispatched, advance.queued), (4, 1));
         assert_eq!((one.open_streams(), two.open_streams()), (2, 2));
@@ -158,7 +158,7 @@ fn a_new_one_does_not_overtake_the_queue() {
     run_paused(async {
         let lane = lane(10);
         assert_eq!(place(&lane).0, Placed::Queued);
-        lane.add_runner(session(), 5, false, Instant::now());
+        lane.add_runner(session(), START, 5, false, Instant::now());
         assert_eq!(place(&lane).0, Placed::Queued);
         assert_eq!(lane.advance(Instant::now()).dispatched, 2);
     });
@@ -170,11 +170,11 @@ fn what_a_dead_session_does_not_take_goes_to_another_or_waits() {
         let lane = lane(10);
         let (dead, alive) = (session(), session());
         dead.close();
-        lane.add_runner(dead, 5, false, Instant::now());
+        lane.add_runner(dead, START, 5, false, Instant::now());
         let (placed, _first) = place(&lane);
         assert_eq!(placed, Placed::Queued);
         assert_eq!((lane.gauge().waiting, lane.gauge().running), (1, 0));
-        lane.add_runner(Arc::clone(&alive), 5, false, Instant::now());
+        lane.add_runner(Arc::clone(&alive), START, 5, false, Instant::now());
         assert_eq!(lane.advance(Instant::now()).dispatched, 1);
         assert_eq!(alive.open_streams(), 1);
         assert_eq!((lane.gauge().waiting, lane.gauge().running), (0, 1));
@@ -186,8 +186,8 @@ fn a_runner_for_a_single_use_takes_one_and_one_that_stops_accepting_none() {
     run_paused(async {
         let lane = lane(10);
         let (single, stopped) = (session(), session());
-        lane.add_runner(Arc::clone(&single), 5, true, Instant::now());
-        lane.add_runner(Arc::clone(&stopped), 5, false, Instant::now());
+        lane.add_runner(Arc::clone(&single), START, 5, true, Instant::now());
+        lane.add_runner(Arc::clone(&stopped), START, 5, false, Instant::now());
         lane.stop_accepting(stopped.runner());
         let (first, _one) = place(&lane);
         let (second, _two) = place(&lane);
@@ -242,7 +242,7 @@ fn a_runner_that_falls_idle_wakes_only_who_watches_or_waits() {
             lane.looked_at();
             wakes.take();
             let runner = session();
-            lane.add_runner(Arc::clone(&runner), 1, false, Instant::now());
+            lane.add_runner(Arc::clone(&runner), START, 1, false, Instant::now());
             let (placed, _pending) = place(lane);
             assert_eq!(placed, Placed::Dispatched);
             // Its permits come back as the session's streams go.
@@ -285,7 +285,7 @@ fn a_session_that_goes_with_its_slot_gives_back_its_permits() {
     run_paused(async {
         let lane = lane(10);
         let runner = session();
-        lane.add_runner(Arc::clone(&runner), 5, false, Instant::now());
+        lane.add_runner(Arc::clone(&runner), START, 5, false, Instant::now());
         let (_, pending) = place(&lane);
         let id = runner.runner();
         drop(runner);
@@ -307,7 +307,7 @@ fn the_actor_is_woken_when_a_time_is_to_be_kept_that_it_does_not_know_of() {
         };
         assert!(woken(&lane));
         let runner = session();
-        lane.add_runner(Arc::clone(&runner), 2, false, Instant::now());
+        lane.add_runner(Arc::clone(&runner), START, 2, false, Instant::now());
         let (_, _first) = place(&lane);
         assert!(woken(&lane) && lane.wants_sweep());
         assert_eq!(lane.sweep(Instant::now()).next, Some(Instant::now() + TIMEOUT));
@@ -325,7 +325,7 @@ fn what_waits_wakes_an_actor_that_does_not_watch_only_if_there_is_room() {
     run_paused(async {
         let lane = lane(10);
         let wakes = Wakes::of(&lane);
-        lane.add_runner(session(), 1, false, Instant::now());
+        lane.add_runner(session(), START, 1, false, Instant::now());
         let (_, _runs) = place(&lane);
         let (_, _waits) = place(&lane);
         lane.looked_at();
@@ -335,7 +335,7 @@ fn what_waits_wakes_an_actor_that_does_not_watch_only_if_there_is_room() {
         let (placed, _waits_too) = place(&lane);
         assert_eq!((placed, wakes.take()), (Placed::Queued, 0));
         // Whoever makes room and hands it out may do so while another invocation is on its way into the queue.
-        lane.add_runner(session(), 1, false, Instant::now());
+        lane.add_runner(session(), START, 1, false, Instant::now());
         let (placed, _last) = place(&lane);
         assert_eq!((placed, wakes.take()), (Placed::Queued, 1));
         assert_eq!(lane.advance(Instant::now()).dispatched, 1);
@@ -347,7 +347,7 @@ fn what_comes_back_from_a_runner_that_is_gone_waits_with_its_time_kept() {
     run_paused(async {
         let lane = lane(10);
         let runner = session();
-        lane.add_runner(Arc::clone(&runner), 2, false, Instant::now());
+        lane.add_runner(Arc::clone(&runner), START, 2, false, Instant::now());
         runner.close_streams_for_test();
         let (placed, pending) = place(&lane);
         assert_eq!(placed, Placed::Queued);

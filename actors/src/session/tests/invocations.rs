@@ -13,6 +13,7 @@ use crate::action::Placed;
 use crate::invocation::{BodyError, InputBody, Outcome, OutputBody, TimeoutPhase, body_channel};
 use crate::protocol::{CHUNK_BYTES, Flags, FrameKind};
 use crate::session::INITIAL_CREDIT_BYTES;
+use crate::testing::START;
 use crate::trace::TraceState;
 
 const WINDOW: usize = INITIAL_CREDIT_BYTES as usize;
@@ -85,7 +86,9 @@ fn what_waits_goes_to_the_runner_as_soon_as_it_has_settled_another() {
     run_paused(async {
         let mut bench = Bench::serving().await;
         let now = Instant::now();
-        bench.lane.add_runner(Arc::clone(&bench.session), 1, false, now);
+        bench
+            .lane
+            .add_runner(Arc::clone(&bench.session), START, 1, false, now);
         let (first, _first) = bench.invocation(InputBody::Whole(Bytes::new()));
         let (second, _second) = bench.invocation(InputBody::Whole(Bytes::new()));
         assert_eq!(bench.lane.place(first, now), Placed::Dispatched);

@@ -1,0 +1,389 @@
+//! What is known of an invocation that is under way.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::book::Book;
+use super::capture::{Body, Capturing};
+use super::redaction;
+use crate::domain::{InvocationId, RunnerId};
+use crate::invocation::{
+    Input, InputBody, Outcome, OutputBody, Refusal, ResponseHead, TimeoutPhase, TriggerRef,
+};
+use crate::manifest::Capture;
+use crate::metrics::Ending;
+use crate::ports::{
+    CapturedBody, CapturedPayload, ColdStart, InvocationRecord, InvocationStatus, RecordedError,
+};
+use crate::session::Mask;
+
+/// Most characters of a subject and of an error's message.
+const MOST_SUBJECT: usize = 512;
+const MOST_MESSAGE: usize = 2_048;
+
+/// A runner has got it.
+#[derive(Debug)]
+pub(crate) struct Dispatched {
+    /// When.
+    pub(crate) at: Instant,
+    /// Which.
+    pub(crate) runner: RunnerId,
+    /// Finds the job's secrets in what is recorded.
+    pub(crate) mask: Arc<Mask>,
+}
+
+/// An invocation under way: its beginning, and what was seen since. Ending it makes a record of it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    book: Arc<Book>,
+    id: InvocationId,
+    attempt: u32,
+    trigger: TriggerRef,
+    kind: &'static str,
+    replay_of: Option<InvocationId>,
+    /// Whose input and output is kept.
+    capture: Capture,
+    admitted: Instant,
+    dispatched: Option<Dispatched>,
+    cold_start: Option<ColdStart>,
+    input: Option<Input>,
+    input_body: Body,
+    answer: Option<ResponseHead>,
+    output_body: Body,
+    counted: bool,
+    /// What the record says of it already, because it takes long.
+    put_down: Option<InvocationStatus>,
+}
+
+impl Entry {
+    /// Of an invocation that was admitted.
+    pub(crate) fn new(
+        book: &Arc<Book>,
+        id: InvocationId,
+        attempt: u32,
+        trigger: &TriggerRef,
+        kind: &'static str,
+        admitted: Instant,
+    ) -> Box<Self> {
+        Box::new(Self {
+            book: Arc::clone(book),
+            id,
+            attempt,
+            trigger: trigger.clone(),
+            kind,
+            replay_of: None,
+            capture: book.capture,
+            admitted,
+            dispatched: None,
+            cold_start: None,
+            input: None,
+            input_body: Body::Unknown,
+            answer: None,
+            output_body: Body::Unknown,
+            counted: false,
+            put_down: None,
+        })
+    }
+
+    /// It is a repetition that a person has asked for, who wants to see what comes of it.
+    pub(crate) fn is_replay_of(&mut self, original: InvocationId) {
+        self.replay_of = Some(original);
+        self.capture = Capture::All;
+    }
+
+    /// It had to wait for a new runner; or not, after all.
+    pub(crate) fn set_cold_start(&mut self, cold_start: Option<ColdStart>) {
+        self.cold_start = cold_start;
+    }
+
+    /// A runner has got it.
+    pub(crate) fn dispatched(&mut self, dispatched: Dispatched) {
+        self.dispatched = Some(dispatched);
+    }
+
+    /// What the trigger said, and the body if it was there as a whole.
+    pub(crate) fn keep_input(&mut self, input: Input, body: Option<&Bytes>) {
+        if let Some(body) = body {
+            self.input_body = Body::whole(body, self.capture != Capture::None);
+        }
+        self.input = Some(input);
+    }
+
+    /// The body will go by in pieces. Whoever sends it says so to what this gives.
+    pub(crate) fn input_passes(&mut self) -> Capturing {
+        let passing = Capturing::new(self.capture != Capture::None);
+        self.input_body = Body::Passing(passing.clone());
+        passing
+    }
+
+    /// The answer has begun, and goes by in pieces.
+    pub(crate) fn answer_passes(&mut self, head: &ResponseHead, beginning: &[u8]) {
+        self.count(Ending::Succeeded);
+        let passing = Capturing::new(self.capture != Capture::None);
+        passing.pass(beginning);
+        self.output_body = Body::Passing(passing);
+        self.answer = Some(head.clone());
+    }
+
+    /// A piece of the answer goes by.
+    pub(crate) fn output(&self, chunk: &[u8]) {
+        if let Body::Passing(passing) = &self.output_body {
+            passing.pass(chunk);
+        }
+    }
+
+    /// It is over. `cancelled` says that whoever had asked for it did not wait for the end.
+    pub(crate) fn end(mut self: Box<Self>, outcome: &Outcome, cancelled: bool) {
+        if let Outcome::Responded {
+            head,
+            body: OutputBody::Whole(body),
+        } = outcome
+        {
+            let keeps = self.keeps(InvocationStatus::Succeeded, Some(head.status));
+            self.output_body = Body::whole(body, keeps);
+            self.answer = Some(if keeps { head.clone() } else { bare(head) });
+        }
+        let (ending, error) = if cancelled {
+            (Ending::Cancelled, None)
+        } else {
+            (Ending::of(outcome), error_of(outcome))
+        };
+        self.count(ending);
+        if self.book.is_open() {
+            let book = Arc::clone(&self.book);
+            book.put(self.final_record(ending.status(), error));
+        }
+    }
+
+    /// Puts down that it is under way, if it is older than this and that is not put down already.
+    pub(crate) fn put_down(&mut self, now: Instant, age: Duration, input: Option<&Input>) {
+        if !self.book.is_open() || now.saturating_duration_since(self.admitted) < age {
+            return;
+        }
+        let status = if self.dispatched.is_some() {
+            InvocationStatus::Running
+        } else {
+            InvocationStatus::Queued
+        };
+        if self.put_down == Some(status) {
+            return;
+        }
+        let subject = subject(input.or(self.input.as_ref()));
+        let record = self.record(status, subject, self.book.clock.now(), now);
+        self.put_down = Some(status);
+        self.book.put(record);
+    }
+
+    fn count(&mut self, ending: Ending) {
+        if !std::mem::replace(&mut self.counted, true) {
+            self.book.tally.count(self.kind, ending, self.admitted.elapsed());
+        }
+    }
+
+    /// Whether input and output of what ended like this are kept.
+    fn keeps(&self, status: InvocationStatus, http_status: Option<u16>) -> bool {
+        match self.capture {
+            Capture::None => false,
+            Capture::All => status.is_final(),
+            Capture::Errors => {
+                let fault = http_status.is_some_and(|status| status >= 500);
+                status.is_final() && (status != InvocationStatus::Succeeded || fault)
+            }
+        }
+    }
+
+    fn final_record(
+        mut self: Box<Self>,
+        status: InvocationStatus,
+        error: Option<RecordedError>,
+    ) -> InvocationRecord {
+        let (now, time) = (Instant::now(), self.book.clock.now());
+        let subject = self.masked(subject(self.input.as_ref()));
+        let mut record = self.record(status, subject, time, now);
+        record.ended = Some(time);
+        record.error = error.map(|error| RecordedError {
+            message: capped(self.masked(error.message), MOST_MESSAGE),
+            ..error
+        });
+        record.payload = self.payload(status).map(Box::new);
+        record
+    }
+
+    fn record(
+        &self,
+        status: InvocationStatus,
+        subject: String,
+        time: DateTime<Utc>,
+        now: Instant,
+    ) -> InvocationRecord {
+        let at = |instant: Instant| {
+            let ago = TimeDelta::from_std(now.saturating_duration_since(instant)).unwrap_or_default();
+            time - ago
+        };
+        InvocationRecord {
+            id: self.id,
+            attempt: self.attempt,
+            job: self.book.job,
+            version: Some(self.book.version),
+            trigger: self.trigger.clone(),
+            kind: self.kind,
+            subject,
+            status,
+            queued: at(self.admitted),
+            started: self.dispatched.as_ref().map(|dispatched| at(dispatched.at)),
+            ended: None,
+            runner: self.dispatched.as_ref().map(|dispatched| dispatched.runner),
+            cold_start: self.cold_start,
+            input_bytes: self.input_body.total(),
+            output_bytes: self.output_body.total(),
+            http_status: self.http_status(),
+            error: None,
+            replay_of: self.replay_of,
+            payload: None,
+            replaces: self.put_down.is_some(),
+        }
+    }
+
+    fn http_status(&self) -> Option<u16> {
+        let http = self.kind == Input::HTTP;
+        self.answer.as_ref().filter(|_| http).map(|head| head.status)
+    }
+
+    fn payload(&mut self, status: InvocationStatus) -> Option<CapturedPayload> {
+        if !self.keeps(status, self.http_status()) {
+            return None;
+        }
+        let input = redaction::input(self.input.take()?);
+        Some(CapturedPayload {
+            input,
+            input_body: self.masked_body(self.input_body.captured()),
+            output: self.answer.take().map(redaction::response),
+            output_body: self.masked_body(self.output_body.captured()),
+        })
+    }
+
+    fn masked(&self, text: String) -> String {
+        match &self.dispatched {
+            Some(dispatched) => dispatched.mask.text(text),
+            None => text,
+        }
+    }
+
+    /// Texts are searched for secrets. What is no text can not have been written by mistake.
+    fn masked_body(&self, body: CapturedBody) -> CapturedBody {
+        let Some(dispatched) = self
+            .dispatched
+            .as_ref()
+            .filter(|dispatched| dispatched.mask.finds())
+        else {
+            return body;
+        };
+        match std::str::from_utf8(&body.bytes) {
+            Ok(text) => CapturedBody {
+                bytes: dispatched.mask.text(text.to_owned()).into(),
+                ..body
+            },
+            Err(_) => body,
+        }
+    }
+}
+
+/// A request that found no place, before any of its body was read.
+pub(crate) fn refused(
+    book: &Arc<Book>,
+    id: InvocationId,
+    trigger: &TriggerRef,
+    refusal: &Refusal,
+    request: impl FnOnce() -> String,
+) {
+    if !book.is_open() || !book.takes_refusal() {
+        return;
+    }
+    let entry = Entry::new(book, id, 1, trigger, Input::HTTP, Instant::now());
+    let time = book.clock.now();
+    let mut record = entry.record(InvocationStatus::Refused, request(), time, entry.admitted);
+    record.ended = Some(time);
+    record.error = Some(RecordedError {
+        code: refusal.code().into(),
+        name: None,
+        message: refusal.to_string(),
+    });
+    book.put(record);
+}
+
+/// What an input body is before it is sent, for the record of what is never sent.
+pub(crate) fn whole(body: &InputBody) -> Option<&Bytes> {
+    match body {
+        InputBody::Whole(bytes) => Some(bytes),
+        InputBody::Stream(_) => None,
+    }
+}
+
+fn bare(head: &ResponseHead) -> ResponseHead {
+    ResponseHead {
+        status: head.status,
+        headers: Vec::new(),
+    }
+}
+
+/// What an invocation is about, without what a query may have.
+fn subject(input: Option<&Input>) -> String {
+    let subject = match input {
+        None => String::new(),
+        Some(Input::Http { http }) => request_subject(&http.method, &http.target),
+        Some(Input::Mqtt { mqtt }) => mqtt.topic.clone(),
+        Some(Input::Schedule { schedule }) => schedule
+            .scheduled_at
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    };
+    capped(subject, MOST_SUBJECT)
+}
+
+/// The subject of a request.
+pub(crate) fn request_subject(method: &str, target: &str) -> String {
+    let path = target.split('?').next().unwrap_or_default();
+    let mut subject = String::with_capacity(method.len() + 1 + path.len());
+    subject.push_str(method);
+    subject.push(' ');
+    subject.push_str(path);
+    subject
+}
+
+fn capped(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = text.floor_char_boundary(most);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+fn error_of(outcome: &Outcome) -> Option<RecordedError> {
+    let (code, name, message): (Cow<'static, str>, _, String) = match outcome {
+        Outcome::Responded { .. } | Outcome::Settled => return None,
+        Outcome::Failed(error) => (
+            error.code.clone().map_or("function-failed".into(), Cow::Owned),
+            Some(error.name.clone()).filter(|name| !name.is_empty()),
+            error.message.clone(),
+        ),
+        Outcome::Lost(reason) => ("runner-lost".into(), None, reason.to_string()),
+        Outcome::TimedOut { phase, after } => {
+            let what = match phase {
+                TimeoutPhase::Queue => "no runner became free within",
+                TimeoutPhase::Handler => "the handler took longer than",
+            };
+            (
+                phase.code().into(),
+                None,
+                format!("{what} {} s", after.as_secs_f64()),
+            )
+        }
+        Outcome::Refused(refusal) => (refusal.code().into(), None, refusal.to_string()),
+    };
+    Some(RecordedError { code, name, message })
+}

@@ -1,0 +1,17 @@
+//! The record of every invocation: what started it, what it came to, how long it took.
+//!
+//! An [`Entry`] goes along with an invocation's reply slot, which is answered exactly once, and becomes a record in the ring
+//! when it is. The Ledger actor writes the ring in batches. Nothing on an invocation's way waits for that.
+
+mod actor;
+mod board;
+mod book;
+mod capture;
+mod entry;
+mod redaction;
+
+pub use actor::Ledger;
+pub(crate) use board::LaneBoard;
+pub use book::{Book, RECORD_RING_LIMITS, RecordRing};
+pub(crate) use capture::Capturing;
+pub(crate) use entry::{Dispatched, Entry, refused, request_subject, whole};

@@ -1,0 +1,171 @@
+//! Doing an invocation again, as it was or with another input.
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jobber_actors::domain::InvocationId;
+use jobber_actors::invocation::{Input, TriggerRef};
+use jobber_actors::tree::{Replay, ReplayError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{
+    Access, Action, ApiError, ApiState, Captured, Data, RecordedInvocation, Reply, State, find, reply,
+};
+use crate::api::input::OptionalBody;
+
+/// What stands for a credential in what was kept.
+const REDACTED: &str = "[redacted]";
+
+/// What is to be other than it was. What is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ReplayChanges)]
+pub(crate) struct Changes {
+    /// All that the trigger says, in the form in which it was kept.
+    #[schema(value_type = Option<Object>)]
+    input: Option<Value>,
+    /// The body, as text.
+    body: Option<String>,
+    /// The body, in base64.
+    body_base64: Option<String>,
+}
+
+/// An invocation that was begun.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Replayed)]
+pub(crate) struct Begun {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    invocation_id: InvocationId,
+    /// Names of headers and properties that were not sent again, because they are credentials and were not kept.
+    left_out: Vec<String>,
+}
+
+/// Does an invocation again with the input that was kept, on the version that serves now. Its input and output are kept whatever the
+/// package says.
+#[utoipa::path(
+    post, path = "/api/invocations/{invocation}/replay", operation_id = "replayInvocation",
+    request_body = Option<Changes>,
+    responses((status = 202, body = Data<Begun>), (status = 400), (status = 404), (status = 409), (status = 422), (status = 503)),
+)]
+pub(crate) async fn replay(
+    state: State,
+    access: Access,
+    id: web::Path<String>,
+    OptionalBody(changes): OptionalBody<Changes>,
+) -> Reply {
+    let (_, last) = find(&state, &access, Action::Write, &id).await?;
+    let captured = captured(&state, &last).await?;
+    let body = body(&changes, &captured)?;
+    let mut input = changes.input.unwrap_or(captured.input);
+    let left_out = leave_out_credentials(&mut input);
+    let mut input: Input = serde_json::from_value(input)
+        .map_err(|error| ApiError::invalid("/input", "invalid", error.to_string()))?;
+    if input.kind() != last.kind {
+        let message = format!("must be of the kind {:?}, as it was", last.kind);
+        return Err(ApiError::invalid("/input/kind", "conflict", message));
+    }
+    if let Input::Http { http } = &mut input {
+        http.size = Some(body.len() as u64);
+        http.headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+    }
+    let begun = state.tree.replay(Replay {
+        job: last.job_id,
+        original: last.id,
+        trigger: TriggerRef {
+            id: last.trigger_id,
+            name: last.trigger_name.as_deref().map(Into::into),
+        },
+        input,
+        body: body.into(),
+    });
+    let invocation_id = begun.map_err(refused)?;
+    Ok(reply::accepted(Begun {
+        invocation_id,
+        left_out,
+    }))
+}
+
+async fn captured(state: &ApiState, last: &RecordedInvocation) -> Result<Captured, ApiError> {
+    let captured = state.invocations.captured(last.id, last.attempt).await?;
+    captured.ok_or_else(|| {
+        let detail =
+            "the input of this invocation was not kept; the package's `action.capture` says whose is";
+        ApiError::new(StatusCode::CONFLICT, "invocation-not-captured", detail)
+    })
+}
+
+/// The body to send. One of which only the beginning was kept can not be sent again.
+fn body(changes: &Changes, captured: &Captured) -> Result<Vec<u8>, ApiError> {
+    match (&changes.body, &changes.body_base64) {
+        (Some(_), Some(_)) => {
+            let message = "can not be given together with body";
+            Err(ApiError::invalid("/bodyBase64", "conflict", message))
+        }
+        (Some(text), None) => Ok(text.clone().into_bytes()),
+        (None, Some(encoded)) => STANDARD
+            .decode(encoded)
+            .map_err(|error| ApiError::invalid("/bodyBase64", "invalid", format!("is no base64: {error}"))),
+        (None, None) if captured.input_truncated => {
+            let detail = "only the beginning of the body was kept; send a body to replay it with";
+            Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "invocation-body-truncated",
+                detail,
+            ))
+        }
+        (None, None) => Ok(captured.input_body.clone()),
+    }
+}
+
+/// Takes away headers and properties whose values were not kept, and gives their names.
+fn leave_out_credentials(input: &mut Value) -> Vec<String> {
+    let mut left_out = Vec::new();
+    for place in ["/http/headers", "/mqtt/properties/userProperties"] {
+        if let Some(Value::Array(pairs)) = input.pointer_mut(place) {
+            pairs.retain(|pair| {
+                let redacted = pair.get(1).is_some_and(|value| value == REDACTED);
+                if redacted {
+                    left_out.extend(pair.get(0).and_then(Value::as_str).map(str::to_owned));
+                }
+                !redacted
+            });
+        }
+    }
+    left_out
+}
+
+fn refused(error: ReplayError) -> ApiError {
+    match error {
+        ReplayError::NotServed => {
+            let detail = "no version of the job serves now: it is disabled, removed, or has none";
+            ApiError::new(StatusCode::CONFLICT, "job-not-served", detail)
+        }
+        ReplayError::Refused(refusal) => ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "invocation-refused",
+            refusal.to_string(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn credentials_that_were_not_kept_are_not_sent() {
+        let mut input = json!({ "kind": "http", "http": {
+            "headers": [["accept", "*/*"], ["authorization", REDACTED]],
+        }});
+        assert_eq!(leave_out_credentials(&mut input), ["authorization"]);
+        assert_eq!(input["http"]["headers"], json!([["accept", "*/*"]]));
+    }
+}

@@ -8,6 +8,7 @@ use crate::domain::{InvocationId, JobId};
 use crate::invocation::{
     Input, InputBody, Invocation, Outcome, OutputBody, Refusal, TriggerRef, reply_channel,
 };
+use crate::trace::TraceContext;
 
 /// What is to be done again.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ impl TreeHandle {
             attempt: 1,
             trigger: replay.trigger,
             input: replay.input,
+            // A trace of its own: the original's caller has had its answer.
+            trace: TraceContext::root_of(id),
             body: InputBody::Whole(replay.body),
             admitted: Instant::now(),
             reply,

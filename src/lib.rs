@@ -20,4 +20,5 @@ pub mod publish;
 pub mod sealing;
 pub mod store;
 pub mod telemetry;
+mod text;
 mod tls;

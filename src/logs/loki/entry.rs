@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::position::Position;
 use crate::logs::StoredLogLine;
+use crate::text::without_nul;
 
 /// Most bytes of a line. Loki's own limit is 256 KiB unless its operator sets another.
 const MOST_BYTES: usize = 240 * 1024;
@@ -72,15 +73,6 @@ fn written(line: &LogLine, position: Position, message: &str) -> String {
 
 fn json_bytes(text: &str) -> usize {
     serde_json::to_string(text).map_or(0, |json| json.len())
-}
-
-/// As the database has it, which can keep none.
-fn without_nul(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        text.replace('\0', "\u{fffd}").into()
-    } else {
-        text.into()
-    }
 }
 
 /// What was pushed. `None` if it was not pushed by Jobber.

@@ -1,15 +1,14 @@
 //! Keeping lines.
 
-use std::borrow::Cow;
 use std::pin::pin;
 
 use jobber_actors::ports::LogLine;
-use serde_json::Value;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
 use super::PostgresLogStore;
 use crate::store::error::DatabaseError;
+use crate::text::{clean, without_nul};
 
 const COPY: &str = "
     copy runner_logs (job_id, time, version_id, runner_id, invocation_id, stream, level, message, fields)
@@ -57,38 +56,5 @@ impl PostgresLogStore {
         }
         writer.finish().await?;
         Ok(())
-    }
-}
-
-/// Postgres keeps no NUL in texts; one of them must not cost the whole batch.
-fn without_nul(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        text.replace('\0', "\u{fffd}").into()
-    } else {
-        text.into()
-    }
-}
-
-fn clean(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(without_nul(&text).into_owned()),
-        Value::Array(values) => values.into_iter().map(clean).collect(),
-        Value::Object(entries) => entries
-            .into_iter()
-            .map(|(key, value)| (without_nul(&key).into_owned(), clean(value)))
-            .collect(),
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nul_is_replaced_wherever_it_hides() {
-        let dirty = serde_json::json!({"a\0": ["b\0", 1, {"c": "\0"}]});
-        let clean_value = serde_json::json!({"a\u{fffd}": ["b\u{fffd}", 1, {"c": "\u{fffd}"}]});
-        assert_eq!(clean(dirty), clean_value);
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{hello, seconds};
 use crate::domain::JobId;
-use crate::ports::LogLine;
+use crate::ports::{LogLine, OutputStream};
 use crate::sink::RingLimits;
 use crate::testing::{TestTree, log_line, test_settings};
 use crate::tree::TreeSettings;

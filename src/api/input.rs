@@ -25,7 +25,7 @@ use super::problem::ApiError;
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
 
-/// A JSON document in the body, or nothing at all.
+/// A JSON document in the body, or nothing at all; `null` is nothing, too.
 #[derive(Debug)]
 pub(super) struct OptionalBody<T>(pub(super) T);
 
@@ -126,8 +126,11 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
         if !is_there {
             return Box::pin(ready(Ok(Self(T::default()))));
         }
-        let body = Body::from_request(request, payload);
-        Box::pin(async move { body.await.map(|Body(document)| Self(document)) })
+        let body = Body::<Option<T>>::from_request(request, payload);
+        Box::pin(async move {
+            body.await
+                .map(|Body(document)| Self(document.unwrap_or_default()))
+        })
     }
 }
 

@@ -62,8 +62,10 @@ pub(super) struct Filter {
     #[serde(default, deserialize_with = "moment")]
     to: Option<DateTime<Utc>>,
     /// Those that took at least so many milliseconds, waiting included.
+    #[param(value_type = Option<u64>, maximum = 4_294_967_295_u32)]
     longer_than: Option<u32>,
     /// Those that took at most so many milliseconds.
+    #[param(value_type = Option<u64>, maximum = 4_294_967_295_u32)]
     shorter_than: Option<u32>,
     /// Those of which path, topic, error or trigger's name contain this.
     text: Option<String>,

@@ -53,7 +53,7 @@ pub enum PublishError {
     #[error("other packages are being published; try again")]
     Busy,
     /// The server is stopping, or is not ready yet.
-    #[error("the server can not publish now: {0}")]
+    #[error("the server can not do that now: {0}")]
     Unavailable(String),
     /// The version serves.
     #[error("it is the job's active version; activate another one first, or remove the job")]

@@ -114,6 +114,12 @@ impl Publisher {
         }
     }
 
+    /// How long a version may take to be made ready.
+    #[must_use]
+    pub fn prepare_deadline(&self) -> Duration {
+        self.shared.config.prepare
+    }
+
     /// Publishes an uploaded archive. Goes on to its end even if the caller stops waiting.
     ///
     /// # Errors

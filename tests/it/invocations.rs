@@ -46,7 +46,7 @@ async fn publish(app: &App) {
 fn what_became_of_an_invocation_is_told_with_its_input() {
     App::story(async |app| {
         publish(app).await;
-        let client = reqwest::Client::new();
+        let client = jobber::outgoing::without_tls().build().unwrap();
         let throws = format!("{}/throws?token=abc", app.gateway_url);
         let request = client.post(throws).header("authorization", "Bearer abc");
         let response = request.body("bread").send().await.unwrap();
@@ -146,7 +146,7 @@ fn an_invocation_is_done_again_as_it_was_or_edited() {
     App::story(async |app| {
         publish(app).await;
         app.call("/answers").await;
-        let client = reqwest::Client::new();
+        let client = jobber::outgoing::without_tls().build().unwrap();
         let request = client.post(format!("{}/throws", app.gateway_url));
         request.body("bread").send().await.unwrap();
         let records = recorded(app, "", 2).await;
@@ -217,6 +217,62 @@ fn an_invocation_is_done_again_as_it_was_or_edited() {
         assert_eq!(
             (status, &body["code"]),
             (StatusCode::CONFLICT, &json!("job-not-served")),
+            "{body}"
+        );
+    });
+}
+
+#[test]
+fn an_invocation_is_done_again_on_a_version_that_does_not_serve() {
+    App::story(async |app| {
+        publish(app).await;
+        app.call("/throws").await;
+        let failed = recorded(app, "", 1).await[0].clone();
+        let mended = Package::new("shop", "2").routes(&["/answers", "/throws"]).file(
+            "index.js",
+            "export const handler = (request, response) => response.text('mended');",
+        );
+        assert_eq!(app.publish(&mended).await.0, StatusCode::OK);
+        let broken = Package::new("shop", "3").file("index.js", "throw new Error('not today')");
+        assert_eq!(app.publish(&broken).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        let versions = app.get("/api/job/shop/versions").await;
+        let version = |name: &str| {
+            let mut versions = versions.as_array().unwrap().iter();
+            versions.find(|version| version["version"] == name).unwrap()["id"].clone()
+        };
+        let replay = format!("/api/invocations/{}/replay", failed["id"].as_str().unwrap());
+        let replay = |version: Value| {
+            let request = app.request(Method::POST, &replay);
+            answer(request.json(&json!({ "versionId": version })))
+        };
+
+        for (name, status) in [("2", "succeeded"), ("1", "failed")] {
+            let (code, body) = replay(version(name)).await;
+            assert_eq!(code, StatusCode::ACCEPTED, "{body}");
+            let again = body["data"]["invocationId"].as_str().unwrap().to_owned();
+            let opened = eventually("it is recorded", async || {
+                let (_, body) = app.ask(Method::GET, &format!("/api/invocations/{again}")).await;
+                body["data"]["ended"].is_string().then(|| body["data"].clone())
+            })
+            .await;
+            assert_eq!(
+                (&opened["versionId"], &opened["status"], &opened["replayOf"]),
+                (&version(name), &json!(status), &failed["id"])
+            );
+        }
+        // Callers still get the one that serves.
+        assert_eq!(app.call("/throws").await, (StatusCode::OK, "mended".into()));
+
+        let (code, body) = replay(version("3")).await;
+        assert_eq!(
+            (code, &body["code"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("import-failed")),
+            "{body}"
+        );
+        let (code, body) = replay(json!(VersionId::generate())).await;
+        assert_eq!(
+            (code, &body["code"]),
+            (StatusCode::NOT_FOUND, &json!("version-not-found")),
             "{body}"
         );
     });

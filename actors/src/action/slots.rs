@@ -159,3 +159,11 @@ pub struct LaneGauge {
     /// Refused since the start because the queue was full.
     pub refused: u64,
 }
+
+impl LaneGauge {
+    /// Whether it has no invocation.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.waiting == 0 && self.running == 0
+    }
+}

@@ -27,14 +27,14 @@ struct Running {
     phase: ActionPhase,
     /// Until when the version stays although it is not wanted: somebody made it ready.
     prepared_until: Option<Instant>,
-    waiting: Vec<oneshot::Sender<Result<(), PrepareError>>>,
+    waiting: Vec<oneshot::Sender<Result<ActionHandle, PrepareError>>>,
 }
 
 impl Running {
     fn tell_waiting(&mut self, result: &Result<(), PrepareError>) {
         for waiting in self.waiting.drain(..) {
             // Who no longer waits does not need to know.
-            drop(waiting.send(result.clone()));
+            drop(waiting.send(result.clone().map(|()| self.handle.clone())));
         }
     }
 }
@@ -251,15 +251,27 @@ impl Job {
         });
     }
 
-    /// A version that was made ready and that nobody decided upon does not stay for ever.
+    /// A version that was made ready and that nobody decided upon does not stay for ever, unless somebody tries it out.
     fn expire_prepared(&mut self, action: ActorId, ctx: &mut Context<Self>) {
+        let now = Instant::now();
         if let Some(running) = self.actions.get_mut(&action)
-            && running
-                .prepared_until
-                .is_some_and(|until| until <= Instant::now())
+            && running.prepared_until.is_some_and(|until| until <= now)
         {
-            running.prepared_until = None;
-            self.reconcile(ctx);
+            if running.handle.gauge().is_idle() {
+                running.prepared_until = None;
+                self.reconcile(ctx);
+            } else {
+                self.keep_prepared(action, ctx);
+            }
+        }
+    }
+
+    /// Keeps a version that was made ready for a while from now on.
+    fn keep_prepared(&mut self, action: ActorId, ctx: &mut Context<Self>) {
+        let keep = self.around.settings.prepared_time;
+        if let Some(running) = self.actions.get_mut(&action) {
+            running.prepared_until = Some(Instant::now() + keep);
+            ctx.run_later(keep, move |job, ctx| job.expire_prepared(action, ctx));
         }
     }
 }
@@ -339,7 +351,6 @@ impl Handler<PrepareVersion> for Job {
         if self.live(id).is_none() {
             self.start_action(prepare.version, &desired, 1, ctx);
         }
-        let keep = self.around.settings.prepared_time;
         let Some(running) = self.live(id) else { return };
         if running.phase == ActionPhase::Ready {
             running.waiting.push(prepare.ready);
@@ -352,9 +363,8 @@ impl Handler<PrepareVersion> for Job {
             }
             running.waiting.push(prepare.ready);
         }
-        running.prepared_until = Some(Instant::now() + keep);
         let action = running.child.id();
-        ctx.run_later(keep, move |job, ctx| job.expire_prepared(action, ctx));
+        self.keep_prepared(action, ctx);
         self.reconcile(ctx);
     }
 }

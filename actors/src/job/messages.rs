@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::Message;
 use tokio::sync::oneshot;
 
-use crate::action::StopRunner;
+use crate::action::{ActionHandle, StopRunner};
 use crate::domain::{JobVersion, VersionId};
 use crate::invocation::FunctionError;
 
@@ -23,8 +23,8 @@ pub struct JobChanged {
 pub struct PrepareVersion {
     /// The version.
     pub version: Arc<JobVersion>,
-    /// Who waits for it.
-    pub ready: oneshot::Sender<Result<(), PrepareError>>,
+    /// Who waits for it, and gets what takes its invocations.
+    pub ready: oneshot::Sender<Result<ActionHandle, PrepareError>>,
 }
 
 /// A version that was made ready will not serve after all.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::Message;
 use tokio::sync::oneshot;
 
-use crate::action::StopRunner;
+use crate::action::{ActionHandle, StopRunner};
 use crate::domain::{DesiredJob, JobId, JobVersion, VersionId};
 use crate::job::PrepareError;
 use crate::ports::CatalogueError;
@@ -34,7 +34,7 @@ pub struct Prepare {
     /// Which.
     pub version: VersionId,
     /// Answered once it is, or can not be.
-    pub ready: oneshot::Sender<Result<(), PrepareError>>,
+    pub ready: oneshot::Sender<Result<ActionHandle, PrepareError>>,
 }
 
 /// A version that was made ready will not serve after all.
@@ -80,6 +80,6 @@ pub(super) enum Then {
     Serve(Option<oneshot::Sender<()>>),
     Prepare {
         version: Option<Arc<JobVersion>>,
-        ready: oneshot::Sender<Result<(), PrepareError>>,
+        ready: oneshot::Sender<Result<ActionHandle, PrepareError>>,
     },
 }

@@ -8,6 +8,7 @@ mod board;
 mod book;
 mod capture;
 mod entry;
+mod instants;
 mod redaction;
 
 pub use actor::Ledger;
@@ -15,3 +16,4 @@ pub(crate) use board::LaneBoard;
 pub use book::{Book, RECORD_RING_LIMITS, RecordRing};
 pub(crate) use capture::Capturing;
 pub(crate) use entry::{Dispatched, Entry, refused, request_subject, whole};
+pub(crate) use instants::{passed, skipped};

@@ -33,4 +33,4 @@ pub use mqtt::{
     PublicationError, PublicationId, Publisher, PublisherLine, SessionSettings, Subscriber,
     SubscriberCommand, SubscriberLine, Subscription, SubscriptionAnswer, Taken,
 };
-pub use schedule_store::{Fire, Fired, Gap, MissReason, ScheduleCursor, ScheduleStore};
+pub use schedule_store::{Fire, Fired, Gap, MissReason, ScheduleCursor, ScheduleStore, SkippedFire};

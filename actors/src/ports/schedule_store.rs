@@ -1,11 +1,12 @@
 //! What is known about the instants of schedules: which were fired, left out or missed.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{ClaimedDelivery, QueueError};
+use super::{ClaimedDelivery, InvocationStatus, QueueError};
 use crate::domain::{InvocationId, JobId, ServerId, TriggerId};
 use crate::manifest::Overlap;
 
@@ -83,6 +84,36 @@ impl MissReason {
             Self::JobFull => "job-full",
         }
     }
+
+    /// Whether nobody was there, or somebody decided.
+    #[must_use]
+    pub const fn status(self) -> InvocationStatus {
+        match self {
+            Self::NotRunning | Self::BeyondCatchUp => InvocationStatus::Missed,
+            Self::Overlap | Self::QueueFull | Self::JobFull => InvocationStatus::Skipped,
+        }
+    }
+}
+
+impl fmt::Display for MissReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotRunning => "no server was running, and catchUp does not make up for it",
+            Self::BeyondCatchUp => "no server was running, and there were more than catchUp makes up for",
+            Self::Overlap => "the trigger's earlier invocation was not over",
+            Self::QueueFull => "too many invocations of the trigger were waiting",
+            Self::JobFull => "the job had as much in the durable queue as it may",
+        })
+    }
+}
+
+/// An instant that was due and was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedFire {
+    /// What would have been.
+    pub fire: Fire,
+    /// Why it was not.
+    pub reason: MissReason,
 }
 
 /// What became of the fires that were recorded, in this server's hands.
@@ -93,7 +124,9 @@ pub struct Fired {
     /// Waiting for an earlier one of the same trigger.
     pub queued: usize,
     /// Left out, with the reason recorded.
-    pub skipped: usize,
+    pub skipped: Vec<SkippedFire>,
+    /// Gaps that were not known before.
+    pub gaps: Vec<Gap>,
     /// Known before: another server, or an earlier life of this one, recorded them.
     pub known: usize,
 }

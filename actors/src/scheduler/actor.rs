@@ -13,6 +13,7 @@ use super::board::{ScheduleSeed, ScheduleStatus};
 use super::plan::{Missed, Plan, plan};
 use crate::delivery::LEASE;
 use crate::domain::{InvocationId, TriggerId};
+use crate::ledger;
 use crate::ports::{Fire, Fired, Gap, QueueError, ScheduleCursor};
 use crate::tree::Surroundings;
 
@@ -198,6 +199,22 @@ impl Scheduler {
         self.around.schedules.set_status(id, ScheduleStatus { next });
     }
 
+    /// Puts instants that started nothing into the record of invocations.
+    fn note_passed(&self, fired: &Fired) {
+        let Some(records) = &self.around.records else {
+            return;
+        };
+        let now = self.around.settings.clock.now();
+        for skipped in &fired.skipped {
+            records.push(ledger::skipped(skipped, now));
+        }
+        for gap in &fired.gaps {
+            let tracked = self.tracked.get(&gap.trigger);
+            let name = tracked.and_then(|tracked| tracked.seed.trigger.name.clone());
+            records.push(ledger::passed(gap, name, now));
+        }
+    }
+
     fn failed(&mut self, error: Option<QueueError>) {
         let trouble = error.map(|error| error.to_string());
         if let Some(error) = trouble.as_ref().filter(|_| self.last_error.is_none()) {
@@ -365,8 +382,9 @@ impl Handler<Recorded> for Scheduler {
             }
         };
         self.failed(None);
-        self.counts.skipped += fired.skipped as u64;
-        self.counts.missed += batch.gaps.iter().map(|gap| u64::from(gap.instants)).sum::<u64>();
+        self.note_passed(&fired);
+        self.counts.skipped += fired.skipped.len() as u64;
+        self.counts.missed += fired.gaps.iter().map(|gap| u64::from(gap.instants)).sum::<u64>();
         self.counts.fired += (fired.claimed.len() + fired.queued) as u64;
         let now = self.around.settings.clock.now();
         self.counts.latest = batch

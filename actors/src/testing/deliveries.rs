@@ -16,7 +16,8 @@ use crate::invocation::{Input, ScheduleInput};
 use crate::manifest::Overlap;
 use crate::ports::{
     ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, DurableQueue, Fire, Fired, Gap, Kept, MissReason,
-    NewDelivery, QueueError, Room, ScheduleCursor, ScheduleStore, Settlement, Standing, Tries, Verdict,
+    NewDelivery, QueueError, Room, ScheduleCursor, ScheduleStore, Settlement, SkippedFire, Standing, Tries,
+    Verdict,
 };
 
 #[derive(Clone, Debug)]
@@ -329,7 +330,10 @@ impl ScheduleStore for FakeDeliveries {
             let unfinished = rows.unfinished(fire.trigger);
             if fire.overlap == Overlap::Skip && unfinished > 0 {
                 rows.skipped.push((fire.at, MissReason::Overlap));
-                fired.skipped += 1;
+                fired.skipped.push(SkippedFire {
+                    fire: fire.clone(),
+                    reason: MissReason::Overlap,
+                });
                 continue;
             }
             let delivery = Delivery {
@@ -365,6 +369,7 @@ impl ScheduleStore for FakeDeliveries {
             }
         }
         rows.gaps.extend_from_slice(gaps);
+        fired.gaps = gaps.to_vec();
         for gap in gaps {
             if let Some(cursor) = rows.cursors.get_mut(&gap.trigger) {
                 cursor.handled = cursor.handled.max(gap.last);

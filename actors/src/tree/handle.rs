@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::root::{Root, RootParts};
 use super::settings::TreeSettings;
 use super::surroundings::Surroundings;
-use crate::action::{LaneGauge, StopRunner};
+use crate::action::{ActionHandle, LaneGauge, StopRunner};
 use crate::delivery::DeskGauge;
 use crate::domain::{JobId, RunnerId, ServerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
@@ -145,18 +145,28 @@ impl TreeHandle {
         version: VersionId,
         deadline: Duration,
     ) -> Result<(), PrepareError> {
-        let (ready, prepared) = oneshot::channel();
-        let jobs = self.around.jobs().ok_or_else(unavailable)?;
-        tell(&jobs, Prepare { job, version, ready });
-        let result = match timeout(deadline, prepared).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(unavailable()),
-            Err(_) => Err(PrepareError::TimedOut),
-        };
+        let result = self.make_ready(job, version, deadline).await;
         if result.is_err() {
             self.abandon(job, version);
         }
-        result
+        result.map(drop)
+    }
+
+    /// Makes a version ready, and gives what takes its invocations. It stays for a while, and as long as it has some.
+    pub(super) async fn make_ready(
+        &self,
+        job: JobId,
+        version: VersionId,
+        deadline: Duration,
+    ) -> Result<ActionHandle, PrepareError> {
+        let (ready, prepared) = oneshot::channel();
+        let jobs = self.around.jobs().ok_or_else(unavailable)?;
+        tell(&jobs, Prepare { job, version, ready });
+        match timeout(deadline, prepared).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(unavailable()),
+            Err(_) => Err(PrepareError::TimedOut),
+        }
     }
 
     /// A version that was made ready will not serve after all.

@@ -1,13 +1,17 @@
 //! Doing an invocation again that a person has looked at.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::handle::TreeHandle;
-use crate::domain::{InvocationId, JobId};
+use crate::action::ActionHandle;
+use crate::domain::{InvocationId, JobId, VersionId};
 use crate::invocation::{
     Input, InputBody, Invocation, Outcome, OutputBody, Refusal, TriggerRef, reply_channel,
 };
+use crate::job::PrepareError;
 use crate::trace::TraceContext;
 
 /// What is to be done again.
@@ -15,6 +19,8 @@ use crate::trace::TraceContext;
 pub struct Replay {
     /// Whose it is.
     pub job: JobId,
+    /// Which of its versions does it; the one that serves unless one is named.
+    pub version: Option<VersionId>,
     /// The invocation that is done again.
     pub original: InvocationId,
     /// What had started it.
@@ -31,24 +37,37 @@ pub enum ReplayError {
     /// No version of the job serves.
     #[error("no version of the job serves")]
     NotServed,
+    /// The version that was named could not be made ready.
+    #[error(transparent)]
+    NotReady(#[from] PrepareError),
     /// The action takes nothing now.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
 
 impl TreeHandle {
-    /// Does an invocation again on the version that serves. The record has what becomes of it, with input and output.
+    /// Does an invocation again. The record has what becomes of it, with input and output. A version that does not serve is made
+    /// ready first, which may take this long.
     ///
     /// # Errors
     /// [`ReplayError`]; then nothing was begun.
-    pub fn replay(&self, replay: Replay) -> Result<InvocationId, ReplayError> {
-        let around = self.around();
-        let serving = around.serving.get(replay.job).ok_or(ReplayError::NotServed)?;
-        let permit = serving.action.admit()?;
+    pub async fn replay(&self, replay: Replay, deadline: Duration) -> Result<InvocationId, ReplayError> {
+        let action = match replay.version {
+            Some(version) => self.make_ready(replay.job, version, deadline).await?,
+            None => {
+                let serving = self.around().serving.get(replay.job);
+                serving.ok_or(ReplayError::NotServed)?.action
+            }
+        };
+        self.begin(&action, replay)
+    }
+
+    fn begin(&self, action: &ActionHandle, replay: Replay) -> Result<InvocationId, ReplayError> {
+        let permit = action.admit()?;
         let (mut reply, pending) = reply_channel();
         reply.is_replay_of(replay.original);
         let id = InvocationId::generate();
-        serving.action.invoke(Invocation {
+        action.invoke(Invocation {
             id,
             attempt: 1,
             trigger: replay.trigger,
@@ -60,7 +79,7 @@ impl TreeHandle {
             reply,
             permit,
         });
-        let sessions = &around.sessions;
+        let sessions = &self.around().sessions;
         sessions.tasks.spawn_on(&sessions.io, "replay", async move {
             // Read to its end, so that the record has all of it.
             if let Outcome::Responded {

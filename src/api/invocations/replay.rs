@@ -1,11 +1,14 @@
 //! Doing an invocation again, as it was or with another input.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::web;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jobber_actors::domain::InvocationId;
-use jobber_actors::invocation::{Input, TriggerRef};
+use jobber_actors::domain::{InvocationId, JobId, VersionId};
+use jobber_actors::invocation::{Input, Refusal, TriggerRef};
+use jobber_actors::job::PrepareError;
 use jobber_actors::tree::{Replay, ReplayError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +18,9 @@ use super::{
     Access, Action, ApiError, ApiState, Captured, Data, RecordedInvocation, Reply, State, find, reply,
 };
 use crate::api::input::OptionalBody;
+use crate::api::publish::problem_of;
+use crate::publish::PublishError;
+use crate::store::JobStatus;
 
 /// What stands for a credential in what was kept.
 const REDACTED: &str = "[redacted]";
@@ -24,6 +30,9 @@ const REDACTED: &str = "[redacted]";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = ReplayChanges)]
 pub(crate) struct Changes {
+    /// The id of the version that is to do it. One that does not serve is made ready first. The one that serves unless one is named.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    version_id: Option<VersionId>,
     /// All that the trigger says, in the form in which it was kept.
     #[schema(value_type = Option<Object>)]
     input: Option<Value>,
@@ -45,12 +54,11 @@ pub(crate) struct Begun {
     left_out: Vec<String>,
 }
 
-/// Does an invocation again with the input that was kept, on the version that serves now. Its input and output are kept whatever the
-/// package says.
+/// Does an invocation again with the input that was kept. Its input and output are kept whatever the package says.
 #[utoipa::path(
     post, path = "/api/invocations/{invocation}/replay", operation_id = "replayInvocation",
     request_body = Option<Changes>,
-    responses((status = 202, body = Data<Begun>), (status = 400), (status = 404), (status = 409), (status = 422), (status = 503)),
+    responses((status = 202, body = Data<Begun>), (status = 400), (status = 404), (status = 409), (status = 422), (status = 503), (status = 504)),
 )]
 pub(crate) async fn replay(
     state: State,
@@ -59,6 +67,9 @@ pub(crate) async fn replay(
     OptionalBody(changes): OptionalBody<Changes>,
 ) -> Reply {
     let (_, last) = find(&state, &access, Action::Write, &id).await?;
+    if let Some(version) = changes.version_id {
+        runnable(&state, last.job_id, version).await?;
+    }
     let captured = captured(&state, &last).await?;
     let body = body(&changes, &captured)?;
     let mut input = changes.input.unwrap_or(captured.input);
@@ -74,8 +85,10 @@ pub(crate) async fn replay(
         http.headers
             .retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
     }
-    let begun = state.tree.replay(Replay {
-        job: last.job_id,
+    let (job, version) = (last.job_id, changes.version_id);
+    let again = Replay {
+        job,
+        version,
         original: last.id,
         trigger: TriggerRef {
             id: last.trigger_id,
@@ -83,12 +96,30 @@ pub(crate) async fn replay(
         },
         input,
         body: body.into(),
-    });
-    let invocation_id = begun.map_err(refused)?;
+    };
+    let deadline = state.publisher.prepare_deadline();
+    let begun = state.tree.replay(again, deadline).await;
+    let invocation_id = begun.map_err(|error| match error {
+        ReplayError::NotServed => not_served(),
+        ReplayError::NotReady(error) => not_ready(error, job, version, deadline),
+        ReplayError::Refused(refusal) => refused(&refusal),
+    })?;
     Ok(reply::accepted(Begun {
         invocation_id,
         left_out,
     }))
+}
+
+/// A version can be tried out that does not serve, but not one of a job that is to run nothing.
+async fn runnable(state: &ApiState, job: JobId, version: VersionId) -> Result<(), ApiError> {
+    let known = state.jobs.find(&job.to_string()).await?;
+    if !known.is_some_and(|job| job.status == JobStatus::Enabled) {
+        return Err(not_served());
+    }
+    let found = state.jobs.version(job, version).await?;
+    found
+        .map(drop)
+        .ok_or_else(|| problem_of(PublishError::NoSuchVersion))
 }
 
 async fn captured(state: &ApiState, last: &RecordedInvocation) -> Result<Captured, ApiError> {
@@ -140,18 +171,31 @@ fn leave_out_credentials(input: &mut Value) -> Vec<String> {
     left_out
 }
 
-fn refused(error: ReplayError) -> ApiError {
-    match error {
-        ReplayError::NotServed => {
-            let detail = "no version of the job serves now: it is disabled, removed, or has none";
-            ApiError::new(StatusCode::CONFLICT, "job-not-served", detail)
-        }
-        ReplayError::Refused(refusal) => ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "invocation-refused",
-            refusal.to_string(),
-        ),
-    }
+fn not_served() -> ApiError {
+    let detail = "no version of the job serves now: it is disabled, removed, or has none";
+    ApiError::new(StatusCode::CONFLICT, "job-not-served", detail)
+}
+
+fn refused(refusal: &Refusal) -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "invocation-refused",
+        refusal.to_string(),
+    )
+}
+
+/// Why a version can not be tried out is told as when it can not be published.
+fn not_ready(error: PrepareError, job: JobId, version: Option<VersionId>, deadline: Duration) -> ApiError {
+    problem_of(match (error, version) {
+        (PrepareError::LoadFailed(error), Some(version)) => PublishError::ImportFailed {
+            job,
+            version,
+            error: Box::new(error),
+        },
+        (PrepareError::Engine(reason), _) => PublishError::NoRunner(reason),
+        (PrepareError::TimedOut, _) => PublishError::ImportTimedOut(deadline),
+        (error, _) => PublishError::Unavailable(error.to_string()),
+    })
 }
 
 #[cfg(test)]

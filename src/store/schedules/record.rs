@@ -3,7 +3,7 @@
 //! Whoever records instants of a trigger holds its cursor: two servers take turns, and the second one finds what the first one
 //! recorded. All take the locks in one order: jobs, cursors, then whatever the inserted rows count in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use deadpool_postgres::Transaction;
 use jobber_actors::domain::{JobId, ServerId, TriggerId};
 use jobber_actors::invocation::{Input, ScheduleInput};
 use jobber_actors::manifest::Overlap;
-use jobber_actors::ports::{ClaimToken, ClaimedDelivery, Delivery, Fire, Fired, Gap, MissReason, Tries};
+use jobber_actors::ports::{ClaimToken, ClaimedDelivery, Delivery, Fire, Fired, Gap, SkippedFire, Tries};
 use uuid::Uuid;
 
 use super::PostgresSchedules;
@@ -60,7 +60,8 @@ const INSERT_GAPS: &str = "
     from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::timestamptz[], $6::bigint[], $7::boolean[],
                 $8::text[]) as n (trigger_id, at, job_id, state, last_at, instants, uncounted, reason)
          join triggers t on t.id = n.trigger_id
-    on conflict (trigger_id, at) do nothing";
+    on conflict (trigger_id, at) do nothing
+    returning trigger_id, at";
 const MOVE_CURSORS: &str = "
     update schedule_cursors c set handled_until = greatest(c.handled_until, n.until)
     from unnest($1::uuid[], $2::timestamptz[]) as n (trigger_id, until)
@@ -98,10 +99,13 @@ impl PostgresSchedules {
         let decided: Vec<Decided<'_>> = fires.iter().map(decide).collect::<Result<_, DatabaseError>>()?;
         insert_fires(&transaction, &decided).await?;
         insert_deliveries(&transaction, &decided, &owner(&self.instance, server), lease).await?;
-        insert_gaps(&transaction, gaps).await?;
+        let gaps = insert_gaps(&transaction, gaps).await?;
         move_cursors(&transaction, &until).await?;
         transaction.commit().await?;
-        Ok(fired(&decided))
+        Ok(Fired {
+            gaps,
+            ..fired(&decided)
+        })
     }
 }
 
@@ -241,28 +245,36 @@ async fn insert_deliveries(
     Ok(())
 }
 
-async fn insert_gaps(transaction: &Transaction<'_>, gaps: &[Gap]) -> Result<(), DatabaseError> {
+/// Gives those that were not known.
+async fn insert_gaps(transaction: &Transaction<'_>, gaps: &[Gap]) -> Result<Vec<Gap>, DatabaseError> {
     if gaps.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let triggers: Vec<&Uuid> = gaps.iter().map(|gap| gap.trigger.as_uuid()).collect();
     let firsts: Vec<DateTime<Utc>> = gaps.iter().map(|gap| gap.first).collect();
     let jobs: Vec<&Uuid> = gaps.iter().map(|gap| gap.job.as_uuid()).collect();
-    let states: Vec<&str> = gaps.iter().map(|gap| state(gap.reason)).collect();
+    let states: Vec<&str> = gaps.iter().map(|gap| gap.reason.status().name()).collect();
     let lasts: Vec<DateTime<Utc>> = gaps.iter().map(|gap| gap.last).collect();
     let instants: Vec<i64> = gaps.iter().map(|gap| i64::from(gap.instants)).collect();
     let uncounted: Vec<bool> = gaps.iter().map(|gap| gap.uncounted).collect();
     let reasons: Vec<&str> = gaps.iter().map(|gap| gap.reason.code()).collect();
     let statement = transaction.prepare_cached(INSERT_GAPS).await?;
-    transaction
-        .execute(
+    let inserted = transaction
+        .query(
             &statement,
             &[
                 &triggers, &firsts, &jobs, &states, &lasts, &instants, &uncounted, &reasons,
             ],
         )
         .await?;
-    Ok(())
+    let new: BTreeSet<_> = inserted
+        .iter()
+        .map(|row| key(row.get::<_, Uuid>("trigger_id").into(), row.get("at")))
+        .collect();
+    let gaps = gaps
+        .iter()
+        .filter(|gap| new.contains(&key(gap.trigger, gap.first)));
+    Ok(gaps.cloned().collect())
 }
 
 async fn move_cursors(
@@ -283,7 +295,10 @@ fn fired(decided: &[Decided<'_>]) -> Fired {
         match decision {
             Decision::Claimed => fired.claimed.push(claimed(fire)),
             Decision::Queued => fired.queued += 1,
-            Decision::Skipped(_) => fired.skipped += 1,
+            Decision::Skipped(reason) => fired.skipped.push(SkippedFire {
+                fire: (*fire).clone(),
+                reason: *reason,
+            }),
             Decision::Known => fired.known += 1,
             Decision::Gone => {}
         }
@@ -311,13 +326,5 @@ fn input_of(fire: &Fire) -> Input {
         schedule: ScheduleInput {
             scheduled_at: fire.at,
         },
-    }
-}
-
-/// Whether nobody was there, or somebody decided.
-fn state(reason: MissReason) -> &'static str {
-    match reason {
-        MissReason::NotRunning | MissReason::BeyondCatchUp => "missed",
-        MissReason::Overlap | MissReason::QueueFull | MissReason::JobFull => "skipped",
     }
 }

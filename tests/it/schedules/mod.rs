@@ -121,7 +121,12 @@ async fn record(server: &QueueServer, fires: &[Fire]) -> Fired {
 
 /// Claimed, queued, skipped and known.
 fn counts(fired: &Fired) -> (usize, usize, usize, usize) {
-    (fired.claimed.len(), fired.queued, fired.skipped, fired.known)
+    (
+        fired.claimed.len(),
+        fired.queued,
+        fired.skipped.len(),
+        fired.known,
+    )
 }
 
 fn states(history: &[StoredFire]) -> Vec<(&str, Option<&str>)> {

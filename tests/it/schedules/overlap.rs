@@ -65,7 +65,10 @@ async fn of_servers_that_record_different_instants_at_once_only_one_starts_a_run
         );
         let (one, two) = tokio::join!(record(&s.queue.one, &one), record(&s.queue.two, &two));
         assert_eq!(
-            (one.claimed.len() + two.claimed.len(), one.skipped + two.skipped),
+            (
+                one.claimed.len() + two.claimed.len(),
+                one.skipped.len() + two.skipped.len()
+            ),
             (1, 1)
         );
         for claimed in one.claimed.iter().chain(&two.claimed) {

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::{hello, seconds};
 use crate::domain::{JobVersion, TriggerId};
-use crate::ports::MissReason;
+use crate::ports::{InvocationRecord, InvocationStatus, MissReason};
 use crate::testing::{FakePackage, TestTree};
 use crate::trigger::{Health, TriggerSort};
 
@@ -33,6 +33,13 @@ impl TestTree {
             .map(|event| event.about)
             .collect()
     }
+}
+
+/// What is recorded of instants that came to this.
+fn recorded(tree: &TestTree, status: InvocationStatus) -> Vec<InvocationRecord> {
+    let mut records = tree.invocations.records();
+    records.retain(|record| record.status == status);
+    records
 }
 
 #[test]
@@ -92,6 +99,7 @@ fn instants_that_overlap_run_are_left_out_or_wait_as_the_package_says() {
             let skipped = tree.deliveries.skipped();
             assert_eq!(overlap == "skip", !skipped.is_empty(), "{overlap}: {skipped:?}");
             assert!(skipped.iter().all(|(_, reason)| *reason == MissReason::Overlap));
+            assert_eq!(recorded(&tree, InvocationStatus::Skipped).len(), skipped.len());
             if overlap == "queue" {
                 let waiting = tree.deliveries.unfinished();
                 assert!(waiting >= 3, "{waiting} wait");
@@ -130,6 +138,17 @@ fn instants_missed_while_the_server_was_down_are_made_up_for_as_the_package_says
                 gaps.iter().all(|gap| gap.reason == MissReason::NotRunning),
                 "{gaps:?}"
             );
+            // Many in a row are one record, which says how many.
+            let records = recorded(&tree, InvocationStatus::Missed);
+            assert_eq!(records.len(), gaps.len(), "{records:?}");
+            for record in &records {
+                let error = record.error.as_ref().expect("it has a reason");
+                assert_eq!(error.code, "not-running");
+                assert!(
+                    error.message.starts_with(&format!("{missed} instants")),
+                    "{error:?}"
+                );
+            }
             tree.shut_down().await;
         });
     }

@@ -251,6 +251,10 @@ impl From<LogArchiveError> for ApiError {
     fn from(error: LogArchiveError) -> Self {
         match error {
             LogArchiveError::Database(error) => error.into(),
+            LogArchiveError::NotKept => {
+                let detail = "this server keeps no logs: LOG_DRIVER is `none`";
+                Self::new(StatusCode::CONFLICT, "logs-not-kept", detail)
+            }
             LogArchiveError::Unavailable(reason) => {
                 tracing::error!(reason, "the logs are out of reach");
                 let detail = "what keeps the logs does not answer";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jobber_actors::ports::LogStore;
 
 use crate::config::{Config, LogDriver};
-use crate::logs::LogArchive;
 use crate::logs::loki::{LokiError, LokiLogs};
+use crate::logs::{LogArchive, NoLogs};
 use crate::store::{Database, PostgresLogStore};
 
 /// What keeps the logs, for whoever writes and whoever reads them.
@@ -27,6 +27,11 @@ pub(super) async fn logs(config: &Config, database: &Database) -> Result<Logs, L
         LogDriver::Database => Ok(Logs {
             store: Arc::clone(&postgres) as Arc<_>,
             archive: Arc::clone(&postgres) as Arc<_>,
+            postgres,
+        }),
+        LogDriver::None => Ok(Logs {
+            store: Arc::new(NoLogs),
+            archive: Arc::new(NoLogs),
             postgres,
         }),
         LogDriver::Loki(loki) => {

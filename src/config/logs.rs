@@ -29,6 +29,8 @@ pub enum LogDriver {
     Database,
     /// A Grafana Loki.
     Loki(LokiSection),
+    /// Nothing does.
+    None,
 }
 
 /// How to reach a Loki.
@@ -46,13 +48,18 @@ pub struct LokiSection {
 enum Choice {
     Database,
     Loki,
+    None,
 }
 
 impl LogSection {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let driver = reader.take(
             "LOG_DRIVER",
-            choice(&[("database", Choice::Database), ("loki", Choice::Loki)]),
+            choice(&[
+                ("database", Choice::Database),
+                ("loki", Choice::Loki),
+                ("none", Choice::None),
+            ]),
         );
         let push = url(reader, "LOG_DRIVER_LOKI_PUSH", driver);
         let query = url(reader, "LOG_DRIVER_LOKI_QUERY", driver);
@@ -63,6 +70,7 @@ impl LogSection {
         let (push, query, look_back) = (push?, query?, look_back?);
         let driver = match driver? {
             Choice::Database => LogDriver::Database,
+            Choice::None => LogDriver::None,
             Choice::Loki => LogDriver::Loki(LokiSection {
                 push: push?,
                 query: query?,

@@ -5,10 +5,12 @@
 
 mod cursor;
 pub mod loki;
+mod none;
 mod query;
 mod tail;
 
 pub use cursor::{LogCursor, NotACursor};
+pub use none::NoLogs;
 pub use query::{LogFilter, LogQuery, Span};
 pub use tail::{Tail, TailPage, TailStart};
 
@@ -62,6 +64,9 @@ pub enum LogArchiveError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The operator wants none kept.
+    #[error("no logs are kept")]
+    NotKept,
     /// What keeps the lines does not answer, or is too busy.
     #[error("the logs are out of reach: {0}")]
     Unavailable(String),

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use jobber::api::AdminConfig;
-use jobber::store::PostgresLogStore;
+use jobber::logs::NoLogs;
+use jobber::logs::loki::LokiLogs;
 use jobber_actors::domain::JobId;
-use jobber_actors::ports::{LogLevel, LogLine, LogStore, OutputStream};
+use jobber_actors::ports::{LogLevel, LogLine, OutputStream};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::support::loki::Loki;
 use crate::support::{App, Package, answer, eventually};
 
 /// Longest wait for an event.
@@ -97,9 +99,8 @@ async fn publish(app: &App) -> JobId {
     body["data"]["jobId"].as_str().unwrap().parse().unwrap()
 }
 
-/// Lines as another server of this database would keep them, beginning some seconds ago.
+/// Lines as another server would keep them, beginning some seconds ago.
 async fn keep(app: &App, job: JobId, messages: &[&str]) {
-    let logs = PostgresLogStore::new(app.database.clone());
     let begin = Utc::now();
     let lines: Vec<_> = messages
         .iter()
@@ -116,12 +117,35 @@ async fn keep(app: &App, job: JobId, messages: &[&str]) {
             fields: None,
         })
         .collect();
-    logs.append(&lines).await.unwrap();
+    app.log_store.append(&lines).await.unwrap();
+}
+
+/// Tells a story with each driver: what the API says does not depend on it.
+fn with_each_driver(story: impl AsyncFn(&App)) {
+    App::story(&story);
+    actix_rt::System::new().block_on(async {
+        let loki = Loki::start();
+        let logs = LokiLogs::new(&loki.section()).await.unwrap();
+        App::logging_story(logs, &story).await;
+    });
+}
+
+#[test]
+fn a_server_that_keeps_no_logs_says_so() {
+    actix_rt::System::new().block_on(App::logging_story(NoLogs, async |app| {
+        publish(app).await;
+        app.call("/shop?out=one&error=oh").await;
+        for path in ["/api/job/shop/logs", "/api/logs"] {
+            let (status, body) = app.ask(Method::GET, path).await;
+            assert_eq!(status, StatusCode::CONFLICT, "{path}: {body}");
+            assert_eq!(body["code"], "logs-not-kept");
+        }
+    }));
 }
 
 #[test]
 fn filters_are_taken_and_wrong_ones_refused() {
-    App::story(async |app| {
+    with_each_driver(async |app| {
         publish(app).await;
         app.call("/shop?out=Hello%20you&error=oh").await;
         let of = async |query: &str| {
@@ -170,7 +194,7 @@ fn filters_are_taken_and_wrong_ones_refused() {
 
 #[test]
 fn a_log_is_followed_and_gone_on_with_after_the_last_event() {
-    App::story(async |app| {
+    with_each_driver(async |app| {
         let job = publish(app).await;
         let follow = async |query: &str| {
             Events::of(app.request(
@@ -300,7 +324,7 @@ fn a_server_that_stops_ends_what_has_no_end() {
 
 #[test]
 fn a_log_is_exported_as_a_line_of_json_for_each_line() {
-    App::story(async |app| {
+    with_each_driver(async |app| {
         let job = publish(app).await;
         let all: Vec<String> = (0..2_500).map(|n| format!("line {n}")).collect();
         let texts: Vec<_> = all.iter().map(String::as_str).collect();

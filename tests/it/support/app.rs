@@ -15,6 +15,7 @@ use jobber::engine::ManagerAddress;
 use jobber::engine::process::{NodePrograms, ProcessEngine, ProcessEngineConfig};
 use jobber::gateway::{Gateway, GatewayConfig};
 use jobber::health::{Health, Monitor};
+use jobber::logs::LogArchive;
 use jobber::mqtt::RumqttClients;
 use jobber::publish::{Publisher, PublisherConfig};
 use jobber::sealing::{KeySource, Keys};
@@ -22,7 +23,7 @@ use jobber::store::{
     AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue,
     PostgresFunctionStore, PostgresInvocations, PostgresLogStore, PostgresSchedules, QueueLimits,
 };
-use jobber_actors::ports::HttpServer;
+use jobber_actors::ports::{HttpServer, LogStore};
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
@@ -37,6 +38,26 @@ use super::{Package, TestDatabase};
 /// A secret of 32 bytes in the configuration.
 pub const SECRET: &str = "the-secret-of-the-configuration-";
 
+/// What keeps functions' lines.
+struct LogSide {
+    store: Arc<dyn LogStore>,
+    archive: Arc<dyn LogArchive>,
+}
+
+impl LogSide {
+    fn of<T: LogStore + LogArchive>(both: T) -> Self {
+        let both = Arc::new(both);
+        Self {
+            store: Arc::clone(&both) as Arc<_>,
+            archive: both,
+        }
+    }
+
+    fn in_database(db: &TestDatabase) -> Self {
+        Self::of(PostgresLogStore::new(db.database.clone()))
+    }
+}
+
 /// A running server.
 pub struct App {
     pub data: TempDir,
@@ -44,6 +65,8 @@ pub struct App {
     pub gateway_url: String,
     pub token: String,
     pub database: Database,
+    /// Where functions' lines go.
+    pub log_store: Arc<dyn LogStore>,
     sql: tokio_postgres::Client,
     tree: TreeHandle,
     client: reqwest::Client,
@@ -67,15 +90,27 @@ impl App {
     fn configured_story(limits: ArchiveLimits, admin: AdminConfig, story: impl AsyncFnOnce(&App)) {
         // The tree lives on an arbiter. A panic in the story reaches the test as it is.
         actix_rt::System::new().block_on(async {
-            let app = Self::start(TestDatabase::new().await, limits, admin).await;
+            let db = TestDatabase::new().await;
+            let logs = LogSide::in_database(&db);
+            let app = Self::start(db, limits, admin, logs).await;
             story(&app).await;
             app.stop().await;
         });
     }
 
+    /// Tells a story with a server whose functions' lines go there.
+    pub async fn logging_story<T: LogStore + LogArchive>(logs: T, story: impl AsyncFnOnce(&App)) {
+        let db = TestDatabase::new().await;
+        let (limits, admin) = (ArchiveLimits::default(), AdminConfig::default());
+        let app = Self::start(db, limits, admin, LogSide::of(logs)).await;
+        story(&app).await;
+        app.stop().await;
+    }
+
     /// A server on this database. To be called on an arbiter, and to be stopped.
     pub async fn on(db: TestDatabase) -> Self {
-        Self::start(db, ArchiveLimits::default(), AdminConfig::default()).await
+        let logs = LogSide::in_database(&db);
+        Self::start(db, ArchiveLimits::default(), AdminConfig::default(), logs).await
     }
 
     /// Stops the server.
@@ -84,7 +119,12 @@ impl App {
         self.monitoring.shutdown().await;
     }
 
-    async fn start(db: TestDatabase, limits: ArchiveLimits, admin_config: AdminConfig) -> Self {
+    async fn start(
+        db: TestDatabase,
+        limits: ArchiveLimits,
+        admin_config: AdminConfig,
+        logs: LogSide,
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let database = db.database.clone();
         let ensured = AdminToken::ensure(&database, data.path()).await.unwrap();
@@ -106,14 +146,13 @@ impl App {
         };
         let limits_of_store = FunctionStoreLimits::default();
         let functions = Arc::new(PostgresFunctionStore::new(database.clone(), limits_of_store));
-        let logs = Arc::new(PostgresLogStore::new(database.clone()));
         let invocations = PostgresInvocations::new(database.clone(), Days::new(30));
         let ports = Ports {
             catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
             archives: Arc::new(archives.clone()),
             engine: Arc::new(ProcessEngine::new(engine, Spawner::start().unwrap()).unwrap()),
             functions: Arc::clone(&functions) as Arc<_>,
-            logs: Arc::clone(&logs) as Arc<_>,
+            logs: Arc::clone(&logs.store),
             invocations: Arc::new(invocations.clone()),
             queue: Arc::new(PostgresDurableQueue::new(
                 database.clone(),
@@ -148,7 +187,7 @@ impl App {
                 keys: Arc::clone(&keys),
                 settings: configured().settings,
                 functions: Arc::clone(&functions) as Arc<_>,
-                logs,
+                logs: logs.archive,
                 invocations,
             });
             let gateway: Arc<dyn HttpServer> = Arc::new(
@@ -177,6 +216,7 @@ impl App {
         Self {
             data,
             url: admin_url,
+            log_store: logs.store,
             gateway_url,
             token: ensured.token.unwrap().expose_secret().to_owned(),
             sql: db.client().await,

@@ -5,15 +5,14 @@
 
 create table invocations (
     id             uuid        not null,
-    attempt        integer     not null check (attempt >= 1),
+    attempt        integer     not null,
     job_id         uuid        not null,
     version_id     uuid,
     trigger_id     uuid        not null,
     trigger_name   text,
-    kind           text        not null check (kind in ('http', 'mqtt', 'schedule')),
+    kind           text        not null,
     subject        text        not null,
-    status         text        not null check (status in ('queued', 'running', 'succeeded', 'failed', 'timed-out', 'refused',
-                                                          'lost', 'cancelled', 'missed', 'skipped')),
+    status         text        not null,
     queued_at      timestamptz not null,
     started_at     timestamptz,
     ended_at       timestamptz,
@@ -32,6 +31,8 @@ create table invocations (
     primary key (id, attempt)
 ) partition by range (id);
 
+comment on column invocations.kind is 'http, mqtt or schedule.';
+comment on column invocations.status is 'queued, running, succeeded, failed, timed-out, refused, lost, cancelled, missed or skipped.';
 comment on column invocations.version_id is 'Null for an instant that nobody started.';
 comment on column invocations.subject is 'What it was about: method and path, topic, or instant.';
 comment on column invocations.connect_ms is 'The invocation waited for a new runner: from its creation until it had dialled in. Null for a warm one.';
@@ -39,8 +40,10 @@ comment on column invocations.load_ms is 'Likewise: from there until the module 
 comment on column invocations.server_id is 'Which life of which server wrote it.';
 comment on column invocations.captured is 'Whether invocation_payloads has its input and output.';
 
-create index invocations_job on invocations (job_id, id desc, attempt desc);
-create index invocations_trouble on invocations (job_id, id desc, attempt desc) where status <> 'succeeded';
+-- What is written for every call is kept cheap: no checks, since nobody but the server writes here; indexes in ascending order, of which
+-- Postgres appends to the last page, and read backwards; no attempt in them, since nearly all are the first.
+create index invocations_job on invocations (job_id, id);
+create index invocations_trouble on invocations (job_id, id) where status <> 'succeeded';
 create index invocations_open on invocations (server_id) where status in ('queued', 'running');
 
 create table invocation_payloads (
@@ -57,4 +60,3 @@ create table invocation_payloads (
 
 comment on column invocation_payloads.input is 'What the trigger said, without the body and without credentials.';
 comment on column invocation_payloads.output is 'Status and headers of the answer, without credentials; null if there was none.';
-

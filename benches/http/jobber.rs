@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use tempfile::TempDir;
 
-use crate::load::answers;
 use crate::support::dev::{Dev, Package, Runner};
+use crate::support::load::answers;
 
 /// Until the first answer of the function: a container is started.
 const START: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ impl Jobber {
         let package = package.write(folder.path())?;
         let dev = Dev::start("docker", &folder.path().join("data"), &[package])?;
         let gateway = dev.gateway()?;
-        dev.eventually(START, || answers(gateway))?;
+        dev.eventually(START, || answers(gateway, "/hello"))?;
         Ok(Self {
             dev,
             gateway,

@@ -7,7 +7,6 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod jobber;
-mod load;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
@@ -18,9 +17,9 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 
 use crate::jobber::Jobber;
-use crate::load::{Load, Run, answers};
 use crate::report::{Cell, Report};
 use crate::support::bare::Bare;
+use crate::support::load::{Load, Run, answers};
 use crate::support::processes::eventually;
 use crate::support::statistics::mebibytes;
 
@@ -64,7 +63,7 @@ fn main() -> Result<()> {
     let jobber = Jobber::start()?;
     let memory = jobber.resident_memory()?;
     let node = Bare::start(&jobber.runner()?, None, &["-e", SERVER])?;
-    eventually(SERVER_START, || answers(node.address()))?;
+    eventually(SERVER_START, || answers(node.address(), "/hello"))?;
     println!(
         "jobber {}, one Docker runner; bare node {}",
         jobber.address(),

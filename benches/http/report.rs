@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::load::Run;
+use crate::support::load::Run;
 use crate::support::statistics::{median, milliseconds, percentile};
 
 /// Who was measured, and with how many connections.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -40,6 +41,13 @@ impl Http {
 
     pub(crate) fn put(&self, url: &str, token: Option<&str>, body: &Value) -> Result<Value> {
         self.json(authorized(self.client.put(url), token).json(body))
+    }
+
+    /// Posts a file as the form's field `archive`.
+    pub(crate) fn upload(&self, url: &str, token: &str, file: Vec<u8>) -> Result<Value> {
+        let part = Part::bytes(file).file_name("package.zip");
+        let form = Form::new().part("archive", part);
+        self.json(self.client.post(url).bearer_auth(token).multipart(form))
     }
 
     fn json(&self, request: RequestBuilder) -> Result<Value> {

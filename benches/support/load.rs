@@ -1,4 +1,4 @@
-//! The load generator: each connection sends a request when it has the answer to the one before.
+//! The load generator: each connection sends a request when it has the answer to the one before, or at a steady pace.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -30,6 +30,14 @@ pub(crate) struct Run {
     pub(crate) latencies: Vec<Duration>,
 }
 
+/// What became of requests at a steady pace.
+#[derive(Default)]
+pub(crate) struct Paced {
+    pub(crate) answered: u64,
+    pub(crate) failed: u64,
+    pub(crate) slowest: Duration,
+}
+
 impl Load {
     /// Puts the load on for this long, from one thread, the same way whoever answers.
     pub(crate) fn run(&self, time: Duration) -> Result<Run> {
@@ -39,11 +47,37 @@ impl Load {
         runtime.block_on(self.generate(time))
     }
 
-    async fn generate(&self, time: Duration) -> Result<Run> {
+    /// Sends so many requests a second for this long, whatever becomes of them; each connection waits for its answer, and sends
+    /// late what it could not send on time.
+    pub(crate) async fn keep_up(&self, rate: u32, time: Duration) -> Result<Paced> {
+        let connections = self.open().await?;
+        let pause = Duration::from_secs(1) * u32::try_from(connections.len())? / rate;
+        let begun = tokio::time::Instant::now();
+        let mut running = JoinSet::new();
+        for (place, connection) in (0..).zip(connections) {
+            let first = begun + Duration::from_secs(1) * place / rate;
+            running.spawn(connection.pace(first, pause, begun + time));
+        }
+        let mut paced = Paced::default();
+        while let Some(finished) = running.join_next().await {
+            let one = finished?;
+            paced.answered += one.answered;
+            paced.failed += one.failed;
+            paced.slowest = paced.slowest.max(one.slowest);
+        }
+        Ok(paced)
+    }
+
+    async fn open(&self) -> Result<Vec<Connection>> {
         let mut connections = Vec::new();
         for _ in 0..self.connections {
             connections.push(Connection::open(self.address, self.path).await?);
         }
+        Ok(connections)
+    }
+
+    async fn generate(&self, time: Duration) -> Result<Run> {
+        let connections = self.open().await?;
         let begun = Instant::now();
         let end = begun + time;
         let mut running = JoinSet::new();
@@ -109,16 +143,46 @@ impl Connection {
             if sent >= end {
                 return Ok(latencies);
             }
-            self.stream.write_all(&self.request).await?;
-            self.stream.read_exact(&mut self.answer[..self.length]).await?;
-            if !self.answer.starts_with(b"HTTP/1.1 200 ") {
-                bail!(
-                    "an answer begins with {:?}",
-                    String::from_utf8_lossy(&self.answer[..40])
-                );
-            }
+            self.ask().await?;
             latencies.push(sent.elapsed());
         }
+    }
+
+    async fn pace(
+        mut self,
+        first: tokio::time::Instant,
+        pause: Duration,
+        end: tokio::time::Instant,
+    ) -> Paced {
+        let mut paced = Paced::default();
+        let mut due = first;
+        while due < end {
+            tokio::time::sleep_until(due).await;
+            let sent = Instant::now();
+            match tokio::time::timeout(PATIENCE, self.ask()).await {
+                Ok(Ok(())) => paced.answered += 1,
+                // The connection is of no use any more.
+                Ok(Err(_)) | Err(_) => {
+                    paced.failed += 1;
+                    return paced;
+                }
+            }
+            paced.slowest = paced.slowest.max(sent.elapsed());
+            due += pause;
+        }
+        paced
+    }
+
+    async fn ask(&mut self) -> Result<()> {
+        self.stream.write_all(&self.request).await?;
+        self.stream.read_exact(&mut self.answer[..self.length]).await?;
+        if !self.answer.starts_with(b"HTTP/1.1 200 ") {
+            bail!(
+                "an answer begins with {:?}",
+                String::from_utf8_lossy(&self.answer[..40])
+            );
+        }
+        Ok(())
     }
 }
 
@@ -140,11 +204,11 @@ fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
     Ok(Some(end + 4 + length))
 }
 
-/// Whether something at this address answers `GET /hello` with 200.
-pub(crate) fn answers(address: SocketAddr) -> Result<()> {
+/// Whether something at this address answers `GET` of this path with 200.
+pub(crate) fn answers(address: SocketAddr, path: &'static str) -> Result<()> {
     let load = Load {
         address,
-        path: "/hello",
+        path,
         connections: 1,
     };
     load.run(Duration::from_millis(1)).map(drop)

@@ -7,5 +7,7 @@
 pub(crate) mod bare;
 pub(crate) mod dev;
 pub(crate) mod http;
+pub(crate) mod load;
 pub(crate) mod processes;
+pub(crate) mod serve;
 pub(crate) mod statistics;

@@ -1,5 +1,7 @@
 //! The record of invocations: in Postgres, and as the admin API tells it.
 
+mod outage;
+
 use std::time::Duration;
 
 use chrono::{Days, TimeDelta, Utc};

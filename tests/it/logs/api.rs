@@ -135,7 +135,7 @@ fn a_server_that_keeps_no_logs_says_so() {
     actix_rt::System::new().block_on(App::logging_story(NoLogs, async |app| {
         publish(app).await;
         app.call("/shop?out=one&error=oh").await;
-        for path in ["/api/job/shop/logs", "/api/logs"] {
+        for path in ["/api/job/shop/logs", "/api/job/logs"] {
             let (status, body) = app.ask(Method::GET, path).await;
             assert_eq!(status, StatusCode::CONFLICT, "{path}: {body}");
             assert_eq!(body["code"], "logs-not-kept");

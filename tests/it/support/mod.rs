@@ -10,6 +10,7 @@ mod package;
 mod postgres;
 mod publishing;
 pub mod queue;
+mod relay;
 mod wait;
 
 pub use app::{App, SECRET, answer, form};

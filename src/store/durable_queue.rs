@@ -9,6 +9,7 @@ mod settle;
 
 pub(super) use claim::tries_of;
 pub(super) use keep::json;
+pub(super) use settle::ended;
 
 use std::time::Duration;
 
@@ -104,7 +105,10 @@ impl DurableQueue for PostgresDurableQueue {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), QueueError> {
-        again(|| self.finish(settlements).boxed()).await
+        for batch in settle::batches(settlements) {
+            again(|| self.finish(batch).boxed()).await?;
+        }
+        Ok(())
     }
 
     async fn recover(&self, server: ServerId) -> Result<u64, QueueError> {

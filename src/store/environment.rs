@@ -30,7 +30,7 @@ const SET: &str = "
     on conflict (job_id, name) do update
         set kind = excluded.kind, sealed = excluded.sealed, bytes = excluded.bytes, value = null, updated_at = now()";
 /// The key that values are sealed with now. A rotation waits for whoever is about to use it.
-const ACTIVE_KEY: &str = "select key_id from master_key for share";
+pub(super) const ACTIVE_KEY: &str = "select key_id from master_key for share";
 const REMOVE: &str = "delete from environment_variables where job_id = $1 and name = $2";
 
 /// Most bytes of all names and values of a job. What a runner gets of them fits into one frame, however they are escaped.

@@ -6,6 +6,7 @@
 mod admin_token;
 mod api_tokens;
 mod audit;
+mod calls;
 mod catalogue;
 mod database;
 mod dead_letters;
@@ -27,6 +28,7 @@ mod presence;
 mod routes;
 mod schedules;
 mod sealed;
+mod secrets;
 mod sessions;
 mod users;
 mod version_removal;
@@ -37,6 +39,10 @@ pub use api_tokens::{
     ApiTokenFilter, ApiTokenPatch, ApiTokenSort, ApiTokenStore, NewApiToken, StoredApiToken,
 };
 pub use audit::{AuditEntry, AuditFilter, AuditSort, AuditStore, StoredAuditEntry};
+pub use calls::{
+    CallLimits, CallStore, CallbackAttempt, CallbackEnd, Cancelled, DueCallback, NewCall, RequestKey,
+    StoredCall, StoredState, Submitted,
+};
 pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig};
 pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterStore, QueueCounts};
@@ -66,6 +72,7 @@ pub use partitions::DailyPartitions;
 pub use routes::RouteConflict;
 pub use schedules::PostgresSchedules;
 pub use sealed::{Resealed, SealedError, Unopened, discard, establish_keys, require_no_key, reseal};
+pub use secrets::{CallbackSecrets, SecretStore};
 pub use sessions::{Origin, SESSION_TIME, SessionStore, StoredSession};
 pub use users::{NewUser, StoredUser, UserChange, UserFilter, UserPatch, UserSort, UserStore};
 pub use version_removal::VersionRemoval;

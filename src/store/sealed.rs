@@ -18,24 +18,44 @@ const SET_ACTIVE: &str = "
     insert into master_key (key_id) values ($1)
     on conflict (singleton) do update set key_id = excluded.key_id, created_at = now()";
 const IN_USE: &str = "
-    select substr(sealed, 2, 8) as key_id, count(*) as variables from environment_variables
-    where sealed is not null group by 1 order by 1";
+    select substr(sealed, 2, 8) as key_id, count(*) as variables
+    from (select sealed from environment_variables where sealed is not null union all select sealed from secrets) values
+    group by 1 order by 1";
 const PLAIN: &str = "
     select job_id, name, value from environment_variables where value is not null
     order by job_id, name limit $1 for update skip locked";
 const SEAL_PLAIN: &str = "
     update environment_variables set sealed = $3, bytes = octet_length(value), value = null
     where job_id = $1 and name = $2 and value is not null";
-/// What is not sealed with this key, after a place in the order of jobs and names.
-const OTHERS: &str = "
-    select job_id, v.name, sealed, j.name as job from environment_variables v join jobs j on j.id = job_id
-    where substr(sealed, 2, 8) <> $1 and (job_id, v.name) > ($2, $3)
-    order by job_id, v.name limit $4";
-/// A value that was changed meanwhile stays as it is.
-const RESEAL: &str = "
-    update environment_variables set sealed = $4 where job_id = $1 and name = $2 and sealed = $3";
-/// A value that was changed meanwhile stays.
-const DISCARD: &str = "delete from environment_variables where job_id = $1 and name = $2 and sealed = $3";
+/// How the sealed values of a table are changed.
+struct Table {
+    /// What is not sealed with this key, after a place in the order of jobs and names.
+    others: &'static str,
+    /// A value that was changed meanwhile stays as it is.
+    reseal: &'static str,
+    /// A value that was changed meanwhile stays.
+    discard: &'static str,
+}
+
+const TABLES: [Table; 2] = [
+    Table {
+        others: "
+            select job_id, v.name, sealed, j.name as job from environment_variables v join jobs j on j.id = job_id
+            where substr(sealed, 2, 8) <> $1 and (job_id, v.name) > ($2, $3)
+            order by job_id, v.name limit $4",
+        reseal: "update environment_variables set sealed = $4 where job_id = $1 and name = $2 and sealed = $3",
+        discard: "delete from environment_variables where job_id = $1 and name = $2 and sealed = $3",
+    },
+    Table {
+        others: "
+            select scope as job_id, s.name, sealed, coalesce(j.name, '(none)') as job
+            from secrets s left join jobs j on j.id = s.job_id
+            where substr(sealed, 2, 8) <> $1 and (scope, s.name) > ($2, $3)
+            order by scope, s.name limit $4",
+        reseal: "update secrets set sealed = $4 where scope = $1 and name = $2 and sealed = $3",
+        discard: "delete from secrets where scope = $1 and name = $2 and sealed = $3",
+    },
+];
 /// Texts in clear stay in the table's file until it is written anew.
 const CLEAR_UP: &str = "vacuum full environment_variables";
 /// Rows of one transaction.
@@ -200,12 +220,39 @@ pub async fn reseal(database: &Database, keys: &Keys) -> Result<Resealed, Sealed
     let active = ring.active();
     let client = database.client().await?;
     client.execute(SET_ACTIVE, &[&active.as_bytes()]).await?;
+    drop(client);
     seal_plain(database, keys).await?;
     let (mut variables, mut unopened) = (0, Vec::new());
+    for table in &TABLES {
+        variables += reseal_table(database, keys, table, &mut unopened).await?;
+    }
+    let used: BTreeSet<KeyId> = in_use(database).await?.into_iter().map(|(key, _)| key).collect();
+    Ok(Resealed {
+        variables,
+        active,
+        unused: ring
+            .ids()
+            .filter(|id| *id != active && !used.contains(id))
+            .collect(),
+        unopened,
+    })
+}
+
+/// Gives how many values were sealed anew.
+async fn reseal_table(
+    database: &Database,
+    keys: &Keys,
+    table: &Table,
+    unopened: &mut Vec<Unopened>,
+) -> Result<u64, SealedError> {
+    let ring = keys.ring();
+    let active = ring.active();
+    let client = database.client().await?;
+    let mut resealed = 0;
     let (mut job, mut name) = (Uuid::nil(), String::new());
     loop {
         let rows = client
-            .query(OTHERS, &[&active.as_bytes(), &job, &name, &BATCH])
+            .query(table.others, &[&active.as_bytes(), &job, &name, &BATCH])
             .await?;
         let Some(last) = rows.last() else { break };
         let place = (last.get("job_id"), last.get("name"));
@@ -230,23 +277,13 @@ pub async fn reseal(database: &Database, keys: &Keys) -> Result<Resealed, Sealed
                     continue;
                 }
             };
-            variables += client
-                .execute(RESEAL, &[&job, &name, &sealed, &ring.seal(subject, &value)])
+            resealed += client
+                .execute(table.reseal, &[&job, &name, &sealed, &ring.seal(subject, &value)])
                 .await?;
         }
         (job, name) = place;
     }
-    drop(client);
-    let used: BTreeSet<KeyId> = in_use(database).await?.into_iter().map(|(key, _)| key).collect();
-    Ok(Resealed {
-        variables,
-        active,
-        unused: ring
-            .ids()
-            .filter(|id| *id != active && !used.contains(id))
-            .collect(),
-        unopened,
-    })
+    Ok(resealed)
 }
 
 /// Removes variables that do not open, unless they were set anew meanwhile. Gives how many were removed.
@@ -257,7 +294,10 @@ pub async fn discard(database: &Database, unopened: &[Unopened]) -> Result<u64, 
     let client = database.client().await?;
     let mut removed = 0;
     for Unopened { id, name, sealed, .. } in unopened {
-        removed += client.execute(DISCARD, &[id, name, sealed]).await?;
+        // Names of variables are never those of Jobber's own secrets.
+        for table in &TABLES {
+            removed += client.execute(table.discard, &[id, name, sealed]).await?;
+        }
     }
     Ok(removed)
 }

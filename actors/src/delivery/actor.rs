@@ -20,6 +20,8 @@ use crate::tree::Surroundings;
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// Most deliveries in this server's hands.
 const MOST_HELD: usize = 1_000;
+/// Nothing more is claimed while the bodies and answers of those have this many bytes.
+const MOST_BYTES_HELD: usize = 64 << 20;
 /// Most rows of one write.
 const BATCH: usize = 500;
 /// The queue is looked into this often, whatever the hints say.
@@ -129,7 +131,7 @@ impl Work {
         }
         let room = room(jobs);
         let most = u32::try_from(MOST_HELD.saturating_sub(self.desk.len())).unwrap_or(u32::MAX);
-        if room.is_empty() || most == 0 {
+        if room.is_empty() || most == 0 || self.desk.bytes() > MOST_BYTES_HELD {
             // Whatever makes room is not told here.
             return Ok(RETRY_PAUSE);
         }

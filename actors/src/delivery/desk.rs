@@ -10,11 +10,12 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::answers::{AnswerCollector, no_answer};
 use super::outbox::Outbox;
 use super::policy::{AttemptEnd, Next, decide};
 use crate::clock::Clock;
 use crate::domain::{InvocationId, ServerId};
-use crate::invocation::{InputBody, Invocation, Outcome, ReplySlot, TriggerRef};
+use crate::invocation::{Cancellation, Input, InputBody, Invocation, Outcome, ReplySlot, TriggerRef};
 use crate::job::ServingBoard;
 use crate::manifest::RetryPolicy;
 use crate::ports::{
@@ -32,6 +33,10 @@ const NO_PLACE_PAUSE: TimeDelta = TimeDelta::seconds(1);
 struct Held {
     token: ClaimToken,
     tries: Tries,
+    /// Of its body, and of what the handler answered.
+    bytes: usize,
+    /// What ends the attempt that is under way.
+    cancellation: Cancellation,
 }
 
 /// Deliveries on their way: to a runner, and back to the durable queue.
@@ -40,6 +45,7 @@ pub struct DeliveryDesk {
     pub server: ServerId,
     pub(super) outbox: Outbox,
     serving: Arc<ServingBoard>,
+    answers: Arc<AnswerCollector>,
     clock: Clock,
     held: Mutex<HashMap<InvocationId, Held>>,
     changed: Notify,
@@ -82,11 +88,12 @@ impl std::fmt::Debug for DeliveryDesk {
 impl DeliveryDesk {
     /// An empty desk of a new server.
     #[must_use]
-    pub fn new(serving: Arc<ServingBoard>, clock: Clock) -> Arc<Self> {
+    pub(crate) fn new(serving: Arc<ServingBoard>, answers: AnswerCollector, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             server: ServerId::generate(),
             outbox: Outbox::default(),
             serving,
+            answers: Arc::new(answers),
             clock,
             held: Mutex::default(),
             changed: Notify::new(),
@@ -105,6 +112,8 @@ impl DeliveryDesk {
             let held = Held {
                 token,
                 tries: delivery.tries,
+                bytes: delivery.body.len(),
+                cancellation: Cancellation::never(),
             };
             self.held().insert(delivery.id, held);
             self.hand_over(delivery, token);
@@ -118,21 +127,85 @@ impl DeliveryDesk {
         let Ok(permit) = serving.action.admit_patient() else {
             return self.postpone(delivery.id, token, NO_PLACE_PAUSE);
         };
-        let (desk, retries, id) = (Arc::clone(self), serving.retries, delivery.id);
+        let id = delivery.id;
+        let Some(reply) = self.reply(&delivery, token, serving.retries) else {
+            // It was cancelled since it was claimed.
+            return;
+        };
+        let trace = TraceContext::of_input(id, &delivery.input);
         serving.action.invoke(Invocation {
             id,
             attempt: delivery.tries.next_attempt(),
-            trace: TraceContext::of_input(id, &delivery.input),
+            trace,
             trigger: TriggerRef {
                 id: delivery.trigger,
                 name: delivery.trigger_name,
             },
-            input: delivery.input,
+            input: delivery.input.without_trace(),
             body: InputBody::Whole(delivery.body),
             admitted: Instant::now(),
-            reply: ReplySlot::calling(move |outcome| desk.ended(id, token, &retries, outcome)),
+            reply,
             permit,
         });
+    }
+
+    /// The way back of an attempt. `None` if the delivery is not this server's any more.
+    fn reply(
+        self: &Arc<Self>,
+        delivery: &Delivery,
+        token: ClaimToken,
+        retries: RetryPolicy,
+    ) -> Option<ReplySlot> {
+        let (desk, id) = (Arc::clone(self), delivery.id);
+        if !matches!(delivery.input, Input::Http { .. }) {
+            let hear = move |outcome| desk.ended(id, token, &retries, AttemptEnd::of(outcome));
+            return Some(ReplySlot::calling(hear));
+        }
+        let hear = move |outcome| desk.answered(id, token, retries, outcome);
+        let (reply, cancellation) = ReplySlot::cancellable(hear);
+        let mut held = self.held();
+        // Not the reply, which is heard when it is dropped, under this lock.
+        let here = held.get_mut(&id).filter(|held| held.token == token);
+        let here = here.map(|held| held.cancellation = cancellation);
+        drop(held);
+        here.map(|()| reply)
+    }
+
+    /// A request was dealt with, or not.
+    fn answered(
+        self: &Arc<Self>,
+        id: InvocationId,
+        token: ClaimToken,
+        retries: RetryPolicy,
+        outcome: Outcome,
+    ) {
+        match outcome {
+            Outcome::Responded { head, body } => {
+                let desk = Arc::clone(self);
+                self.answers
+                    .collect(head, body, move |collected| match collected {
+                        Ok(answer) => {
+                            desk.counted(Next::Nothing);
+                            if let Some(held) = desk.held().get_mut(&id) {
+                                held.bytes += answer.body.len();
+                            }
+                            desk.settle(id, token, Verdict::Answered(Box::new(answer)));
+                        }
+                        Err(end) => desk.ended(id, token, &retries, end),
+                    });
+            }
+            Outcome::Settled => self.ended(id, token, &retries, no_answer()),
+            other => self.ended(id, token, &retries, AttemptEnd::of(other)),
+        }
+    }
+
+    /// Nobody wants this delivery to be made any more: what works on it is told to stop.
+    pub fn cancel(&self, id: InvocationId) {
+        let held = self.held().remove(&id);
+        // Outside of the lock: the end of the attempt may be heard at once.
+        if let Some(held) = held {
+            held.cancellation.cancel();
+        }
     }
 
     fn postpone(&self, id: InvocationId, token: ClaimToken, after: TimeDelta) {
@@ -140,12 +213,12 @@ impl DeliveryDesk {
     }
 
     /// An attempt ended.
-    fn ended(&self, id: InvocationId, token: ClaimToken, retries: &RetryPolicy, outcome: Outcome) {
+    fn ended(&self, id: InvocationId, token: ClaimToken, retries: &RetryPolicy, end: AttemptEnd) {
         let Some(tries) = self.held().get(&id).map(|held| held.tries) else {
             // The lease ran out, and somebody else has it now.
             return;
         };
-        let next = decide(retries, tries, AttemptEnd::of(outcome), rand::random());
+        let next = decide(retries, tries, end, rand::random());
         let verdict = match self.counted(next) {
             Next::Nothing => Verdict::Done,
             Next::Postpone(after) => Verdict::Postponed(self.due(after)),
@@ -227,10 +300,8 @@ impl DeliveryDesk {
 
     /// These are not this server's any more.
     pub(super) fn lost(&self, ids: &[InvocationId]) {
-        let mut held = self.held();
-        for id in ids {
-            held.remove(id);
-        }
+        // A request that another server has, or nobody any more: nobody would hear what comes of it here.
+        ids.iter().for_each(|id| self.cancel(*id));
     }
 
     /// These settlements are written.
@@ -255,6 +326,11 @@ impl DeliveryDesk {
     /// How many deliveries are held.
     pub(super) fn len(&self) -> usize {
         self.held().len()
+    }
+
+    /// Bytes of their bodies and answers.
+    pub(super) fn bytes(&self) -> usize {
+        self.held().values().map(|held| held.bytes).sum()
     }
 
     /// Something may be due now: a row was added, a claim settled.

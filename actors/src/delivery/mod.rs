@@ -2,6 +2,7 @@
 //! hands, and the actor that takes them from the durable queue.
 
 mod actor;
+mod answers;
 mod desk;
 mod outbox;
 mod policy;
@@ -9,6 +10,7 @@ mod room;
 
 pub use actor::Deliveries;
 pub(crate) use actor::LEASE;
+pub(crate) use answers::AnswerCollector;
 pub use desk::{DeliveryDesk, DeskGauge};
 pub use policy::{AttemptEnd, MAX_LOSSES, Next, decide};
 

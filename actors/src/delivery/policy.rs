@@ -30,8 +30,10 @@ pub enum AttemptEnd {
     Failed(DeliveryFailure),
     /// The runner went away while the handler may have worked.
     Lost(DeliveryFailure),
-    /// No attempt can succeed.
+    /// No attempt can succeed; none was made.
     Impossible(DeliveryFailure),
+    /// The attempt failed, and any other would fail the same way.
+    Hopeless(DeliveryFailure),
 }
 
 impl AttemptEnd {
@@ -107,6 +109,13 @@ pub fn decide(policy: &RetryPolicy, tries: Tries, end: AttemptEnd, chance: f64) 
         AttemptEnd::Done => Next::Nothing,
         AttemptEnd::NotRun(after) => Next::Postpone(jittered(after, chance)),
         AttemptEnd::Impossible(failure) => Next::Dead { tries, failure },
+        AttemptEnd::Hopeless(failure) => Next::Dead {
+            tries: Tries {
+                failed: tries.failed.saturating_add(1),
+                ..tries
+            },
+            failure,
+        },
         AttemptEnd::Failed(failure) => {
             let tries = Tries {
                 failed: tries.failed.saturating_add(1),

@@ -23,7 +23,7 @@ use crate::domain::{InvocationId, TriggerId};
 use crate::ledger;
 use crate::manifest::QualityOfService;
 use crate::ports::MessageProperties;
-use crate::trace::TraceContext;
+use crate::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// What a handler gets, and everything needed to answer its caller.
 #[derive(Debug)]
@@ -103,6 +103,15 @@ impl Input {
     pub const MQTT: &'static str = "mqtt";
     /// The kind of an instant.
     pub const SCHEDULE: &'static str = "schedule";
+
+    /// Without the fields of a request that name its client's span: the function gets those of the invocation.
+    pub(crate) fn without_trace(mut self) -> Self {
+        if let Self::Http { http } = &mut self {
+            http.headers
+                .retain(|(name, _)| name != TRACEPARENT && name != TRACESTATE);
+        }
+        self
+    }
 
     /// What started the invocation.
     #[must_use]

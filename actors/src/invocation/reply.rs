@@ -53,6 +53,15 @@ impl ReplySlot {
         }
     }
 
+    /// As [`calling`](Self::calling), and what says that nobody wants the answer any more.
+    #[must_use]
+    pub fn cancellable(hear: impl FnOnce(Outcome) + Send + 'static) -> (Self, Cancellation) {
+        let cancellation = Cancellation::of_caller();
+        let mut slot = Self::calling(hear);
+        slot.cancellation = cancellation.clone();
+        (slot, cancellation)
+    }
+
     /// This is a repetition that a person has asked for.
     pub(crate) fn is_replay_of(&mut self, original: InvocationId) {
         self.replay_of = Some(original);
@@ -168,7 +177,7 @@ impl Cancellation {
     }
 
     /// Of nobody: it never comes.
-    const fn never() -> Self {
+    pub(crate) const fn never() -> Self {
         Self { shared: None }
     }
 

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{InvocationId, JobId, ServerId, TriggerId};
-use crate::invocation::{FunctionError, Input};
+use crate::invocation::{FunctionError, Input, ResponseHead};
 
 /// One invocation, as the queue keeps it.
 #[derive(Clone, Debug)]
@@ -56,7 +56,8 @@ impl Tries {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryFailure {
-    /// A stable code: `function-failed`, `timed-out`, `runner-lost`, `too-large`.
+    /// A stable code: `function-failed`, `timed-out`, `runner-lost`, `too-large`; of a request also `invalid-response`,
+    /// `response-cut-short`, `response-too-large`.
     pub reason: String,
     /// The same for people.
     pub message: String,
@@ -98,6 +99,15 @@ pub struct ClaimedDelivery {
     pub token: ClaimToken,
 }
 
+/// A handler's whole answer to a request for which nobody waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Status and header.
+    pub head: ResponseHead,
+    /// All of the body.
+    pub body: Bytes,
+}
+
 /// What becomes of a claimed delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
@@ -114,6 +124,8 @@ pub struct Settlement {
 pub enum Verdict {
     /// The handler did it: the row goes.
     Done,
+    /// The handler answered a request: the row goes, and whoever asked gets the answer.
+    Answered(Box<Answer>),
     /// It was not run, and is due again without counting as tried.
     Postponed(DateTime<Utc>),
     /// It failed, and is tried again.

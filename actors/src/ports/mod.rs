@@ -15,8 +15,8 @@ mod schedule_store;
 pub use archive::{ArchiveError, ArchiveStore, PackagePart, PackageStream};
 pub use catalogue::{Catalogue, CatalogueError};
 pub use durable_queue::{
-    ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, DurableQueue, Kept, NewDelivery, QueueError,
-    Room, Settlement, Standing, Tries, Verdict,
+    Answer, ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, DurableQueue, Kept, NewDelivery,
+    QueueError, Room, Settlement, Standing, Tries, Verdict,
 };
 pub use engine::{Engine, EngineError, EngineEvent, OutputStream, Resources, RunnerExit, RunnerSpec};
 pub use function_store::{

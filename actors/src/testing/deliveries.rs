@@ -15,9 +15,9 @@ use crate::domain::{InvocationId, JobId, ServerId, TriggerId};
 use crate::invocation::{Input, ScheduleInput};
 use crate::manifest::Overlap;
 use crate::ports::{
-    ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, DurableQueue, Fire, Fired, Gap, Kept, MissReason,
-    NewDelivery, QueueError, Room, ScheduleCursor, ScheduleStore, Settlement, SkippedFire, Standing, Tries,
-    Verdict,
+    Answer, ClaimToken, ClaimedDelivery, Delivery, DeliveryFailure, DurableQueue, Fire, Fired, Gap, Kept,
+    MissReason, NewDelivery, QueueError, Room, ScheduleCursor, ScheduleStore, Settlement, SkippedFire,
+    Standing, Tries, Verdict,
 };
 
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ struct Rows {
     fired: HashSet<(TriggerId, DateTime<Utc>)>,
     gaps: Vec<Gap>,
     skipped: Vec<(DateTime<Utc>, MissReason)>,
+    answers: Vec<(InvocationId, Answer)>,
     full: bool,
 }
 
@@ -112,6 +113,17 @@ impl FakeDeliveries {
     #[must_use]
     pub fn gaps(&self) -> Vec<Gap> {
         locked(&self.rows).gaps.clone()
+    }
+
+    /// What handlers answered to requests for which nobody waits.
+    #[must_use]
+    pub fn answers(&self) -> Vec<(InvocationId, Answer)> {
+        locked(&self.rows).answers.clone()
+    }
+
+    /// Removes a row, as somebody who does not want it any more.
+    pub fn remove(&self, id: InvocationId) {
+        locked(&self.rows).rows.remove(&id);
     }
 
     /// Instants that were left out, with why.
@@ -260,6 +272,10 @@ impl DurableQueue for FakeDeliveries {
             };
             match &settlement.verdict {
                 Verdict::Done => drop(rows.rows.remove(&settlement.id)),
+                Verdict::Answered(answer) => {
+                    rows.rows.remove(&settlement.id);
+                    rows.answers.push((settlement.id, (**answer).clone()));
+                }
                 Verdict::Postponed(due) => settle(Standing::Due(*due), None, None),
                 Verdict::Retried { due, tries, failure } => {
                     settle(Standing::Due(*due), Some(*tries), Some(failure));

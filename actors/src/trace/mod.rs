@@ -76,13 +76,14 @@ impl TraceContext {
         }
     }
 
-    /// Of an attempt at what no client waits for: a message that names its sender's span continues that trace, everything
-    /// else begins the invocation's own.
+    /// Of an attempt at what no client waits for: a message or a request that names its sender's span continues that trace,
+    /// everything else begins the invocation's own.
     #[must_use]
     pub fn of_input(invocation: InvocationId, input: &Input) -> Self {
         let parent = match input {
             Input::Mqtt { mqtt } => parent_of(mqtt),
-            Input::Http { .. } | Input::Schedule { .. } => None,
+            Input::Http { http } => named_in(&http.headers),
+            Input::Schedule { .. } => None,
         };
         parent.map_or_else(|| Self::root_of(invocation), Self::child_of)
     }
@@ -100,9 +101,12 @@ impl TraceContext {
 
 /// What a message's user properties name.
 fn parent_of(message: &MqttInput) -> Option<RemoteParent> {
-    let properties = &message.properties.user_properties;
+    named_in(&message.properties.user_properties)
+}
+
+fn named_in(fields: &[(String, String)]) -> Option<RemoteParent> {
     let values = |wanted: &'static str| {
-        let named = properties.iter().filter(move |(name, _)| name == wanted);
+        let named = fields.iter().filter(move |(name, _)| name == wanted);
         named.map(|(_, value)| value.as_str())
     };
     RemoteParent::parse(values(TRACEPARENT), values(TRACESTATE))

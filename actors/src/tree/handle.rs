@@ -16,7 +16,7 @@ use super::settings::TreeSettings;
 use super::surroundings::Surroundings;
 use crate::action::{ActionHandle, LaneGauge, StopRunner};
 use crate::delivery::DeskGauge;
-use crate::domain::{JobId, RunnerId, ServerId, TriggerId, VersionId};
+use crate::domain::{InvocationId, JobId, RunnerId, ServerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
 use crate::job::PrepareError;
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
@@ -228,6 +228,11 @@ impl TreeHandle {
     /// Something may be due in the durable queue. Only a hint; it may be given too often or get lost.
     pub fn hint_deliveries(&self) {
         self.around.desk.look();
+    }
+
+    /// Nobody wants this delivery to be made any more: if this server works on it, the handler is told.
+    pub fn cancel_delivery(&self, id: InvocationId) {
+        self.around.desk.cancel(id);
     }
 
     /// How full the desk of deliveries is.

@@ -31,6 +31,8 @@ pub struct TreeSettings {
     pub max_starting: u32,
     /// Most bytes of a request that the classic dialect buffers before the handler is called.
     pub buffered_body_bytes: u64,
+    /// Most bytes of an answer's body that is kept for whoever asked for it asynchronously.
+    pub max_result_bytes: usize,
     /// Threads for the jobs' actors.
     pub arbiters: usize,
     /// How many log lines may wait to be kept.
@@ -58,6 +60,7 @@ impl Default for TreeSettings {
             sweep_every: Duration::from_secs(30),
             max_starting: 4,
             buffered_body_bytes: 10 * 1024 * 1024,
+            max_result_bytes: 1024 * 1024,
             arbiters: 1,
             log_ring: crate::log_sink::LOG_RING_LIMITS,
             log_rate: LogRate::default(),

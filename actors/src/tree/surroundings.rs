@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::handle::Ports;
 use super::settings::TreeSettings;
-use crate::delivery::DeliveryDesk;
+use crate::delivery::{AnswerCollector, DeliveryDesk};
 use crate::domain::JobId;
 use crate::gateway::RouteBoard;
 use crate::job::ServingBoard;
@@ -113,7 +113,11 @@ impl Surroundings {
         let serving: Arc<ServingBoard> = Arc::default();
         Ok(Self {
             settings,
-            desk: DeliveryDesk::new(Arc::clone(&serving), settings.clock),
+            desk: DeliveryDesk::new(
+                Arc::clone(&serving),
+                AnswerCollector::new(io.clone(), settings.max_result_bytes),
+                settings.clock,
+            ),
             serving,
             schedules: Arc::default(),
             queue: ports.queue,

@@ -144,6 +144,13 @@ impl Figures {
                 "Bytes of these deliveries",
                 of_queues(|queue| queue.bytes),
             )?;
+            metrics.gauges(
+                "queue_calls",
+                "Asynchronous calls among these deliveries",
+                of_queues(|queue| queue.calls),
+            )?;
+            let help = "Results of asynchronous calls that are still to be posted";
+            metrics.gauge("callbacks_pending", help, stored.callbacks)?;
         }
         let held = whole(self.desk.held);
         metrics.gauge("deliveries_held", "Deliveries in this server's hands", held)?;

@@ -40,27 +40,32 @@ const CLAIM: &str = concat!(
         set state = 'claimed', token = d.token + 1, lost = d.lost + case d.state when 'claimed' then 1 else 0 end,
             owner = $3, lease_until = now() + $4::bigint * interval '1 millisecond'
         where d.id = any (array(
-            select picked.id
-            from unnest($1::uuid[], $2::bigint[]) as r (job, room) cross join lateral (
-                select either.id, either.due_at from (
+            select id from (
+                select picked.id, row_number() over line as place, sum(picked.bytes) over line as bytes
+                from unnest($1::uuid[], $2::bigint[]) as r (job, room) cross join lateral (
+                select either.id, either.due_at, either.bytes from (
                     select * from (
-                        select w.id, w.due_at ",
+                        select w.id, w.due_at, w.bytes ",
     whose_turn_it_is!(),
     " and w.due_at <= now()
                         order by w.due_at, w.id limit r.room for update skip locked) due
                     union all
                     select * from (
-                        select l.id, l.due_at from deliveries l
+                        select l.id, l.due_at, l.bytes from deliveries l
                         where l.job_id = r.job and l.state = 'claimed' and l.lease_until < now()
                         order by l.lease_until limit r.room for update skip locked) lost
                 ) either
                 order by either.due_at, either.id limit r.room
-            ) picked
-            order by picked.due_at, picked.id limit $5))
+                ) picked
+                window line as (order by picked.due_at, picked.id)
+            ) lined_up
+            where place = 1 or (place <= $5 and bytes <= $6::bigint)))
         returning d.id, d.job_id, d.trigger_id, d.trigger_name, d.input, d.body, d.failed, d.lost, d.token, d.due_at
     )
     select * from claimed order by due_at, id"
 );
+/// What one claim may bring into memory, unless a single row is larger.
+const CLAIM_BYTES: i64 = 32 << 20;
 /// A claim of another server ends with its lease, if that is not prolonged.
 const NEXT_DUE: &str = concat!(
     "select min(next.at)
@@ -105,7 +110,14 @@ impl PostgresDurableQueue {
             client
                 .query(
                     &statement,
-                    &[&jobs, &rooms, &owner, &milliseconds(lease), &i64::from(most)],
+                    &[
+                        &jobs,
+                        &rooms,
+                        &owner,
+                        &milliseconds(lease),
+                        &i64::from(most),
+                        &CLAIM_BYTES,
+                    ],
                 )
                 .await?
         };

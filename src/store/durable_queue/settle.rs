@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::InvocationId;
-use jobber_actors::ports::{ClaimToken, DeliveryFailure, Settlement, Tries, Verdict};
+use jobber_actors::ports::{Answer, ClaimToken, DeliveryFailure, Settlement, Tries, Verdict};
 use uuid::Uuid;
 
 use super::PostgresDurableQueue;
@@ -12,15 +12,91 @@ use crate::store::error::DatabaseError;
 const DONE: &str = "
     delete from deliveries d using unnest($1::uuid[], $2::bigint[]) as s (id, token)
     where d.id = s.id and d.token = s.token and d.state = 'claimed'";
-/// Null leaves what is there.
-const CHANGE: &str = "
-    update deliveries d
-    set state = s.state, due_at = coalesce(s.due_at, d.due_at), failed = coalesce(s.failed, d.failed),
-        lost = coalesce(s.lost, d.lost), failure = coalesce(s.failure::json, d.failure), owner = null, lease_until = null,
-        died_at = case s.state when 'dead' then now() end
-    from unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::integer[], $6::integer[], $7::text[])
-        as s (id, token, state, due_at, failed, lost, failure)
-    where d.id = s.id and d.token = s.token and d.state = 'claimed'";
+
+/// What becomes of an asynchronous call that ends, besides how.
+macro_rules! ended {
+    () => {
+        "ended_at = now(), endings = c.endings + 1, callback_tries = 0, callback_error = null,
+         callback_state = case when c.callback_url is not null then 'pending' end,
+         callback_due_at = case when c.callback_url is not null then now() end"
+    };
+}
+pub(in crate::store) use ended;
+
+/// A call whose claim was lost, or that was cancelled, has no row to remove, and gets no answer.
+const ANSWERED: &str = concat!(
+    "with answered as (
+        delete from deliveries d
+        using unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[]) as s (id, token, head, body)
+        where d.id = s.id and d.token = s.token and d.state = 'claimed'
+        returning d.id, d.failed + d.lost + 1 as attempts, s.head, s.body
+    )
+    update async_calls c
+    set ending = 'succeeded', attempts = a.attempts, head = a.head::json, body = a.body, failure = null, ",
+    ended!(),
+    " from answered a where c.id = a.id"
+);
+/// Null leaves what is there. A call that is given up has failed.
+const CHANGE: &str = concat!(
+    "with changed as (
+        update deliveries d
+        set state = s.state, due_at = coalesce(s.due_at, d.due_at), failed = coalesce(s.failed, d.failed),
+            lost = coalesce(s.lost, d.lost), failure = coalesce(s.failure::json, d.failure), owner = null, lease_until = null,
+            died_at = case s.state when 'dead' then now() end
+        from unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::integer[], $6::integer[], $7::text[])
+            as s (id, token, state, due_at, failed, lost, failure)
+        where d.id = s.id and d.token = s.token and d.state = 'claimed'
+        returning d.id, d.state, d.kind, d.failed + d.lost as attempts, d.failure
+    )
+    update async_calls c
+    set ending = 'failed', attempts = a.attempts, head = null, body = null, failure = a.failure, ",
+    ended!(),
+    " from changed a where c.id = a.id and a.state = 'dead' and a.kind = 'http'"
+);
+/// What one statement may carry of answers: Postgres holds it in memory several times over.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Settlements in pieces that are not too large for one statement.
+pub(super) fn batches(settlements: &[Settlement]) -> impl Iterator<Item = &[Settlement]> {
+    let mut rest = settlements;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |settlement: &&Settlement| {
+            if let Verdict::Answered(answer) = &settlement.verdict {
+                bytes += answer.body.len();
+            }
+            bytes <= BATCH_BYTES
+        };
+        // A single one is never too large.
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (batch, later) = rest.split_at_checked(count)?;
+        rest = later;
+        Some(batch)
+    })
+}
+
+/// What handlers answered.
+#[derive(Default)]
+struct Answers<'a> {
+    ids: Vec<&'a Uuid>,
+    tokens: Vec<i64>,
+    heads: Vec<String>,
+    bodies: Vec<&'a [u8]>,
+}
+
+impl<'a> Answers<'a> {
+    fn add(
+        &mut self,
+        claim: (&'a InvocationId, ClaimToken),
+        answer: &'a Answer,
+    ) -> Result<(), DatabaseError> {
+        self.ids.push(claim.0.as_uuid());
+        self.tokens.push(claim.1.0);
+        self.heads.push(json(&answer.head)?);
+        self.bodies.push(&answer.body);
+        Ok(())
+    }
+}
 
 /// What a row that stays becomes.
 #[derive(Default)]
@@ -54,19 +130,20 @@ impl<'a> Changes<'a> {
 }
 
 impl PostgresDurableQueue {
-    /// As [`settle`](jobber_actors::ports::DurableQueue::settle). Two statements that stand for themselves: a transaction over
-    /// both would take the counters' locks in an order of its own.
+    /// As [`settle`](jobber_actors::ports::DurableQueue::settle). Statements that stand for themselves: a transaction over
+    /// all would take the counters' locks in an order of its own.
     pub(super) async fn finish(&self, settlements: &[Settlement]) -> Result<(), DatabaseError> {
         let mut ordered: Vec<&Settlement> = settlements.iter().collect();
         ordered.sort_unstable_by_key(|settlement| settlement.id);
         let (mut done, mut done_tokens) = (Vec::new(), Vec::new());
-        let mut changes = Changes::default();
+        let (mut answers, mut changes) = (Answers::default(), Changes::default());
         for Settlement { id, token, verdict } in ordered {
             match verdict {
                 Verdict::Done => {
                     done.push(id.as_uuid());
                     done_tokens.push(token.0);
                 }
+                Verdict::Answered(answer) => answers.add((id, *token), answer)?,
                 Verdict::Postponed(due) => changes.add((id, *token), Some(*due), None)?,
                 Verdict::Retried { due, tries, failure } => {
                     changes.add((id, *token), Some(*due), Some((*tries, failure)))?;
@@ -80,6 +157,16 @@ impl PostgresDurableQueue {
         if !done.is_empty() {
             let statement = client.prepare_cached(DONE).await?;
             client.execute(&statement, &[&done, &done_tokens]).await?;
+        }
+        if !answers.ids.is_empty() {
+            let statement = client.prepare_cached(ANSWERED).await?;
+            let Answers {
+                ids,
+                tokens,
+                heads,
+                bodies,
+            } = &answers;
+            client.execute(&statement, &[ids, tokens, heads, bodies]).await?;
         }
         if changes.ids.is_empty() {
             return Ok(());

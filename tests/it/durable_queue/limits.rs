@@ -124,3 +124,19 @@ async fn a_delivery_that_can_not_be_read_does_not_stop_the_others() {
                 where state = 'dead' and failure ->> 'reason' = 'unreadable' and failed = 1";
     assert_eq!(f.count(dead).await, 1);
 }
+
+#[tokio::test]
+async fn one_claim_brings_only_so_many_bytes_into_memory() {
+    let f = QueueFixture::new().await;
+    let mut batch: Vec<NewDelivery> = [-4, -3, -2, -1].map(|seconds| due(f.job, seconds)).into();
+    for (new, bytes) in batch.iter_mut().zip([40 << 20, 20 << 20, 10 << 20, 5 << 20]) {
+        new.delivery.body = Bytes::from(vec![1; bytes]);
+    }
+    f.one.queue.keep(&batch).await.unwrap();
+    let claimed = [
+        f.one.claim(f.job, 10).await.len(),
+        f.one.claim(f.job, 10).await.len(),
+        f.one.claim(f.job, 10).await.len(),
+    ];
+    assert_eq!(claimed, [1, 2, 1], "one that is too large goes alone");
+}

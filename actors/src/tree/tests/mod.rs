@@ -4,6 +4,7 @@ mod calls;
 mod crashes;
 mod failures;
 mod instants;
+mod later;
 mod ledger;
 mod logs;
 mod mqtt;

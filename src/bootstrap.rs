@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use crate::access::{PasswordError, Passwords};
 use crate::api::{AdminServer, ApiParts, ApiState};
 use crate::archive::DiskArchiveStore;
+use crate::calls::{CallWork, Calls};
 use crate::child::Spawner;
 use crate::config::Config;
 use crate::engine::process::NodeProgramError;
@@ -29,11 +30,12 @@ use crate::mqtt::RumqttClients;
 use crate::publish::Publisher;
 use crate::sealing::{KeyFileError, Keys};
 use crate::store::{
-    AdminToken, AdminTokenError, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
-    PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresInvocations, PostgresLogStore,
-    PostgresSchedules, SealedError, establish_keys, migrate, require_no_key,
+    AdminToken, AdminTokenError, CallStore, Database, DatabaseError, EnsuredToken, FireStore, JobStore,
+    MigrationError, PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresInvocations,
+    PostgresLogStore, PostgresSchedules, SealedError, establish_keys, migrate, require_no_key,
 };
 
+mod calls;
 mod engine;
 mod first_user;
 mod logs;
@@ -90,6 +92,9 @@ pub enum BootstrapError {
     /// The variables can not be opened with these keys.
     #[error(transparent)]
     Sealed(#[from] SealedError),
+    /// Callbacks can not be sent.
+    #[error("callbacks of asynchronous calls can not be sent: {0}")]
+    Callbacks(String),
     /// The logs can not go where they should.
     #[error(transparent)]
     Loki(#[from] LokiError),
@@ -146,6 +151,7 @@ pub struct Server {
 
 /// What is made on the I/O runtime before the tree.
 struct Foundation {
+    calls: (Calls, CallWork),
     database: Database,
     archives: DiskArchiveStore,
     functions: Arc<PostgresFunctionStore>,
@@ -180,6 +186,7 @@ impl Server {
         })
         .await??;
         let Foundation {
+            calls: (calls, call_work),
             database,
             archives,
             functions,
@@ -230,7 +237,8 @@ impl Server {
                     tree.routes(),
                     health.clone(),
                 )
-                .expect("the socket told its address a moment ago");
+                .expect("the socket told its address a moment ago")
+                .with_calls(calls.clone());
                 let admin =
                     AdminServer::new(sockets.admin, state).expect("the socket told its address a moment ago");
                 made = Some(publisher);
@@ -247,6 +255,9 @@ impl Server {
             &mut tasks,
             io,
             upkeep::Parts {
+                calls,
+                call_work,
+                call_store: CallStore::new(database.clone(), settings::call_limits(config)),
                 database: database.clone(),
                 archives,
                 functions,
@@ -367,6 +378,7 @@ impl Foundation {
             recorder,
         };
         Ok(Self {
+            calls: calls::calls(config, &database, Arc::clone(&keys)).await?,
             database,
             archives,
             functions,

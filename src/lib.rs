@@ -4,6 +4,8 @@ pub mod access;
 pub mod api;
 pub mod archive;
 pub mod bootstrap;
+pub mod callbacks;
+pub mod calls;
 pub mod child;
 pub mod cli;
 pub mod config;

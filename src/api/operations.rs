@@ -12,8 +12,9 @@ use super::input::BodyLimit;
 use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
-    access, api_tokens, audit, auth, dead_letters, docs_page, environment, everywhere, health, invocations,
-    jobs, logs, metrics, problem, publish, runners, schedules, settings, store, triggers, users, versions,
+    access, api_tokens, audit, auth, callback_secret, dead_letters, docs_page, environment, everywhere,
+    health, invocations, jobs, logs, metrics, problem, publish, runners, schedules, settings, store,
+    triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -105,6 +106,8 @@ operations! {
     listVariables => environment::list,
     setVariable => environment::set,
     deleteVariable => environment::remove,
+    getCallbackSecret => callback_secret::get,
+    rotateCallbackSecret => callback_secret::rotate,
     listItems => store::list,
     getItem => store::get,
     setItem => store::set,

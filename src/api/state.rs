@@ -17,7 +17,7 @@ use crate::publish::Publisher;
 use crate::sealing::Keys;
 use crate::store::{
     AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore,
-    JobSummary, PostgresInvocations, SessionStore, UserStore,
+    JobSummary, PostgresInvocations, SecretStore, SessionStore, UserStore,
 };
 
 /// Everything behind the API. Cheap to clone.
@@ -27,6 +27,7 @@ pub struct ApiState {
     pub(super) database: Database,
     pub(super) jobs: JobStore,
     pub(super) environment: EnvironmentStore,
+    pub(super) secrets: SecretStore,
     pub(super) logs: Arc<dyn LogArchive>,
     pub(super) invocations: PostgresInvocations,
     pub(super) dead_letters: DeadLetterStore,
@@ -102,7 +103,8 @@ impl ApiState {
             audit: AuditStore::new(database.clone()),
             attempts: Arc::new(Mutex::new(LoginLimiter::new(config.logins))),
             jobs: JobStore::new(database.clone()),
-            environment: EnvironmentStore::new(database.clone(), keys),
+            environment: EnvironmentStore::new(database.clone(), Arc::clone(&keys)),
+            secrets: SecretStore::new(database.clone(), keys),
             logs,
             dead_letters: DeadLetterStore::new(database.clone()),
             fires: FireStore::new(database.clone(), config.queue),

@@ -10,11 +10,13 @@ use jobber_actors::tree::{MqttSettings, TreeSettings};
 
 use crate::api::AdminConfig;
 use crate::archive::ArchiveLimits;
+use crate::callbacks::Manners;
+use crate::calls::CallConfig;
 use crate::config::Config;
 use crate::gateway::GatewayConfig;
 use crate::publish::PublisherConfig;
 use crate::sealing::KeySource;
-use crate::store::{DatabaseConfig, FunctionStoreLimits, QueueLimits};
+use crate::store::{CallLimits, DatabaseConfig, FunctionStoreLimits, QueueLimits};
 
 pub(super) fn tree(config: &Config) -> TreeSettings {
     TreeSettings {
@@ -37,6 +39,7 @@ pub(super) fn tree(config: &Config) -> TreeSettings {
             unacked_bytes: memory(config.mqtt.max_unacked_bytes),
             max_packet_bytes: memory(config.mqtt.max_message),
         },
+        max_result_bytes: memory(config.calls.max_result),
         ..TreeSettings::default()
     }
 }
@@ -117,6 +120,31 @@ pub(super) fn queue(config: &Config) -> QueueLimits {
     QueueLimits {
         rows: config.queue.max_rows,
         bytes: config.queue.max_bytes.bytes(),
+    }
+}
+
+pub(super) fn call_limits(config: &Config) -> CallLimits {
+    CallLimits {
+        queue: queue(config),
+        waiting: config.calls.max_waiting,
+        key_lifetime: config.calls.key_lifetime,
+        retention: config.calls.retention,
+    }
+}
+
+pub(super) fn calls(config: &Config) -> CallConfig {
+    CallConfig {
+        max_body: config.calls.max_body.bytes(),
+        max_wait: config.calls.max_wait,
+        max_waiters: config.calls.max_waiters,
+        expose_errors: config.gateway.expose_errors,
+    }
+}
+
+pub(super) fn callbacks(config: &Config) -> Manners {
+    Manners {
+        attempts: config.calls.callback_attempts,
+        timeout: config.calls.callback_timeout,
     }
 }
 

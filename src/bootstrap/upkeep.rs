@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::archive::DiskArchiveStore;
+use crate::calls::{CallWork, Calls};
 use crate::health::{Health, Monitor};
 use crate::store::{
-    Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore,
+    CallStore, Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore,
     PostgresInvocations, PostgresLogStore, PublishStore, SessionStore,
 };
 
@@ -31,6 +32,9 @@ const RECORDS_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 pub(super) struct Parts {
+    pub(super) calls: Calls,
+    pub(super) call_work: CallWork,
+    pub(super) call_store: CallStore,
     pub(super) database: Database,
     pub(super) archives: DiskArchiveStore,
     pub(super) functions: Arc<PostgresFunctionStore>,
@@ -46,6 +50,9 @@ pub(super) struct Parts {
 
 pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
     let Parts {
+        calls,
+        call_work,
+        call_store,
         database,
         archives,
         functions,
@@ -65,14 +72,19 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         let hint = move |hint| match hint {
             Hint::Job(job) => hinted.hint(Some(job)),
             Hint::Deliveries => hinted.hint_deliveries(),
+            Hint::Calls => calls.look(),
+            Hint::Cancelled(call) => hinted.cancel_delivery(call),
             Hint::Everything => {
                 hinted.hint(None);
                 hinted.hint_deliveries();
+                calls.look();
             }
         };
         listener.run(hint, until).await;
     };
     tasks.spawn_on(listen, io);
+    tasks.spawn_on(call_work.run(stopped.clone()), io);
+    tasks.spawn_on(until_stopped(stopped.clone(), forget_calls(call_store)), io);
 
     let monitor = Monitor::new(health, database.clone(), tree);
     tasks.spawn_on(monitor.run(stopped.clone()), io);
@@ -148,6 +160,17 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>, work: impl Future<Out
 async fn purge(functions: &PostgresFunctionStore) -> Result<(), DatabaseError> {
     while functions.purge_expired(PURGE_BATCH).await? == u64::from(PURGE_BATCH) {}
     Ok(())
+}
+
+/// Calls that have been kept long enough.
+async fn forget_calls(calls: CallStore) {
+    let mut due = ticks(PURGE_EVERY);
+    loop {
+        due.tick().await;
+        if let Err(error) = calls.purge().await {
+            tracing::warn!(%error, "old asynchronous calls could not be removed");
+        }
+    }
 }
 
 async fn forget(fires: FireStore, sessions: SessionStore) {

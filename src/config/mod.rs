@@ -2,6 +2,7 @@
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
 mod access;
+mod calls;
 mod ledger;
 mod logs;
 mod mqtt;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use access::AccessSection;
+pub use calls::CallSection;
 pub use ledger::LedgerSection;
 pub use logs::{LogDriver, LogSection, LokiSection};
 pub use mqtt::MqttSection;
@@ -64,6 +66,8 @@ pub struct Config {
     pub ledger: LedgerSection,
     /// The durable queue.
     pub queue: QueueSection,
+    /// Asynchronous calls.
+    pub calls: CallSection,
     /// Connections to MQTT brokers.
     pub mqtt: MqttSection,
     /// The first user.
@@ -149,6 +153,7 @@ impl Config {
         let store = StoreSection::read(reader);
         let ledger = LedgerSection::read(reader);
         let queue = QueueSection::read(reader);
+        let calls = CallSection::read(reader);
         let mqtt = MqttSection::read(reader);
         let access = AccessSection::read(reader);
         Some(Self {
@@ -162,6 +167,7 @@ impl Config {
             store: store?,
             ledger: ledger?,
             queue: queue?,
+            calls: calls?,
             mqtt: mqtt?,
             access: access?,
             settings: Vec::new(),

@@ -15,6 +15,7 @@ use super::exchange::InFlight;
 use super::problem::{Code, Problem};
 use super::request::{authority, expected_body, is_authority, is_target, switches_protocol};
 use super::{Destination, Shared};
+use crate::calls::Calls;
 use crate::forwarded::Origin;
 
 /// A request that a function is going to get.
@@ -34,6 +35,33 @@ pub(crate) fn origin<'a>(head: &'a RequestHead, config: &GatewayConfig) -> Origi
     Origin::of(peer, &head.headers, &config.trusted_proxies)
 }
 
+/// A request that a function is going to get later.
+pub(crate) struct Deferred<T> {
+    pub(crate) target: T,
+    pub(crate) params: BTreeMap<String, String>,
+    pub(crate) place: InFlight,
+}
+
+/// Finds the function and asks for a place with the server. The function's own queue is not asked: what is accepted waits elsewhere.
+pub(crate) fn defer<T: Destination>(
+    shared: &Shared<T>,
+    calls: &Calls,
+    head: &RequestHead,
+) -> Result<Deferred<T>, Problem> {
+    check_form(head, &shared.config)?;
+    let most = calls.config().max_body;
+    if matches!(expected_body(head), Expected::Bytes(bytes) if bytes > most) {
+        return Err(body_over(most));
+    }
+    let (target, params) = find(shared, head)?;
+    let place = place(shared)?;
+    Ok(Deferred {
+        target,
+        params,
+        place,
+    })
+}
+
 /// Finds the function and asks for a place with the server and with the function.
 pub(crate) fn admit<T: Destination>(
     shared: &Shared<T>,
@@ -43,15 +71,7 @@ pub(crate) fn admit<T: Destination>(
     check_form(head, &shared.config)?;
     check_body(head, &shared.config)?;
     let (target, params) = find(shared, head)?;
-    let Some(place) = InFlight::take(&shared.gauges, shared.config.max_in_flight) else {
-        let detail = format!(
-            "{} requests are under way; the server takes no more.",
-            shared.config.max_in_flight
-        );
-        return Err(
-            Problem::new(Code::ServerBusy, detail).with_retry_after(shared.config.retry_after_seconds())
-        );
-    };
+    let place = place(shared)?;
     let permit = target.admit().map_err(|refusal| {
         target.record_refused(id, &refusal, head.method.as_str(), head.uri.path());
         refused(refusal, &shared.config)
@@ -61,6 +81,17 @@ pub(crate) fn admit<T: Destination>(
         params,
         permit,
         place,
+    })
+}
+
+/// A place with the server.
+pub(crate) fn place<T>(shared: &Shared<T>) -> Result<InFlight, Problem> {
+    InFlight::take(&shared.gauges, shared.config.max_in_flight).ok_or_else(|| {
+        let detail = format!(
+            "{} requests are under way; the server takes no more.",
+            shared.config.max_in_flight
+        );
+        Problem::new(Code::ServerBusy, detail).with_retry_after(shared.config.retry_after_seconds())
     })
 }
 
@@ -107,8 +138,12 @@ fn check_body(head: &RequestHead, config: &GatewayConfig) -> Result<(), Problem>
 
 /// The refusal of a body, also of one that turns out to be too large while it comes in.
 pub(crate) fn body_too_large(config: &GatewayConfig) -> Problem {
-    let detail = format!("At most {} bytes are taken.", config.max_body_bytes);
-    Problem::new(Code::BodyTooLarge, detail)
+    body_over(config.max_body_bytes)
+}
+
+/// The refusal of a body of more than so many bytes.
+pub(crate) fn body_over(most: u64) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("At most {most} bytes are taken."))
 }
 
 fn find<T: Destination>(

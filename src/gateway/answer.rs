@@ -141,7 +141,7 @@ fn how(exit: &RunnerExit) -> &'static str {
 }
 
 /// Checks what the function said. The text is for its author.
-fn translate(head: &ResponseHead) -> Result<(StatusCode, HeaderMap), String> {
+pub(crate) fn translate(head: &ResponseHead) -> Result<(StatusCode, HeaderMap), String> {
     let status = StatusCode::from_u16(head.status)
         .ok()
         .filter(|status| (200..=599).contains(&status.as_u16()));
@@ -169,7 +169,7 @@ fn translate(head: &ResponseHead) -> Result<(StatusCode, HeaderMap), String> {
     Ok((status, headers))
 }
 
-fn respond(
+pub(crate) fn respond(
     status: StatusCode,
     mut headers: HeaderMap,
     body: OutputBody,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use actix_http::Payload;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Connection, Expected};
 use super::problem::Code;
@@ -95,6 +96,8 @@ impl Drop for InFlight {
 pub(crate) struct Exchange {
     connection: Option<Rc<Connection>>,
     in_flight: Option<InFlight>,
+    /// A place in memory for what is answered.
+    memory: Option<OwnedSemaphorePermit>,
     leftover: Option<Payload>,
 }
 
@@ -107,6 +110,7 @@ impl Exchange {
         Self {
             connection,
             in_flight: None,
+            memory: None,
             leftover: None,
         }
     }
@@ -114,6 +118,11 @@ impl Exchange {
     /// Holds the invocation's place until the answer was written.
     pub(crate) fn hold(&mut self, place: InFlight) {
         self.in_flight = Some(place);
+    }
+
+    /// Holds a place in memory until the answer was written.
+    pub(crate) fn hold_memory(&mut self, place: OwnedSemaphorePermit) {
+        self.memory = Some(place);
     }
 
     /// The request's body was not read to its end. Holding the payload makes the HTTP layer close the connection in

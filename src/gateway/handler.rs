@@ -13,22 +13,32 @@ use jobber_actors::invocation::{Input, InputBody, Invocation, Outcome, PendingRe
 use jobber_actors::routing::is_reserved;
 use tokio::time::Instant;
 
-use super::admission::{Admitted, admit, body_too_large, origin};
+use super::admission::{Admitted, Deferred, admit, body_too_large, defer, origin};
 use super::answer::{Asked, answer, refuse};
 use super::body::AnswerBody;
+use super::calls::{self, Accept, wants_later};
 use super::connection::{Connection, Expected};
 use super::exchange::Exchange;
 use super::problem::{Code, Problem};
 use super::request::{authority, expected_body, http_input, is_http_10, trace_context};
 use super::upload::{Upload, UploadError, discard, read_whole};
 use super::{Destination, Shared, reserved};
+use crate::calls::{Calls, PREFIX};
 
 /// A request that is being served, and what was decided about it.
 struct Begun<T> {
     asked: Asked,
     expected: Expected,
     exchange: Exchange,
-    admitted: Result<Admitted<T>, Problem>,
+    admitted: Result<Place<T>, Problem>,
+}
+
+/// What a request is let in for.
+enum Place<T> {
+    /// To be answered by the function.
+    Now(Admitted<T>),
+    /// To be accepted, and answered by the function later.
+    Later(Calls, Deferred<T>),
 }
 
 fn begin<T: Destination>(shared: &Shared<T>, request: &Request) -> Begun<T> {
@@ -37,7 +47,12 @@ fn begin<T: Destination>(shared: &Shared<T>, request: &Request) -> Begun<T> {
     let expected = expected_body(head);
     let asked = asked(request);
     Begun {
-        admitted: admit(shared, head, asked.invocation),
+        admitted: match &shared.calls {
+            Some(calls) if wants_later(head) => {
+                defer(shared, calls, head).map(|deferred| Place::Later(calls.clone(), deferred))
+            }
+            _ => admit(shared, head, asked.invocation).map(Place::Now),
+        },
         asked,
         expected,
         exchange: Exchange::begin(request.conn_data::<Rc<Connection>>().cloned(), expected),
@@ -102,12 +117,23 @@ pub(crate) async fn serve<T: Destination>(
         .flatten();
     let mut begun = match begun {
         Some(begun) => begun,
-        None if is_reserved(request.path()) => return Ok(serve_reserved(&shared, &mut request)),
+        None if is_reserved(request.path()) => return Ok(serve_reserved(&shared, &mut request).await),
         None => begin(&shared, &request),
     };
     let mut payload = request.take_payload();
     let response = match begun.admitted {
-        Ok(admitted) => {
+        Ok(Place::Later(calls, deferred)) => {
+            let request = request.head();
+            let accept = Accept {
+                asked: begun.asked,
+                expected: begun.expected,
+                deferred,
+            };
+            accept
+                .run(&shared, &calls, request, payload, begun.exchange)
+                .await
+        }
+        Ok(Place::Now(admitted)) => {
             let call = Call {
                 asked: begun.asked,
                 expected: begun.expected,
@@ -128,14 +154,20 @@ pub(crate) async fn serve<T: Destination>(
     Ok(response)
 }
 
-fn serve_reserved<T>(shared: &Shared<T>, request: &mut Request) -> Response<AnswerBody> {
+async fn serve_reserved<T>(shared: &Shared<T>, request: &mut Request) -> Response<AnswerBody> {
     shared.gauges.request();
     let expected = expected_body(request.head());
     let mut exchange = Exchange::begin(request.conn_data::<Rc<Connection>>().cloned(), expected);
     if expected != Expected::Bytes(0) {
         exchange.keep(request.take_payload());
     }
-    reserved::serve(shared, request.head(), asked(request), exchange)
+    let asked = asked(request);
+    match &shared.calls {
+        Some(calls) if request.path().starts_with(PREFIX) => {
+            calls::serve(shared, calls, request.head(), asked, exchange).await
+        }
+        _ => reserved::serve(shared, request.head(), asked, exchange),
+    }
 }
 
 /// An admitted request on its way to its function.
@@ -251,8 +283,17 @@ async fn outcome(pending: PendingReply, upload: Option<&mut Upload>) -> Result<O
 }
 
 fn upload_failed<T>(error: &UploadError, shared: &Shared<T>) -> Problem {
+    upload_failed_of(error, shared, || body_too_large(&shared.config))
+}
+
+/// What is said of a body that did not arrive.
+pub(crate) fn upload_failed_of<T>(
+    error: &UploadError,
+    shared: &Shared<T>,
+    too_large: impl FnOnce() -> Problem,
+) -> Problem {
     let problem = match error {
-        UploadError::TooLarge => body_too_large(&shared.config),
+        UploadError::TooLarge => too_large(),
         UploadError::TimedOut => {
             let seconds = shared.config.body_timeout.as_secs_f32();
             Problem::new(

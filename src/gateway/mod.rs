@@ -8,6 +8,7 @@
 mod admission;
 mod answer;
 mod body;
+mod calls;
 mod config;
 mod connection;
 mod exchange;
@@ -28,19 +29,23 @@ use arc_swap::ArcSwap;
 pub use config::GatewayConfig;
 pub use exchange::{GaugeReading, Gauges};
 use jobber_actors::action::Permit;
-use jobber_actors::domain::InvocationId;
+use jobber_actors::domain::{InvocationId, JobId};
 use jobber_actors::gateway::RouteTarget;
 use jobber_actors::invocation::{Invocation, Refusal, TriggerRef};
 use jobber_actors::routing::RouteTable;
 pub use problem::{Code, PAGES};
 pub use server::Gateway;
 
+use crate::calls::Calls;
 use crate::health::Health;
 
 /// What a route leads to: a trigger and the action behind it.
 pub trait Destination: Clone + Send + Sync + 'static {
     /// Which trigger it is.
     fn trigger(&self) -> &TriggerRef;
+
+    /// Whose it is.
+    fn job(&self) -> JobId;
 
     /// Asks for a place in the action's lane.
     ///
@@ -61,6 +66,8 @@ struct Shared<T> {
     routes: Arc<ArcSwap<RouteTable<T>>>,
     gauges: Arc<Gauges>,
     health: Health,
+    /// Asynchronous calls, where they can be made.
+    calls: Option<Calls>,
     /// Where the gateway listens: the host of clients that name none.
     authority: String,
 }
@@ -77,6 +84,7 @@ impl<T> Shared<T> {
             routes,
             gauges: Arc::default(),
             health,
+            calls: None,
             authority: address.to_string(),
         }
     }
@@ -85,6 +93,10 @@ impl<T> Shared<T> {
 impl Destination for RouteTarget {
     fn trigger(&self) -> &TriggerRef {
         &self.trigger
+    }
+
+    fn job(&self) -> JobId {
+        self.job
     }
 
     fn admit(&self) -> Result<Permit, Refusal> {

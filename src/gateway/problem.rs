@@ -56,12 +56,22 @@ macro_rules! codes {
 codes! {
     /// The request is HTTP, but can not be understood.
     BadRequest = "bad-request", BAD_REQUEST, "The request can not be understood";
+    /// The operator does not allow callbacks to this host.
+    CallbackNotAllowed = "callback-not-allowed", FORBIDDEN, "Callbacks may not go there";
     /// No trigger matches host and path.
     NoRoute = "no-route", NOT_FOUND, "No function answers here";
     /// A reserved path that names nothing.
     NotFound = "not-found", NOT_FOUND, "There is nothing here";
     /// Host and path match, the method does not.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "No function answers to this method here";
+    /// The call has ended, and can not be cancelled any more.
+    CallEnded = "call-ended", CONFLICT, "The call has ended";
+    /// The call has not ended, so that there is no response yet.
+    CallNotEnded = "call-not-ended", CONFLICT, "The call has not ended";
+    /// The call was cancelled, so that there is no response.
+    CallCancelled = "call-cancelled", GONE, "The call was cancelled";
+    /// Another request has the same key.
+    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "Another request has the same key";
     /// The client did not send the body in time.
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request did not arrive in time";
     /// The body is larger than the server takes.
@@ -82,6 +92,8 @@ codes! {
     RunnerLost = "runner-lost", BAD_GATEWAY, "The function's runner was lost";
     /// The server has too much to do.
     ServerBusy = "server-busy", SERVICE_UNAVAILABLE, "The server is busy";
+    /// Postgres does not answer, so that no call can be kept or found.
+    CallsUnavailable = "calls-unavailable", SERVICE_UNAVAILABLE, "Asynchronous calls can not be dealt with";
     /// No runner became free in time.
     QueueTimeout = "queue-timeout", SERVICE_UNAVAILABLE, "No runner became free in time";
     /// No runner can be started.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::connection::ClientStream;
 use super::{Destination, GatewayConfig, Gauges, Shared, handler};
+use crate::calls::Calls;
 use crate::health::{Check, Finding, Health, Reason};
 
 /// Connections that may wait to be accepted: a burst must not be made to wait a second for its second SYN. The kernel's own
@@ -54,6 +55,17 @@ impl<T: Destination> Gateway<T> {
             address,
             shared: Arc::new(Shared::new(config, routes, health, address)),
         })
+    }
+
+    /// Takes asynchronous calls, too. Without this whoever prefers one gets an ordinary answer.
+    ///
+    /// # Panics
+    /// When it is served already.
+    #[must_use]
+    pub fn with_calls(mut self, calls: Calls) -> Self {
+        let shared = Arc::get_mut(&mut self.shared).expect("nobody else has it before it is served");
+        shared.calls = Some(calls);
+        self
     }
 
     /// Counts of what it does.
@@ -148,6 +160,9 @@ impl<T: Destination> HttpServer for Gateway<T> {
             _ = stop.wait_for(|stop| *stop) => {}
         }
         drop(serving);
+        if let Some(calls) = &self.shared.calls {
+            calls.release_waiters();
+        }
         let (ended, ()) = tokio::join!(server, handle.stop(true));
         ended.map_err(|error| HttpServerError(error.to_string()))
     }

@@ -58,6 +58,28 @@ pub(crate) async fn read_whole(
         .unwrap_or(Err(UploadError::TimedOut))
 }
 
+/// Reads a body of unknown length that is to have at most `most` bytes.
+pub(crate) async fn read_up_to(
+    payload: &mut Payload,
+    most: u64,
+    timeout: Duration,
+) -> Result<Bytes, UploadError> {
+    let reading = async {
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| UploadError::Broken)?;
+            if (whole.len() + chunk.len()) as u64 > most {
+                return Err(UploadError::TooLarge);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    };
+    tokio::time::timeout(timeout, reading)
+        .await
+        .unwrap_or(Err(UploadError::TimedOut))
+}
+
 /// Reads and drops a small body that nobody wants. `false` if it did not end.
 pub(crate) async fn discard(payload: &mut Payload) -> bool {
     let reading = async { while let Some(Ok(_)) = payload.next().await {} };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use jobber_actors::domain::{JobId, ServerId};
+use jobber_actors::domain::{InvocationId, JobId, ServerId};
 use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -15,6 +15,10 @@ use super::presence;
 
 const JOBS: &str = "jobber_jobs";
 const DELIVERIES: &str = "jobber_deliveries";
+const CALLS: &str = "jobber_calls";
+const CANCELS: &str = "jobber_cancels";
+const LISTEN: &str =
+    "listen jobber_jobs; listen jobber_deliveries; listen jobber_calls; listen jobber_cancels";
 /// Notifications that wait to be handled. Postgres waits with the rest.
 const AHEAD: usize = 256;
 
@@ -27,6 +31,10 @@ pub enum Hint {
     Everything,
     /// The durable queue: something of some job is due.
     Deliveries,
+    /// Asynchronous calls have ended.
+    Calls,
+    /// This call is not wanted any more.
+    Cancelled(InvocationId),
 }
 
 /// How a [`Listener`] behaves.
@@ -73,8 +81,7 @@ impl Listener {
     }
 
     /// Calls `hint` (which must not block) until `stop` turns true: with [`Hint::Everything`] each time it begins to
-    /// listen and then every sweep, and with [`Hint::Job`] or [`Hint::Deliveries`] for each
-    /// notification.
+    /// listen and then every sweep, and with the hint of each notification.
     pub async fn run(self, mut hint: impl FnMut(Hint) + Send, mut stop: watch::Receiver<bool>) {
         let mut pause = self.config.first_pause;
         loop {
@@ -106,9 +113,7 @@ impl Listener {
         let messages = stream::poll_fn(move |context| connection.poll_message(context)).ready_chunks(AHEAD);
         let mut messages = std::pin::pin!(messages);
         let begin = async {
-            client
-                .batch_execute("listen jobber_jobs; listen jobber_deliveries")
-                .await?;
+            client.batch_execute(LISTEN).await?;
             presence::announce(&client, self.server).await
         };
         let mut begin = std::pin::pin!(begin);
@@ -160,6 +165,13 @@ fn deliver(arrived: Option<Arrived>, hint: &mut impl FnMut(Hint)) -> Option<Data
                 // A payload that is no id comes from someone else's hand; looking at everything is never wrong.
                 JOBS => hint(notification.payload().parse().map_or(Hint::Everything, Hint::Job)),
                 DELIVERIES => hint(Hint::Deliveries),
+                CALLS => hint(Hint::Calls),
+                // One that is no id is from someone else's hand, and cancels nothing.
+                CANCELS => {
+                    if let Ok(call) = notification.payload().parse() {
+                        hint(Hint::Cancelled(call));
+                    }
+                }
                 _ => {}
             },
             Ok(_) => {}

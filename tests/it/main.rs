@@ -24,6 +24,7 @@ mod api_publish;
 mod api_queue;
 mod api_store;
 mod bruno;
+mod calls;
 mod catalogue;
 mod durable_queue;
 mod function_store;

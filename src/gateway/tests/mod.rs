@@ -37,6 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Leads to the test itself.
 #[derive(Clone)]
 struct ToTest {
+    job: JobId,
     trigger: TriggerRef,
     lane: Arc<Lane>,
     refusal: Option<Refusal>,
@@ -50,6 +51,10 @@ type Refused = Arc<Mutex<Vec<(InvocationId, String)>>>;
 impl Destination for ToTest {
     fn trigger(&self) -> &TriggerRef {
         &self.trigger
+    }
+
+    fn job(&self) -> JobId {
+        self.job
     }
 
     fn admit(&self) -> Result<Permit, Refusal> {
@@ -99,6 +104,7 @@ impl TestGateway {
         let (calls_in, calls) = mpsc::channel(64);
         let refused = Refused::default();
         let target = ToTest {
+            job: JobId::generate(),
             trigger: TriggerRef {
                 id: TriggerId::generate(),
                 name: None,

@@ -9,6 +9,7 @@ use chrono::Days;
 use jobber::access::Passwords;
 use jobber::api::{AdminConfig, AdminServer, ApiParts, ApiState};
 use jobber::archive::{ArchiveLimits, DiskArchiveStore};
+use jobber::calls::Calls;
 use jobber::child::Spawner;
 use jobber::config::{Config, Overrides};
 use jobber::engine::ManagerAddress;
@@ -33,6 +34,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::calls::{self, Calling};
 use super::{Package, TestDatabase};
 
 /// A secret of 32 bytes in the configuration.
@@ -70,6 +72,7 @@ pub struct App {
     sql: tokio_postgres::Client,
     tree: TreeHandle,
     client: reqwest::Client,
+    calls: Option<Calls>,
     monitoring: JoinSet<()>,
 }
 
@@ -85,6 +88,22 @@ impl App {
 
     pub fn administered_story(admin: AdminConfig, story: impl AsyncFnOnce(&App)) {
         Self::configured_story(ArchiveLimits::default(), admin, story);
+    }
+
+    /// With asynchronous calls, and somebody who listens to what the database says.
+    pub fn calling_story(calling: Calling, story: impl AsyncFnOnce(&App)) {
+        actix_rt::System::new().block_on(async {
+            let app = Self::calling_on(TestDatabase::new().await, calling).await;
+            story(&app).await;
+            app.stop().await;
+        });
+    }
+
+    /// A server on this database, with asynchronous calls. To be called on an arbiter, and to be stopped.
+    pub async fn calling_on(db: TestDatabase, calling: Calling) -> Self {
+        let logs = LogSide::in_database(&db);
+        let (limits, admin) = (ArchiveLimits::default(), AdminConfig::default());
+        Self::start_calling(db, limits, admin, logs, Some(calling)).await
     }
 
     fn configured_story(limits: ArchiveLimits, admin: AdminConfig, story: impl AsyncFnOnce(&App)) {
@@ -125,11 +144,29 @@ impl App {
         admin_config: AdminConfig,
         logs: LogSide,
     ) -> Self {
+        Self::start_calling(db, limits, admin_config, logs, None).await
+    }
+
+    async fn start_calling(
+        db: TestDatabase,
+        limits: ArchiveLimits,
+        admin_config: AdminConfig,
+        logs: LogSide,
+        calling: Option<Calling>,
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let database = db.database.clone();
         let ensured = AdminToken::ensure(&database, data.path()).await.unwrap();
         let archives = DiskArchiveStore::open(data.path()).unwrap();
         let keys = Arc::new(Keys::load(KeySource::File(data.path().join("master-key"))).unwrap());
+        let mut settings = TreeSettings::default();
+        if let Some(calling) = &calling {
+            settings.max_result_bytes = calling.max_result;
+        }
+        let calls = match calling {
+            Some(calling) => Some(calling.calls(&database, &keys).await),
+            None => None,
+        };
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (runners, admin, gateway) = (listen(), listen(), listen());
         let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
@@ -190,25 +227,27 @@ impl App {
                 logs: logs.archive,
                 invocations,
             });
-            let gateway: Arc<dyn HttpServer> = Arc::new(
-                Gateway::new(gateway, GatewayConfig::default(), handle.routes(), health.clone()).unwrap(),
-            );
+            let gateway =
+                Gateway::new(gateway, GatewayConfig::default(), handle.routes(), health.clone()).unwrap();
+            let gateway: Arc<dyn HttpServer> = match &calls {
+                Some((calls, _)) => Arc::new(gateway.with_calls(calls.clone())),
+                None => Arc::new(gateway),
+            };
             Servers {
                 gateway,
                 admin: Arc::new(AdminServer::new(admin, state).unwrap()),
             }
         };
-        let tree = tree::start(
-            TreeSettings::default(),
-            ports,
-            vec![runners],
-            Handle::current(),
-            servers,
-        )
-        .unwrap();
+        let tree = tree::start(settings, ports, vec![runners], Handle::current(), servers).unwrap();
         let mut monitoring = JoinSet::new();
-        let monitor = Monitor::new(health, database, tree.clone());
+        let mut kept = None;
         let (never, stopped) = watch::channel(false);
+        if let Some((calls, work)) = calls {
+            monitoring.spawn(work.run(stopped.clone()));
+            kept = Some(calls.clone());
+            monitoring.spawn(calls::listen(&database, calls, tree.clone(), stopped.clone()));
+        }
+        let monitor = Monitor::new(health, database, tree.clone());
         monitoring.spawn(async move {
             let _not_yet = never;
             monitor.run(stopped).await;
@@ -223,6 +262,7 @@ impl App {
             database: db.database,
             tree,
             client: jobber::outgoing::without_tls().build().unwrap(),
+            calls: kept,
             monitoring,
         }
     }
@@ -278,6 +318,21 @@ impl App {
         .await
     }
 
+    /// The only number that a query gives.
+    pub async fn count(&self, query: &str) -> i64 {
+        self.sql.query_one(query, &[]).await.unwrap().get(0)
+    }
+
+    /// As if the database had said that calls have ended.
+    pub fn look_for_calls(&self) {
+        self.calls.as_ref().unwrap().look();
+    }
+
+    /// How many clients wait for the end of a call.
+    pub fn waiters(&self) -> usize {
+        self.calls.as_ref().unwrap().waiters()
+    }
+
     /// Changes the database by hand.
     pub async fn run_sql(&self, sql: &str) {
         self.sql.batch_execute(sql).await.unwrap();
@@ -304,6 +359,11 @@ impl App {
     /// As if the database had said that something is due: nobody listens to it here.
     pub fn hint_deliveries(&self) {
         self.tree.hint_deliveries();
+    }
+
+    /// A request to the gateway.
+    pub fn gateway(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.gateway_url))
     }
 
     /// Calls a function.

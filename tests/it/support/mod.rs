@@ -2,6 +2,7 @@
 
 mod app;
 mod broker;
+pub mod calls;
 mod certificates;
 pub mod loki;
 pub mod mqtt;

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod calls;
 mod command_line;
 mod deploys;
 mod development;

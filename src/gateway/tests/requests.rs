@@ -188,3 +188,16 @@ async fn a_trace_that_is_not_right_is_not_believed_and_a_new_one_begins() {
         assert_eq!(client.answer().await.text(), "ok");
     }
 }
+
+#[tokio::test]
+async fn where_no_calls_are_kept_a_preference_for_later_is_passed_over() {
+    let mut gateway = TestGateway::start();
+    let mut client = gateway.connect().await;
+    for fields in ["prefer: respond-async\r\n", "x-jobber-async: 1\r\n"] {
+        client.request("GET", "/f", fields).await;
+        gateway.call().await.reply.answer(text("now"));
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("preference-applied")), (200, None));
+        assert_eq!(answer.text(), "now");
+    }
+}

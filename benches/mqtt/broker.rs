@@ -14,7 +14,7 @@ const START: Duration = Duration::from_secs(10);
 
 /// A running broker.
 pub(crate) struct Broker {
-    _process: Ended,
+    process: Ended,
     port: u16,
 }
 
@@ -42,13 +42,18 @@ impl Broker {
             .spawn()
             .context("starting mosquitto")?;
         let broker = Self {
-            _process: Ended(process),
+            process: Ended(process),
             port,
         };
         eventually(START, || {
             TcpStream::connect(broker.address()).context("mosquitto does not listen")
         })?;
         Ok(broker)
+    }
+
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.0.id()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

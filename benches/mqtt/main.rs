@@ -6,10 +6,13 @@
 //!
 //! QoS 1: the messages wait at the broker in a session of the side, which then drains it. QoS 0, of which a broker keeps
 //! nothing: each side is sent a little more than it can take.
+//!
+//! Shown besides is what a message costs the broker, the server and the function: microseconds of a processor.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod broker;
+mod cost;
 mod measure;
 mod publisher;
 mod report;
@@ -23,6 +26,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 
 use crate::broker::Broker;
+use crate::cost::Meter;
 use crate::measure::{MARK, drain, flood};
 use crate::publisher::Publisher;
 use crate::report::{Case, Report};
@@ -44,7 +48,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1])]
     qos: Vec<u8>,
     /// Messages of a measurement of QoS 1: a multiple of 1,000.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 400_000)]
     messages: usize,
     /// Seconds of a measurement of QoS 0.
     #[arg(long, default_value_t = 5)]
@@ -89,11 +93,15 @@ fn main() -> Result<()> {
         broker.address()
     );
     println!(
-        "dropped: by jobber, beyond what may be unhandled; what the client can not take waits at the broker\n"
+        "dropped: by jobber, beyond what may be unhandled; what the client can not take waits at the broker"
     );
+    println!("broker, server, function: microseconds of a processor for each message that is handled\n");
 
     let mut sides: [&mut dyn Side; 2] = [&mut jobber, &mut client];
-    let report = measure(&options, &mut sides, &mut publisher)?;
+    let meter = Meter {
+        broker: broker.process(),
+    };
+    let report = measure(&options, &mut sides, &mut publisher, meter)?;
     println!("{report}");
     println!("the ratio is to be at least {RATIO_BAR}");
     if options.check {
@@ -112,7 +120,12 @@ fn cases(options: &Options) -> impl Iterator<Item = (usize, u8)> {
 }
 
 /// All rounds, the two sides in turns.
-fn measure(options: &Options, sides: &mut [&mut dyn Side; 2], publisher: &mut Publisher) -> Result<Report> {
+fn measure(
+    options: &Options,
+    sides: &mut [&mut dyn Side; 2],
+    publisher: &mut Publisher,
+    meter: Meter,
+) -> Result<Report> {
     let time = Duration::from_secs(options.seconds);
     let mut report = Report::default();
     for _ in 0..options.rounds {
@@ -127,11 +140,11 @@ fn measure(options: &Options, sides: &mut [&mut dyn Side; 2], publisher: &mut Pu
                 };
                 // First, because it leaves a program behind that has warmed up.
                 if options.qos.contains(&1) {
-                    let run = drain(&mut **side, publisher, &payload, options.messages)?;
+                    let run = drain(&mut **side, publisher, meter, &payload, options.messages)?;
                     report.add(case(1), side.name(), run);
                 }
                 if options.qos.contains(&0) {
-                    let run = flood(&**side, publisher, &payload, time)?;
+                    let run = flood(&**side, publisher, meter, &payload, time)?;
                     report.add(case(0), side.name(), run);
                 }
             }

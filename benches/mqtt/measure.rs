@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cost::{Cost, Meter};
 use crate::publisher::Publisher;
 use crate::sides::{Counts, Side};
 
 /// Of QoS 1, messages that come before those that are measured: the program is new, and its code is being compiled.
-pub(crate) const WARM_UP: usize = 20_000;
+pub(crate) const WARM_UP: usize = 100_000;
 /// Messages between two marks.
 pub(crate) const MARK: usize = 1_000;
 /// Nothing may take longer than this without a message being handled.
@@ -39,6 +40,8 @@ pub(crate) struct Run {
     pub(crate) dropped: f64,
     /// Of QoS 1, the part that was handled twice.
     pub(crate) repeated: f64,
+    /// Microseconds of a processor for each message.
+    pub(crate) cost: Cost,
 }
 
 /// QoS 1: so many messages wait at the broker when the side comes, and are handled and acknowledged as quickly as it can. The
@@ -46,6 +49,7 @@ pub(crate) struct Run {
 pub(crate) fn drain(
     side: &mut dyn Side,
     publisher: &mut Publisher,
+    meter: Meter,
     payload: &[u8],
     messages: usize,
 ) -> Result<Run> {
@@ -53,7 +57,13 @@ pub(crate) fn drain(
     let total = WARM_UP + messages;
     publisher.preload(side.topic(), payload, total)?;
     side.come()?;
-    settled(side, |counts| counts.handled >= total as u64)?;
+    let warm = settled(side, |counts| counts.handled >= WARM_UP as u64)?;
+    let (processes, handled_before) = (side.processes()?, warm.handled);
+    let before = meter.read(processes)?;
+    let last = settled(side, |counts| counts.handled >= total as u64)?;
+    let cost = meter
+        .read(processes)?
+        .of_each(before, last.handled - handled_before);
     // A message whose acknowledgement was lost with a connection comes once more.
     let counts = quiet(side)?;
     ensure!(
@@ -67,6 +77,7 @@ pub(crate) fn drain(
     Ok(Run {
         rate: messages as f64 / (counts.last_at - begun) * 1000.0,
         repeated: (counts.handled - total as u64) as f64 / total as f64,
+        cost,
         ..Run::default()
     })
 }
@@ -75,12 +86,13 @@ pub(crate) fn drain(
 pub(crate) fn flood(
     side: &dyn Side,
     publisher: &mut Publisher,
+    meter: Meter,
     payload: &[u8],
     time: Duration,
 ) -> Result<Run> {
     let mut pace = FIRST_PACE;
     loop {
-        let run = paced(side, publisher, payload, pace, STEP_TIME)?;
+        let run = paced(side, publisher, meter, payload, pace, STEP_TIME)?;
         if run.rate < KEEPS_UP * pace {
             pace = run.rate * SURPLUS;
             break;
@@ -88,7 +100,7 @@ pub(crate) fn flood(
         pace *= STEP;
     }
     loop {
-        let run = paced(side, publisher, payload, pace, time)?;
+        let run = paced(side, publisher, meter, payload, pace, time)?;
         // At its limit, or the broker at its own: it does not take what is to be sent.
         if run.rate < KEEPS_UP * run.offered || run.offered < KEEPS_UP * pace {
             return Ok(run);
@@ -102,6 +114,7 @@ pub(crate) fn flood(
 fn paced(
     side: &dyn Side,
     publisher: &mut Publisher,
+    meter: Meter,
     payload: &[u8],
     pace: f64,
     time: Duration,
@@ -111,14 +124,14 @@ fn paced(
     let window = std::thread::scope(|scope| {
         let (stop, sent, topic) = (&stop, &sent, side.topic());
         let publishing = scope.spawn(move || publisher.pace(topic, payload, pace, stop, sent));
-        let window = window(side, sent, time);
+        let window = window(side, meter, sent, time);
         stop.store(true, Ordering::Relaxed);
         let published = publishing.join();
         published
             .map_err(|_| anyhow::anyhow!("the publisher panicked"))?
             .and(window)
     });
-    let (rate, offered) = window?;
+    let window = window?;
     let sent = sent.load(Ordering::Relaxed);
     let over =
         |counts: &Counts, dropped: u64| counts.handled - handled_before + (dropped - dropped_before) >= sent;
@@ -126,36 +139,41 @@ fn paced(
         side.dropped().is_ok_and(|dropped| over(counts, dropped))
     })?;
     Ok(Run {
-        rate,
-        offered,
         dropped: (side.dropped()? - dropped_before) as f64 / sent as f64,
-        ..Run::default()
+        ..window
     })
 }
 
 /// What is handled and sent each second during a window of time, after a tenth of it has passed.
-fn window(side: &dyn Side, sent: &AtomicU64, time: Duration) -> Result<(f64, f64)> {
+fn window(side: &dyn Side, meter: Meter, sent: &AtomicU64, time: Duration) -> Result<Run> {
+    let processes = side.processes()?;
     std::thread::park_timeout(time / 10);
     let (begun, sent_before, first) = (
         Instant::now(),
         sent.load(Ordering::Relaxed),
         side.counts("/count")?,
     );
+    let before = meter.read(processes)?;
     std::thread::park_timeout(time);
     let (took, sent_after) = (begun.elapsed(), sent.load(Ordering::Relaxed));
     let last = side.counts("/count")?;
-    let rate = (last.handled - first.handled) as f64 / (last.now - first.now) * 1000.0;
-    Ok((rate, (sent_after - sent_before) as f64 / took.as_secs_f64()))
+    let handled = last.handled - first.handled;
+    Ok(Run {
+        rate: handled as f64 / (last.now - first.now) * 1000.0,
+        offered: (sent_after - sent_before) as f64 / took.as_secs_f64(),
+        cost: meter.read(processes)?.of_each(before, handled),
+        ..Run::default()
+    })
 }
 
 /// Asks again and again until the counts are as wanted.
-fn settled(side: &dyn Side, wanted: impl Fn(&Counts) -> bool) -> Result<()> {
+fn settled(side: &dyn Side, wanted: impl Fn(&Counts) -> bool) -> Result<Counts> {
     let (mut handled, mut moved) = (0, Instant::now());
     loop {
         // A program that has just been started does not answer yet.
         if let Ok(counts) = side.counts("/count") {
             if wanted(&counts) {
-                return Ok(());
+                return Ok(counts);
             }
             if counts.handled != handled {
                 (handled, moved) = (counts.handled, Instant::now());

@@ -59,8 +59,8 @@ impl fmt::Display for Report {
         for side in ["jobber/s", "client/s"] {
             write!(
                 f,
-                " | {side:>8} {:>8} {:>9} {:>9}",
-                "sent/s", "dropped", "repeated"
+                " | {side:>8} {:>8} {:>9} {:>9} {:>6} {:>6} {:>8}",
+                "sent/s", "dropped", "repeated", "broker", "server", "function"
             )?;
         }
         writeln!(f, " | {:>5}", "ratio")?;
@@ -82,6 +82,12 @@ impl fmt::Display for Report {
                 };
                 let rate = self.rate(case, side);
                 write!(f, " | {rate:>8.0} {sent:>8} {dropped:>9} {repeated:>9}")?;
+                let [broker, server, function] = [
+                    of(|run| run.cost.broker),
+                    of(|run| run.cost.server),
+                    of(|run| run.cost.function),
+                ];
+                write!(f, " {broker:>6.1} {server:>6.1} {function:>8.1}")?;
             }
             writeln!(f, " | {ratio:>5.2}")?;
         }

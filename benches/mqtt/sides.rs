@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::cost::Processes;
 use crate::support::bare::{Bare, FOLDER};
 use crate::support::dev::{Dev, Package, Runner};
 use crate::support::http::Http;
@@ -54,6 +55,9 @@ pub(crate) trait Side {
 
     /// What its program has counted: at `/count`, or with the marks at `/marks`.
     fn counts(&self, path: &str) -> Result<Counts>;
+
+    /// What its messages go through.
+    fn processes(&self) -> Result<Processes>;
 
     /// Messages that reached it and were dropped, since it was started for the first time.
     fn dropped(&self) -> Result<u64>;
@@ -162,6 +166,13 @@ impl Side for Jobber {
         Ok(serde_json::from_value(self.dev.ask(path)?)?)
     }
 
+    fn processes(&self) -> Result<Processes> {
+        Ok(Processes {
+            server: Some(self.dev.process()),
+            function: self.runner()?.process,
+        })
+    }
+
     fn dropped(&self) -> Result<u64> {
         let trigger = self.trigger()?;
         let dropped = &trigger["details"]["connections"][0]["messages"]["dropped"];
@@ -231,6 +242,14 @@ impl Side for Client {
             .http
             .get(&format!("http://{}{path}", container.address()), None)?;
         Ok(serde_json::from_value(answer)?)
+    }
+
+    fn processes(&self) -> Result<Processes> {
+        let container = self.container.as_ref().context("the client is away")?;
+        Ok(Processes {
+            server: None,
+            function: container.process()?,
+        })
     }
 
     fn dropped(&self) -> Result<u64> {

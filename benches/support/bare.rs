@@ -61,6 +61,11 @@ impl Bare {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// The container's first process.
+    pub(crate) fn process(&self) -> Result<u32> {
+        Ok(docker(&["inspect", "--format", "{{.State.Pid}}", &self.container])?.parse()?)
+    }
 }
 
 impl Drop for Bare {

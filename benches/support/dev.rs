@@ -59,6 +59,8 @@ pub(crate) struct Runner {
     pub(crate) network: String,
     pub(crate) memory: u64,
     pub(crate) nano_cpus: u64,
+    /// Its first process.
+    pub(crate) process: u32,
 }
 
 impl Dev {
@@ -144,7 +146,7 @@ impl Dev {
     pub(crate) fn runner(&self, job: &str) -> Result<Runner> {
         let label = format!("label=jobber.job-name={job}");
         let id = docker(&["ps", "--latest", "--quiet", "--filter", &label])?;
-        let format = "{{.Config.Image}}\n{{.HostConfig.NetworkMode}}\n{{.HostConfig.Memory}}\n{{.HostConfig.NanoCpus}}";
+        let format = "{{.Config.Image}}\n{{.HostConfig.NetworkMode}}\n{{.HostConfig.Memory}}\n{{.HostConfig.NanoCpus}}\n{{.State.Pid}}";
         let text = docker(&["inspect", "--format", format, &id])?;
         let mut lines = text.lines();
         let mut next = || lines.next().context("docker inspect says too little");
@@ -153,6 +155,7 @@ impl Dev {
             network: next()?.to_owned(),
             memory: next()?.parse()?,
             nano_cpus: next()?.parse()?,
+            process: next()?.parse()?,
         })
     }
 }

@@ -25,6 +25,9 @@ pub struct Hello {
     /// As the runtime says it.
     #[serde(default)]
     pub runtime_version: String,
+    /// What else the runner takes than every runner does, by name.
+    #[serde(default)]
+    pub accepts: Vec<String>,
 }
 
 impl std::fmt::Debug for Hello {

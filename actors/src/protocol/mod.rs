@@ -2,6 +2,7 @@
 
 mod frame;
 mod heads;
+mod message;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use heads::{
     Welcome,
 };
 
+pub use message::{MESSAGE, Message};
 pub use rules::{Side, WHOLE_BODY_BYTES};
 
 /// The protocol's version, said by both sides.

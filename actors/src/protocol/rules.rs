@@ -38,6 +38,7 @@ impl FrameKind {
             | Self::FileData
             | Self::Load
             | Self::Invoke
+            | Self::Message
             | Self::Cancel
             | Self::Result
             | Self::Drain
@@ -50,6 +51,7 @@ impl FrameKind {
     const fn allows_stream(self, stream: u32) -> bool {
         match self {
             Self::Invoke
+            | Self::Message
             | Self::Data
             | Self::Credit
             | Self::Cancel

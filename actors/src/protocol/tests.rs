@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 use tokio_util::codec::Decoder;
 
 use super::{
-    Assign, AssignedJob, AssignedVersion, CallHead, CancelHead, CreditHead, FailedHead, FileHead, Flags,
-    Frame, FrameCodec, FrameError, FrameKind, Hello, Invoke, LogHead, MAX_FRAME_BYTES, PublishHead, Ready,
-    Rejected, RunnerLimits, Shutdown, Side, Welcome, write_frame,
+    Assign, AssignedJob, AssignedVersion, CHUNK_BYTES, CallHead, CancelHead, CreditHead, FailedHead,
+    FileHead, Flags, Frame, FrameCodec, FrameError, FrameKind, Hello, Invoke, LogHead, MAX_FRAME_BYTES,
+    Message, PublishHead, Ready, Rejected, RunnerLimits, Shutdown, Side, Welcome, write_frame,
 };
-use crate::invocation::{Input, ResponseHead, TriggerRef};
-use crate::trace::{TraceState, Traceparent};
+use crate::domain::InvocationId;
+use crate::invocation::{Input, MqttInput, ResponseHead, TriggerRef};
+use crate::manifest::QualityOfService;
+use crate::ports::MessageProperties;
+use crate::trace::{SpanId, TraceContext, TraceId, TraceState, Traceparent};
 
 const GOLDEN: &str = include_str!("../../testdata/frames/frames.json");
 
@@ -271,4 +274,109 @@ fn a_frame_that_is_printed_shows_none_of_its_content() {
         "{printed}"
     );
     assert!(!printed.contains("hunter"), "{printed}");
+}
+
+const INVOCATION: &str = "0197a6f0-3c1e-7d52-9c0f-5f1d3a2b4c6d";
+const TRIGGER: &str = "0197a6f0-0000-7000-8000-000000000003";
+
+fn trace() -> TraceContext {
+    TraceContext {
+        trace: TraceId::new(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).unwrap(),
+        span: SpanId::new(0x00f0_67aa_0ba9_02b7).unwrap(),
+        parent: None,
+        sampled: true,
+        state: None,
+    }
+}
+
+fn trigger(name: Option<&str>) -> TriggerRef {
+    TriggerRef {
+        id: TRIGGER.parse().unwrap(),
+        name: name.map(Into::into),
+    }
+}
+
+fn mqtt(topic: &str) -> MqttInput {
+    MqttInput {
+        topic: topic.into(),
+        qos: QualityOfService::AtLeastOnce,
+        retain: false,
+        duplicate: false,
+        properties: MessageProperties::default(),
+    }
+}
+
+#[test]
+fn messages_are_written_as_the_golden_ones() {
+    let id: InvocationId = INVOCATION.parse().unwrap();
+    let all = MqttInput {
+        qos: QualityOfService::ExactlyOnce,
+        retain: true,
+        duplicate: true,
+        ..mqtt("küche/licht")
+    };
+    let unsampled = TraceContext {
+        sampled: false,
+        ..trace()
+    };
+    let messages = [
+        (trace(), Some("hello"), mqtt("house/kitchen"), &b"21.5"[..], 13),
+        (unsampled, None, all, &b""[..], 15),
+    ];
+    let golden: Vec<Value> = golden("frames")
+        .into_iter()
+        .filter(|entry| entry["type"] == "MESSAGE")
+        .collect();
+    assert_eq!(golden.len(), messages.len());
+    for (entry, (trace, name, mqtt, payload, stream)) in golden.iter().zip(messages) {
+        let trigger = trigger(name);
+        let message = Message::new((id, 1), 60_000, &trace, &trigger, &mqtt, payload).unwrap();
+        let mut out = BytesMut::new();
+        message.write(&mut out, stream);
+        assert_eq!(
+            hex::encode(out),
+            entry["hex"].as_str().unwrap(),
+            "{}",
+            entry["name"]
+        );
+    }
+}
+
+/// Whether a message can be written as a MESSAGE.
+fn fits(
+    attempt: u32,
+    timeout_ms: u64,
+    trace: &TraceContext,
+    name: &str,
+    mqtt: &MqttInput,
+    size: usize,
+) -> bool {
+    let id: InvocationId = INVOCATION.parse().unwrap();
+    let (trigger, payload) = (trigger(Some(name)), vec![0; size]);
+    Message::new((id, attempt), timeout_ms, trace, &trigger, mqtt, &payload).is_some()
+}
+
+#[test]
+fn a_message_that_has_more_to_say_takes_an_invoke() {
+    let (trace, plain) = (trace(), mqtt("house/kitchen"));
+    assert!(fits(1, 60_000, &trace, "hello", &plain, 4));
+    assert!(
+        !fits(2, 60_000, &trace, "hello", &plain, 4),
+        "not the first attempt"
+    );
+    assert!(!fits(1, 1 << 32, &trace, "hello", &plain, 4), "50 days");
+    let vendors = TraceContext {
+        state: TraceState::parse(["vendor=a"]),
+        ..trace.clone()
+    };
+    assert!(!fits(1, 60_000, &vendors, "hello", &plain, 4));
+    for name in ["", &"x".repeat(256)] {
+        assert!(!fits(1, 60_000, &trace, name, &plain, 4), "{name}");
+    }
+    let mut with = plain.clone();
+    with.properties.user_properties = vec![("a".into(), "b".into())];
+    assert!(!fits(1, 60_000, &trace, "hello", &with, 4));
+    let most = CHUNK_BYTES - 64 - "hello".len() - plain.topic.len();
+    assert!(fits(1, 60_000, &trace, "hello", &plain, most));
+    assert!(!fits(1, 60_000, &trace, "hello", &plain, most + 1));
 }

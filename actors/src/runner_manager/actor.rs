@@ -136,7 +136,7 @@ pub(crate) async fn let_in(
     let hello = read_hello(reader).await?;
     let (runner, actor) = around.registry.claim(&hello.token).ok_or(HandshakeError::Token)?;
     tracing::debug!(%runner, runtime = hello.runtime, version = hello.runtime_version, "a runner dialled in");
-    let session = Session::new(runner, around.sessions.clone());
+    let session = Session::new(runner, &hello.accepts, around.sessions.clone());
     tell(&actor, SessionOpened(SessionOwner::of(Arc::clone(&session))));
     Ok(Guest { session, actor })
 }

@@ -4,6 +4,7 @@
 //! way. Its reader and writer are two tasks; the handle is shared by whoever sends.
 
 mod assignment;
+mod begin;
 mod call;
 mod credit;
 mod handshake;
@@ -42,7 +43,7 @@ use crate::log_sink::LogIntake;
 use crate::mqtt::MqttBoard;
 use crate::ports::FunctionStore;
 use crate::protocol::{
-    CHUNK_BYTES, CancelHead, CancelReason, CreditHead, Empty, Flags, FrameKind, Invoke, LoadPhase,
+    CHUNK_BYTES, CancelHead, CancelReason, CreditHead, Empty, Flags, FrameKind, LoadPhase, MESSAGE,
     PROTOCOL_VERSION, Ready, Shutdown, Welcome,
 };
 
@@ -106,6 +107,8 @@ pub struct Session {
     streams: Mutex<Streams>,
     calls: Arc<Semaphore>,
     assigned: Mutex<Option<assignment::Assigned>>,
+    /// Whether the runner takes MESSAGEs.
+    takes_messages: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -117,9 +120,9 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session with a runner that proved itself.
+    /// A session with a runner that proved itself, and said that it `accepts` this besides what every runner does.
     #[must_use]
-    pub fn new(runner: RunnerId, context: SessionContext) -> Arc<Self> {
+    pub fn new(runner: RunnerId, accepts: &[String], context: SessionContext) -> Arc<Self> {
         let session = Arc::new_cyclic(|me| Self {
             runner,
             me: Weak::clone(me),
@@ -128,6 +131,7 @@ impl Session {
             streams: Mutex::new(Streams::new(DEFAULT_LIMITS)),
             calls: Arc::new(Semaphore::new(call::MAX_OPEN_CALLS)),
             assigned: Mutex::new(None),
+            takes_messages: accepts.iter().any(|name| name == MESSAGE),
         });
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
@@ -194,25 +198,13 @@ impl Session {
             return Err(Box::new(invocation));
         }
         let number = streams.next_number();
-        let head = Invoke {
-            id: invocation.id,
-            attempt: invocation.attempt,
-            timeout_ms: millis(streams.limits().timeout),
-            traceparent: Some(invocation.trace.traceparent()),
-            tracestate: invocation.trace.state.as_ref(),
-            trigger: &invocation.trigger,
-            input: &invocation.input,
-        };
+        let timeout_ms = millis(streams.limits().timeout);
         let (inline, rest) =
             match std::mem::replace(&mut invocation.body, InputBody::Whole(bytes::Bytes::new())) {
                 InputBody::Whole(body) if body.len() <= CHUNK_BYTES => (body, None),
                 body => (bytes::Bytes::new(), Some(body)),
             };
-        let flags = if rest.is_none() { Flags::END } else { Flags::NONE };
-        match self
-            .outbound
-            .frame(FrameKind::Invoke, flags, number, &head, &inline)
-        {
+        match self.begin(&invocation, number, timeout_ms, &inline, rest.is_none()) {
             Ok(()) => {}
             Err(WriteError::Closed(_)) => {
                 invocation.body = rest.unwrap_or(InputBody::Whole(inline));

@@ -59,12 +59,20 @@ impl Outbound {
         head: &T,
         body: &[u8],
     ) -> Result<(), WriteError> {
+        self.append(|out| write_frame(out, kind, flags, stream, head, body))
+    }
+
+    /// Appends what `write` does: whole frames or nothing.
+    pub(super) fn append(
+        &self,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), FrameError>,
+    ) -> Result<(), WriteError> {
         let mut buffer = self.lock();
         if buffer.closed {
             return Err(SessionClosed.into());
         }
         let was_empty = buffer.bytes.is_empty();
-        write_frame(&mut buffer.bytes, kind, flags, stream, head, body)?;
+        write(&mut buffer.bytes)?;
         drop(buffer);
         if was_empty {
             self.filled.notify_one();

@@ -134,6 +134,7 @@ fn on_frame(
         | FrameKind::FileData
         | FrameKind::Load
         | FrameKind::Invoke
+        | FrameKind::Message
         | FrameKind::Cancel
         | FrameKind::Result
         | FrameKind::Drain

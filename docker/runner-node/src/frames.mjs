@@ -47,6 +47,7 @@ export const TYPE = Object.freeze({
   SETTLED: 0x15,
   FAILED: 0x16,
   STOP_READING: 0x18,
+  MESSAGE: 0x19,
   LOG: 0x20,
   PING: 0x30,
   PONG: 0x31,
@@ -104,6 +105,7 @@ rule('RESPONSE', 'runner', 'invocation');
 rule('SETTLED', 'runner', 'invocation');
 rule('FAILED', 'runner', 'invocation');
 rule('STOP_READING', 'runner', 'invocation');
+rule('MESSAGE', 'manager', 'invocation');
 rule('LOG', 'runner', 'session');
 rule('PING', 'both', 'session', PING_BYTES);
 rule('PONG', 'both', 'session', PING_BYTES);

@@ -58,6 +58,13 @@ function addTrace(headers, { traceparent, tracestate }) {
 export class Invocation {
   #session;
   #stream;
+  /** The body, or its first part. */
+  #body;
+  #whole;
+  /** @type {Input | null} made when the body is not whole, or somebody reads it in parts */
+  #input = null;
+  /** @type {Output | null} made when there is an answer */
+  #output = null;
   #handlerDone = false;
   #waiting = 0;
   #closed = false;
@@ -80,8 +87,8 @@ export class Invocation {
     this.#stream = stream;
     this.head = head;
     if (head.http) addTrace(head.http.headers, head);
-    this.input = new Input(session, stream, body, whole);
-    this.output = new Output(session, stream, this);
+    this.#body = body;
+    this.#whole = whole;
     /** @type {Map<'stdout' | 'stderr', import('./lines.mjs').PartialLine> | null} beginnings of lines that it has written; kept by the log */
     this.partialLines = null;
   }
@@ -92,6 +99,21 @@ export class Invocation {
 
   get session() {
     return this.#session;
+  }
+
+  /** The body, if all of it came with the head and nobody has begun to read it in parts; else null. */
+  get body() {
+    return this.#whole && this.#input === null ? this.#body : null;
+  }
+
+  get input() {
+    this.#input ??= new Input(this.#session, this.#stream, this.#body, this.#whole);
+    return this.#input;
+  }
+
+  get output() {
+    this.#output ??= new Output(this.#session, this.#stream, this);
+    return this.#output;
   }
 
   /** Whether it has been cancelled or has failed. */
@@ -130,7 +152,7 @@ export class Invocation {
   complete(head, body) {
     this.#handlerDone = true;
     if (this.#closed) return;
-    if (this.output.begun || this.#aborted !== null) this.#settle();
+    if (this.#output?.begun || this.#aborted !== null) this.#settle();
     else this.output.respond(head, body);
   }
 
@@ -204,7 +226,7 @@ export class Invocation {
   }
 
   #settle() {
-    if (this.#closed || !this.#handlerDone || this.#waiting > 0 || this.output.open) return;
+    if (this.#closed || !this.#handlerDone || this.#waiting > 0 || this.#output?.open) return;
     this.#session.flushLog(this);
     this.#session.send(TYPE.SETTLED, FLAG.SETTLED, this.#stream);
     this.#close();
@@ -256,6 +278,11 @@ export class Invocation {
   #close() {
     this.#closed = true;
     this.#session.forget(this.#stream);
+    // What is whole can be read for ever.
+    if (this.#input !== null || !this.#whole) this.#endInput();
+  }
+
+  #endInput() {
     if (!this.input.complete) this.input.fail(abortReason('over'));
   }
 }

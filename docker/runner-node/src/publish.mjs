@@ -38,9 +38,13 @@ export function publish(invocation, topic, body, options) {
  * @param {unknown} value
  */
 export function answerMessage(invocation, value) {
+  if (value === undefined || value === null || invocation.aborted) {
+    invocation.done();
+    return;
+  }
   const { qos, properties } = /** @type {import('./invocation.mjs').MqttHead} */ (invocation.head.mqtt);
   const { responseTopic, correlationData } = properties ?? {};
-  if (value === undefined || value === null || !responseTopic || invocation.aborted) {
+  if (!responseTopic) {
     invocation.done();
     return;
   }

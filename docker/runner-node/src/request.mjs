@@ -215,7 +215,9 @@ export class HttpRequest extends Request {
 
 /** A message of an MQTT topic. */
 export class MqttRequest extends Request {
-  #mqtt;
+  #invocation;
+  /** @type {import('./invocation.mjs').MqttHead | null} */
+  #read = null;
 
   /**
    * @param {Invocation} invocation
@@ -223,7 +225,12 @@ export class MqttRequest extends Request {
    */
   constructor(invocation, data) {
     super(invocation, data);
-    this.#mqtt = /** @type {import('./invocation.mjs').MqttHead} */ (invocation.head.mqtt);
+    this.#invocation = invocation;
+  }
+
+  get #mqtt() {
+    this.#read ??= /** @type {import('./invocation.mjs').MqttHead} */ (this.#invocation.head.mqtt);
+    return this.#read;
   }
 
   /** The topic that the message came on. */

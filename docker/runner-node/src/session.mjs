@@ -8,6 +8,7 @@ import { FLAG, FrameParser, PROTOCOL, ProtocolError, TYPE, typeName } from './fr
 import { Invocation } from './invocation.mjs';
 import { LoadError, load } from './load.mjs';
 import { Logs } from './logs.mjs';
+import { MessageHead } from './message.mjs';
 import { PackageWriter } from './package.mjs';
 import { Store } from './store.mjs';
 import { FrameWriter, NO_HEAD } from './writer.mjs';
@@ -86,8 +87,8 @@ export class Session {
 
   /** @param {string} token */
   #hello(token) {
-    const head = { protocol: PROTOCOL, token, runtime: 'node', runtimeVersion: process.versions.node, pid: process.pid };
-    this.send(TYPE.HELLO, 0, 0, JSON.stringify(head));
+    const runtime = { runtime: 'node', runtimeVersion: process.versions.node, pid: process.pid };
+    this.send(TYPE.HELLO, 0, 0, JSON.stringify({ protocol: PROTOCOL, token, ...runtime, accepts: ['message'] }));
     this.#writer.flush();
     this.#state = 'greeted';
   }
@@ -177,6 +178,8 @@ export class Session {
     switch (type) {
       case TYPE.INVOKE:
         return this.#invoke(flags, stream, head, body);
+      case TYPE.MESSAGE:
+        return this.#message(stream, body);
       case TYPE.DATA:
         return this.#stream(stream)?.input.push(body, (flags & FLAG.END) !== 0);
       case TYPE.CREDIT:
@@ -309,21 +312,43 @@ export class Session {
    * @param {Buffer} body
    */
   #invoke(flags, stream, head, body) {
-    const dialect = this.#dialect;
-    if (dialect === null || this.#state !== 'serving') {
-      throw new ProtocolError('state', `INVOKE in the state ${this.#state}`);
-    }
-    if (stream <= this.#lastStream) throw new ProtocolError('stream', `INVOKE on stream ${stream} again`);
-    if (this.#open.size >= this.#assignment.limits.concurrency) {
-      throw new ProtocolError('state', 'INVOKE beyond the concurrency');
-    }
     const { kind } = head;
     const known = kind === 'http' || kind === 'mqtt' || kind === 'schedule';
     if (typeof head.id !== 'string' || !known || !head[kind] || !head.trigger) {
       throw new ProtocolError('head-field', 'INVOKE without id, kind or trigger');
     }
+    if (body.length > this.credit) {
+      throw new ProtocolError('credit', 'INVOKE with more body than there is credit for');
+    }
+    this.#begin(stream, head, body, (flags & FLAG.END) !== 0);
+  }
+
+  /**
+   * @param {number} stream
+   * @param {Buffer} body
+   */
+  #message(stream, body) {
+    const head = new MessageHead(body);
+    this.#begin(stream, head, head.payload(), true);
+  }
+
+  /**
+   * @param {number} stream
+   * @param {import('./invocation.mjs').InvokeHead} head
+   * @param {Buffer} body all of it, or its first part
+   * @param {boolean} whole
+   */
+  #begin(stream, head, body, whole) {
+    const dialect = this.#dialect;
+    if (dialect === null || this.#state !== 'serving') {
+      throw new ProtocolError('state', `an invocation in the state ${this.#state}`);
+    }
+    if (stream <= this.#lastStream) throw new ProtocolError('stream', `an invocation on stream ${stream} again`);
+    if (this.#open.size >= this.#assignment.limits.concurrency) {
+      throw new ProtocolError('state', 'an invocation beyond the concurrency');
+    }
     this.#lastStream = stream;
-    const invocation = new Invocation(this, stream, head, body, (flags & FLAG.END) !== 0);
+    const invocation = new Invocation(this, stream, head, body, whole);
     this.#open.set(stream, invocation);
     runAs(invocation, dialect.handle);
   }

@@ -81,6 +81,10 @@ export class FrameWriter {
    */
   frame(type, flags, stream, head, body) {
     if (this.#closed) return;
+    if (body === null && head === NO_HEAD) {
+      this.#bare(type, flags, stream);
+      return;
+    }
     if (head.includes('\\ud')) head = withoutHalves(head);
     if (typeof body === 'string') {
       // A character takes at most three bytes: so much room is enough to write first and count afterwards.
@@ -91,6 +95,18 @@ export class FrameWriter {
       body = Buffer.from(body);
     }
     this.#bytes(type, flags, stream, head, body);
+  }
+
+  /**
+   * @param {number} type
+   * @param {number} flags
+   * @param {number} stream
+   */
+  #bare(type, flags, stream) {
+    const at = this.#room(PREFIX_BYTES);
+    writePrefix(this.#block, at, type, flags, stream, 0, 0);
+    this.#end = at + PREFIX_BYTES;
+    this.#schedule();
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { EXAMPLES } from './frames/golden.mjs';
 import { TRIGGER, mqttHead } from './support/heads.mjs';
 import { serving } from './support/serve.mjs';
 
@@ -186,6 +187,80 @@ describe('a payload', { concurrency: true }, () => {
       const manager = await serving(t, module);
       assert.equal((await manager.answer(manager.invoke(mqttHead(), { body: '{' }))).failed.code, 'bad-json');
       assert.equal((await manager.answer(manager.invoke(mqttHead(), { body: '{"a":1}' }))).failed, null);
+    });
+  }
+});
+
+describe('a MESSAGE', { concurrency: true }, () => {
+  /** @param {string} name */
+  const golden = (name) => {
+    const found = EXAMPLES.find((example) => example.name === name);
+    assert.ok(found?.bodyHex);
+    return Buffer.from(found.bodyHex, 'hex');
+  };
+  const ID = '0197a6f0-3c1e-7d52-9c0f-5f1d3a2b4c6d';
+
+  it('tells a classic handler what an INVOKE tells', async (t) => {
+    const manager = await serving(t, CLASSIC);
+    const { frames } = await manager.answer(manager.message(golden('message')));
+    assert.deepEqual(frames.map(({ type }) => type), ['SETTLED']);
+    assert.deepEqual(await seen(manager), {
+      type: 'mqtt',
+      name: 'hello',
+      id: ID,
+      attempt: 1,
+      topic: 'house/kitchen',
+      qos: 1,
+      retain: false,
+      duplicate: false,
+      text: '21.5',
+      data: '32312e35',
+      properties: {},
+      signal: true,
+      trigger: 'hello',
+    });
+  });
+
+  it('tells the same to a web-standard one', async (t) => {
+    const manager = await serving(t, WEB);
+    await manager.answer(manager.message(golden('message without a name, a trace or a payload')));
+    assert.deepEqual(await seen(manager), {
+      topic: 'küche/licht',
+      qos: 2,
+      retain: true,
+      duplicate: true,
+      properties: {},
+      trigger: null,
+      text: '',
+      data: '',
+      id: ID,
+      attempt: 1,
+      env: {},
+    });
+  });
+
+  it('names the trace, and the trigger of what is published', async (t) => {
+    const manager = await serving(t, 'export const handler = (request, response, context) => response.publish("to", context.traceparent);');
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0';
+    for (const [name, sampled] of [['message', '1'], ['message without a name, a trace or a payload', '0']]) {
+      const stream = manager.message(golden(name));
+      const published = await manager.published();
+      assert.equal(published.body.toString(), traceparent + sampled);
+      assert.equal(published.message.trigger, TRIGGER);
+      manager.acknowledge(published);
+      assert.equal((await manager.answer(stream)).failed, null);
+    }
+  });
+
+  for (const [what, body] of /** @type {[string, Buffer][]} */ ([
+    ['has not all of what it must have', golden('message').subarray(0, 63)],
+    ['is shorter than its topic', golden('message').subarray(0, 80)],
+    ['is of QoS 3', Buffer.concat([Buffer.from([0x13]), golden('message').subarray(1)])],
+  ])) {
+    it(`ends the session if it ${what}`, async (t) => {
+      const manager = await serving(t, CLASSIC);
+      manager.message(body);
+      assert.equal(await manager.exited(), 76);
     });
   }
 });

@@ -16,8 +16,9 @@ describe('a session', { concurrency: true }, () => {
   it('begins with a HELLO that proves the runner', async (t) => {
     const manager = await connected(t);
     const { head } = await manager.next('HELLO');
-    assert.deepEqual(Object.keys(head).sort(), ['pid', 'protocol', 'runtime', 'runtimeVersion', 'token']);
+    assert.deepEqual(Object.keys(head).sort(), ['accepts', 'pid', 'protocol', 'runtime', 'runtimeVersion', 'token']);
     assert.equal(head.protocol, 1);
+    assert.deepEqual(head.accepts, ['message']);
     assert.equal(head.runtime, 'node');
     assert.equal(head.runtimeVersion, process.versions.node);
     assert.equal(head.pid, manager.pid);

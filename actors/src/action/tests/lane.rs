@@ -48,7 +48,7 @@ fn session() -> Arc<Session> {
         functions: Arc::new(FakeFunctionStore::default()),
         mqtt: Arc::default(),
     };
-    Session::new(RunnerId::generate(), context)
+    Session::new(RunnerId::generate(), &[], context)
 }
 
 fn admitted(lane: &Arc<Lane>) -> Result<(Invocation, PendingReply), Refusal> {

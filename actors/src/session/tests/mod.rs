@@ -4,6 +4,7 @@ mod breaches;
 mod ends;
 mod handshake;
 mod invocations;
+mod messages;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,11 @@ struct Bench {
 impl Bench {
     /// A session that was welcomed and has no package yet.
     async fn greeted() -> Self {
+        Self::greeted_by(&[]).await
+    }
+
+    /// The same, with a runner that accepts this besides what every runner does.
+    async fn greeted_by(accepts: &[&str]) -> Self {
         let (ours, theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(64 * 1024);
         let tasks = Arc::new(Tasks::new("session"));
         let logs = Arc::new(LogRing::new(LOG_RING_LIMITS));
@@ -53,7 +59,8 @@ impl Bench {
             functions: Arc::new(FakeFunctionStore::default()),
             mqtt: Arc::default(),
         };
-        let session = Session::new(RunnerId::generate(), context);
+        let accepts: Vec<String> = accepts.iter().map(|name| (*name).to_owned()).collect();
+        let session = Session::new(RunnerId::generate(), &accepts, context);
         let (tell, events) = mpsc::channel(16);
         let listener = move |event| tell.try_send(event).expect("a test hears of few events");
         let (reader, writer) = tokio::io::split(ours);
@@ -84,7 +91,12 @@ impl Bench {
 
     /// A session whose runner has imported its package.
     async fn serving() -> Self {
-        let mut bench = Self::greeted().await;
+        Self::serving_by(&[]).await
+    }
+
+    /// The same, with a runner that accepts this besides what every runner does.
+    async fn serving_by(accepts: &[&str]) -> Self {
+        let mut bench = Self::greeted_by(accepts).await;
         bench.assign().await;
         bench.wire.expect(FrameKind::Load).await;
         bench

@@ -31,9 +31,9 @@ export function classicDialect(handler, { limits }) {
   return {
     name: 'classic',
     handle(invocation) {
-      const { input } = invocation;
-      if (input.complete) {
-        run(invocation, input.whole());
+      const { body } = invocation;
+      if (body !== null) {
+        run(invocation, body);
         return;
       }
       // `text()` and its kin answer at once, so the body is read before the handler is called; one that is too large
@@ -43,6 +43,7 @@ export function classicDialect(handler, { limits }) {
         run(invocation, null);
         return;
       }
+      const { input } = invocation;
       input.collect(bufferedBodyBytes).then(
         (complete) => {
           // Only an HTTP request can be read as a stream: of anything else nobody will ask for the rest.

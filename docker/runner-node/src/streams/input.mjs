@@ -42,7 +42,6 @@ export class Input {
     this.#window = session.credit - first.length;
     this.#grantAbove = session.credit / GRANT_FRACTION;
     if (first.length > 0) this.#chunks.push(first);
-    if (this.#window < 0) throw new ProtocolError('credit', 'INVOKE with more body than there is credit for');
   }
 
   /** Whether the whole body has arrived. */

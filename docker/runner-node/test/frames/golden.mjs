@@ -63,6 +63,18 @@ const properties = {
 };
 const item = { expiry: null, created: 1767225600, modified: 1767225660 };
 
+/**
+ * The body of a MESSAGE.
+ * @param {{bits: number, name: string, topic: string, payload: string}} message
+ */
+function messageBody({ bits, name, topic, payload }) {
+  const hex = (/** @type {number} */ number, /** @type {number} */ bytes) => number.toString(16).padStart(2 * bytes, '0');
+  const [, trace, span] = TRACEPARENT.split('-');
+  const [id, trigger] = [INVOCATION, TRIGGER].map((uuid) => uuid.replaceAll('-', ''));
+  const lengths = hex(Buffer.byteLength(name), 1) + hex(Buffer.byteLength(topic), 2);
+  return hex(bits, 1) + hex(60_000, 4) + id + trace + span + trigger + lengths + Buffer.from(name + topic + payload).toString('hex');
+}
+
 /** @type {Example[]} */
 export const EXAMPLES = [
   {
@@ -71,6 +83,13 @@ export const EXAMPLES = [
     type: 'HELLO',
     code: 0x01,
     head: { protocol: 1, token: '0f'.repeat(32), runtime: 'node', runtimeVersion: '22.1.0', pid: 7 },
+  },
+  {
+    name: 'hello of a runner that takes messages',
+    from: 'runner',
+    type: 'HELLO',
+    code: 0x01,
+    head: { protocol: 1, token: '0f'.repeat(32), runtime: 'node', runtimeVersion: '22.1.0', pid: 7, accepts: ['message'] },
   },
   {
     name: 'welcome',
@@ -224,6 +243,26 @@ export const EXAMPLES = [
     flags: END,
     stream: 4294967295,
     head: { ...request, traceparent: TRACEPARENT.replace(/01$/, '00'), kind: 'schedule', trigger: { id: TRIGGER, name: 'nightly' }, schedule: { scheduledAt: '2026-01-01T00:00:00.000Z' } },
+  },
+  {
+    name: 'message',
+    from: 'manager',
+    type: 'MESSAGE',
+    code: 0x19,
+    flags: END,
+    stream: 13,
+    head: null,
+    bodyHex: messageBody({ bits: 0x11, name: 'hello', topic: 'house/kitchen', payload: '21.5' }),
+  },
+  {
+    name: 'message without a name, a trace or a payload',
+    from: 'manager',
+    type: 'MESSAGE',
+    code: 0x19,
+    flags: END,
+    stream: 15,
+    head: null,
+    bodyHex: messageBody({ bits: 0x0e, name: '', topic: 'küche/licht', payload: '' }),
   },
   { name: 'data from the manager', from: 'manager', type: 'DATA', code: 0x11, stream: 5, head: null, bodyHex: '02030405' },
   { name: 'data, empty and last', from: 'manager', type: 'DATA', code: 0x11, flags: END, stream: 5, head: null },

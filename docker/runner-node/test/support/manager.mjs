@@ -303,6 +303,17 @@ export class Manager {
   }
 
   /**
+   * Begins an invocation by a MESSAGE.
+   * @param {Buffer} body
+   */
+  message(body) {
+    const stream = this.#nextStream;
+    this.#nextStream += 2;
+    this.send('MESSAGE', { flags: FLAG.END, stream, body });
+    return stream;
+  }
+
+  /**
    * Waits for all frames of an invocation, giving credit for what comes.
    * @param {number} stream
    * @returns {Promise<Answer>}

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::topic::TopicFilter;
 
 /// Values by topic filter.
@@ -17,7 +19,7 @@ struct Node<T> {
     here: Vec<T>,
     /// Filters that end here with `#`.
     below: Vec<T>,
-    levels: HashMap<Box<str>, Node<T>>,
+    levels: HashMap<Box<str>, Node<T>, RandomState>,
     /// `+`.
     any: Option<Box<Node<T>>>,
 }
@@ -27,7 +29,7 @@ impl<T> Default for Node<T> {
         Self {
             here: Vec::new(),
             below: Vec::new(),
-            levels: HashMap::new(),
+            levels: HashMap::default(),
             any: None,
         }
     }
@@ -64,10 +66,15 @@ impl<T: Copy> TopicRouter<T> {
     #[must_use]
     pub fn matches(&self, topic: &str) -> Vec<T> {
         let mut found = Vec::new();
+        self.find(topic, &mut found);
+        found
+    }
+
+    /// Adds the values of all filters that match this topic to `found`.
+    pub(super) fn find(&self, topic: &str, found: &mut Vec<T>) {
         // What begins with `$` is the broker's own, and a leading wildcard does not mean it.
         let wildcards = !topic.starts_with('$');
-        collect(&self.root, Some(topic), wildcards, &mut found);
-        found
+        collect(&self.root, Some(topic), wildcards, found);
     }
 
     /// How many filters there are.

@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
+
 use crate::manifest::QualityOfService;
 use crate::ports::PacketId;
 
@@ -38,10 +40,10 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct AckWindow {
     limits: WindowLimits,
-    entries: HashMap<EntryId, Entry>,
+    entries: HashMap<EntryId, Entry, RandomState>,
     /// In the order in which they came on the present connection.
     order: VecDeque<EntryId>,
-    by_packet: HashMap<PacketId, EntryId>,
+    by_packet: HashMap<PacketId, EntryId, RandomState>,
     next: u64,
     bytes: usize,
     /// Messages that are not finished, of any quality.
@@ -63,9 +65,9 @@ impl AckWindow {
     pub(super) fn new(limits: WindowLimits) -> Self {
         Self {
             limits,
-            entries: HashMap::new(),
+            entries: HashMap::default(),
             order: VecDeque::new(),
-            by_packet: HashMap::new(),
+            by_packet: HashMap::default(),
             next: 0,
             bytes: 0,
             open: 0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use super::credit::Credit;
@@ -196,7 +197,7 @@ pub struct Sweep {
 /// All open streams of a session.
 #[derive(Debug)]
 pub(super) struct Streams {
-    open: HashMap<u32, Stream>,
+    open: HashMap<u32, Stream, RandomState>,
     next_stream: u32,
     closed: bool,
     limits: InvocationLimits,
@@ -205,7 +206,7 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn new(limits: InvocationLimits) -> Self {
         Self {
-            open: HashMap::new(),
+            open: HashMap::default(),
             next_stream: 1,
             closed: false,
             limits,

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 
-use sha2::{Digest, Sha256};
-
 use crate::domain::InvocationId;
 
 macro_rules! id {
@@ -68,10 +66,26 @@ impl TraceId {
     /// samplers take the last bytes of a trace's id for evenly distributed, and those of a UUID are not.
     #[must_use]
     pub fn of(invocation: InvocationId) -> Self {
-        let digest = Sha256::digest(invocation.as_uuid().as_bytes());
-        let number = digest.iter().take(size_of::<u128>());
-        let number = number.fold(0, |number: u128, byte| (number << 8) | u128::from(*byte));
         // Of all ids there may be one without an id of a trace; then any does.
-        Self::new(number).unwrap_or_else(Self::random)
+        Self::new(mixed(invocation.as_uuid().as_u128())).unwrap_or_else(Self::random)
     }
+}
+
+/// Spreads what a number has in any place over all of it. Different numbers stay different (it is a Feistel network). A
+/// message costs little altogether, so a cryptographic hash would be a good part of it, and there is nothing to hide.
+fn mixed(number: u128) -> u128 {
+    let (mut high, mut low) = ((number >> 64) as u64, number as u64);
+    for _ in 0..2 {
+        low ^= spread(high);
+        high ^= spread(low);
+    }
+    (u128::from(high) << 64) | u128::from(low)
+}
+
+/// The finalizer of SplitMix64, of which each bit of the result depends on each of the number.
+fn spread(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
 }

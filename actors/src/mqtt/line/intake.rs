@@ -1,6 +1,6 @@
 //! The side of the broker: messages come in, acknowledgements and subscriptions go out.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -39,7 +39,8 @@ impl SubscriberLine for Line {
 
     fn message(&self, message: MqttMessage) -> Taken {
         let mut state = self.lock();
-        let (taken, handovers) = state.message(message);
+        let mut handovers = Handovers::default();
+        let taken = state.message(message, &mut handovers);
         let commands = state.window.has_ready();
         let waits = !state.waiting.is_empty();
         drop(state);
@@ -49,7 +50,8 @@ impl SubscriberLine for Line {
         if waits {
             self.moved.notify_waiters();
         }
-        for handover in handovers {
+        let Handovers { first, further } = handovers;
+        for handover in first.into_iter().chain(further) {
             self.hand_over(handover);
         }
         taken
@@ -150,18 +152,24 @@ impl State {
         Some(SubscriberCommand::Subscribe(change.subscribe))
     }
 
-    /// Takes a message, and gives what is to be handed over now.
-    fn message(&mut self, message: MqttMessage) -> (Taken, Vec<Handover>) {
+    /// Takes a message, and adds what is to be handed over now.
+    fn message(&mut self, message: MqttMessage, handovers: &mut Handovers) -> Taken {
         self.counts.received += 1;
-        let content = content(&message);
+        // Nobody asks for that of any other message, and it takes longer the longer the payload is.
+        let content = if message.packet.is_some() || !message.subscriptions.is_empty() {
+            content(&message, &self.contents)
+        } else {
+            0
+        };
         if let Some(packet) = message.packet
             && self.window.arrival(packet, content) == Arrival::Known
         {
             self.counts.repeated += 1;
-            return (Taken::Yes, Vec::new());
+            return Taken::Yes;
         }
         let packet = message.packet.map(|packet| (packet, message.qos));
-        let mut triggers = self.router.matches(&message.topic);
+        let mut triggers = std::mem::take(&mut self.matched);
+        self.router.find(&message.topic, &mut triggers);
         triggers.sort_unstable();
         triggers.dedup();
         let further = self.is_further_copy(&message, content);
@@ -173,17 +181,17 @@ impl State {
             };
             *count += 1;
             self.window.open(packet, content, 0, 0);
-            return (Taken::Yes, Vec::new());
+            return Taken::Yes;
         }
         let bytes = size(&message);
         if !self.window.has_room(bytes) {
             if packet.is_none() {
                 self.counts.dropped += 1;
-                return (Taken::Yes, Vec::new());
+                return Taken::Yes;
             }
             // It comes again, and is counted then.
             self.counts.received -= 1;
-            return (Taken::NoRoom, Vec::new());
+            return Taken::NoRoom;
         }
         let entry = self.window.open(packet, content, bytes, triggers.len());
         let MqttMessage {
@@ -202,24 +210,25 @@ impl State {
             duplicate,
             properties,
         });
-        let parts = triggers.into_iter().map(|index| Part {
-            entry,
-            trigger: self.targets[index].trigger.id,
-            id: InvocationId::generate(),
-            input: Arc::clone(&input),
-            payload: payload.clone(),
-        });
-        let parts: Vec<Part> = parts.collect();
-        let taken = if self.window.is_full() {
+        for index in triggers.drain(..) {
+            let part = Part {
+                entry,
+                trigger: self.targets[index].trigger.id,
+                id: InvocationId::generate(),
+                input: Arc::clone(&input),
+                payload: payload.clone(),
+            };
+            if let Some(handover) = self.place(part) {
+                handovers.add(handover);
+            }
+        }
+        self.matched = triggers;
+        if self.window.is_full() {
             self.paused = true;
             Taken::Last
         } else {
             Taken::Yes
-        };
-        (
-            taken,
-            parts.into_iter().filter_map(|part| self.place(part)).collect(),
-        )
+        }
     }
 
     fn is_further_copy(&mut self, message: &MqttMessage, content: u64) -> bool {
@@ -230,9 +239,26 @@ impl State {
     }
 }
 
+/// What one message comes to. Most are for one trigger.
+#[derive(Default)]
+struct Handovers {
+    first: Option<Handover>,
+    further: Vec<Handover>,
+}
+
+impl Handovers {
+    fn add(&mut self, handover: Handover) {
+        if self.first.is_none() {
+            self.first = Some(handover);
+        } else {
+            self.further.push(handover);
+        }
+    }
+}
+
 /// What tells a message from others.
-fn content(message: &MqttMessage) -> u64 {
-    let mut hasher = DefaultHasher::new();
+fn content(message: &MqttMessage, contents: &impl BuildHasher) -> u64 {
+    let mut hasher = contents.build_hasher();
     message.topic.hash(&mut hasher);
     message.payload.hash(&mut hasher);
     message.properties.user_properties.hash(&mut hasher);

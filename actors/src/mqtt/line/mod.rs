@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
+use foldhash::quality::RandomState;
 pub use status::{LineCounts, LineState, LineStatus};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -58,6 +59,10 @@ struct Told {
 struct State {
     targets: Vec<Arc<Target>>,
     router: TopicRouter<usize>,
+    /// The targets of one message; kept for its memory.
+    matched: Vec<usize>,
+    /// Makes numbers of messages' contents. Nobody else knows which.
+    contents: RandomState,
     wanted: Vec<Subscription>,
     /// The identifiers of the wanted subscriptions.
     identifiers: TopicRouter<u32>,
@@ -135,6 +140,8 @@ impl Line {
             state: Mutex::new(State {
                 targets: Vec::new(),
                 router: TopicRouter::default(),
+                matched: Vec::new(),
+                contents: RandomState::default(),
                 wanted: Vec::new(),
                 identifiers: TopicRouter::default(),
                 told: Told::default(),

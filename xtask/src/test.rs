@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::node::{self, NEWEST, Node};
-use crate::provision::{docker, mosquitto, postgres, schemathesis};
+use crate::provision::{docker, mosquitto, postgres, promtool, schemathesis};
 use crate::report::{Harness, Report};
 use crate::{checks, command, images, workspace};
 
@@ -117,6 +117,7 @@ pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
         Suite::It => {
             ensure_bruno()?;
             schemathesis::ensure()?;
+            promtool::ensure()?;
         }
         Suite::E2e => images::build_all()?,
         Suite::Otlp => {}
@@ -138,6 +139,7 @@ fn provide(options: &Options, report: &mut Report) {
         report.provide("Postgres", postgres::ensure);
         report.provide("Mosquitto", mosquitto::ensure);
         report.provide("Schemathesis", schemathesis::ensure);
+        report.provide("promtool", promtool::ensure);
         for major in node::MAJORS {
             report.provide(&format!("Node {major}"), || Node::ensure(major).map(drop));
         }

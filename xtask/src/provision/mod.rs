@@ -4,4 +4,5 @@ pub(crate) mod debian;
 pub(crate) mod docker;
 pub(crate) mod mosquitto;
 pub(crate) mod postgres;
+pub(crate) mod promtool;
 pub(crate) mod schemathesis;

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::access::{PasswordError, Passwords};
-use crate::api::{AdminServer, ApiParts, ApiState};
+use crate::api::{AdminServer, ApiParts, ApiState, MetricParts};
 use crate::archive::DiskArchiveStore;
 use crate::calls::{CallWork, Calls};
 use crate::child::Spawner;
@@ -28,11 +28,13 @@ use crate::logs::LogArchive;
 use crate::logs::loki::LokiError;
 use crate::mqtt::RumqttClients;
 use crate::publish::Publisher;
+use crate::rollups::RollupGauge;
 use crate::sealing::{KeyFileError, Keys};
 use crate::store::{
     AdminToken, AdminTokenError, CallStore, Database, DatabaseError, EnsuredToken, FireStore, JobStore,
     MigrationError, PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresInvocations,
-    PostgresLogStore, PostgresSchedules, SealedError, establish_keys, migrate, require_no_key,
+    PostgresLogStore, PostgresRollups, PostgresSchedules, SealedError, establish_keys, migrate,
+    require_no_key,
 };
 
 mod calls;
@@ -204,6 +206,11 @@ impl Server {
         let gateway = sockets.gateway.local_addr()?;
         let publisher_config = settings::publisher(config, gateway);
         let health = Health::default();
+        let keep = Days::new(u64::from(config.metrics.retention_days));
+        let (rollups, waiting) = (
+            PostgresRollups::new(database.clone(), keep),
+            RollupGauge::default(),
+        );
         let mut made = None;
         let tree = tree::start(
             settings::tree(config),
@@ -217,6 +224,14 @@ impl Server {
                     archives.clone(),
                     Arc::new(tree.clone()),
                 );
+                let gateway = Gateway::new(
+                    sockets.gateway,
+                    settings::gateway(config),
+                    tree.routes(),
+                    health.clone(),
+                )
+                .expect("the socket told its address a moment ago")
+                .with_calls(calls.clone());
                 let state = ApiState::new(ApiParts {
                     health: health.clone(),
                     config: settings::admin(config),
@@ -230,15 +245,12 @@ impl Server {
                     functions: Arc::clone(&functions) as Arc<_>,
                     logs: log_archive,
                     invocations: invocations.clone(),
+                    metrics: MetricParts {
+                        gateway: Arc::clone(gateway.gauges()),
+                        rollups: rollups.clone(),
+                        waiting: waiting.clone(),
+                    },
                 });
-                let gateway = Gateway::new(
-                    sockets.gateway,
-                    settings::gateway(config),
-                    tree.routes(),
-                    health.clone(),
-                )
-                .expect("the socket told its address a moment ago")
-                .with_calls(calls.clone());
                 let admin =
                     AdminServer::new(sockets.admin, state).expect("the socket told its address a moment ago");
                 made = Some(publisher);
@@ -265,6 +277,8 @@ impl Server {
                 log_retention: config.logs.retention,
                 fires: FireStore::new(database.clone(), settings::queue(config)),
                 invocations,
+                rollups,
+                waiting,
                 tree: tree.clone(),
                 health: health.clone(),
                 stopped,

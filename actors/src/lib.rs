@@ -23,6 +23,7 @@ pub mod mqtt;
 pub mod pool;
 pub mod ports;
 pub mod protocol;
+pub mod pulse;
 pub mod routing;
 pub mod runner;
 pub mod runner_manager;

@@ -43,4 +43,4 @@ mod versions;
 pub use config::AdminConfig;
 pub use problem::{ApiError, FieldError};
 pub use server::AdminServer;
-pub use state::{ApiParts, ApiState};
+pub use state::{ApiParts, ApiState, MetricParts};

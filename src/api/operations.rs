@@ -54,6 +54,8 @@ operations! {
     getOpenApi => openapi::json,
     getMetrics => metrics::prometheus,
     getMetricsOverview => metrics::overview,
+    getAllMetricSeries => metrics::all_series,
+    getMetricSeries => metrics::series,
     getConfig => settings::list,
     getDocs => docs_page::page,
     getErrorsPage => problem::page,

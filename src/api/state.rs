@@ -11,13 +11,17 @@ use super::config::AdminConfig;
 use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
 use crate::config::Setting;
+use crate::gateway::Gauges;
 use crate::health::Health;
 use crate::logs::LogArchive;
+use crate::process::Started;
 use crate::publish::Publisher;
+use crate::rollups::RollupGauge;
 use crate::sealing::Keys;
 use crate::store::{
-    AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FireStore, JobStore,
-    JobSummary, PostgresInvocations, SecretStore, SessionStore, UserStore,
+    AdminToken, ApiTokenStore, AuditStore, Database, DeadLetterStore, EnvironmentStore, FigureCache,
+    FireStore, JobStore, JobSummary, PostgresInvocations, PostgresRollups, SecretStore, SessionStore,
+    UserStore,
 };
 
 /// Everything behind the API. Cheap to clone.
@@ -30,6 +34,7 @@ pub struct ApiState {
     pub(super) secrets: SecretStore,
     pub(super) logs: Arc<dyn LogArchive>,
     pub(super) invocations: PostgresInvocations,
+    pub(super) metrics: MetricSources,
     pub(super) dead_letters: DeadLetterStore,
     pub(super) fires: FireStore,
     pub(super) publisher: Publisher,
@@ -76,6 +81,28 @@ pub struct ApiParts {
     pub logs: Arc<dyn LogArchive>,
     /// The record of invocations.
     pub invocations: PostgresInvocations,
+    /// What is counted elsewhere than in the tree.
+    pub metrics: MetricParts,
+}
+
+/// What is counted elsewhere than in the tree.
+pub struct MetricParts {
+    /// The gateway's requests.
+    pub gateway: Arc<Gauges>,
+    /// What every minute came to.
+    pub rollups: PostgresRollups,
+    /// How much of that waits to be kept.
+    pub waiting: RollupGauge,
+}
+
+/// Where the numbers come from that the tree does not have.
+#[derive(Clone)]
+pub(super) struct MetricSources {
+    pub(super) gateway: Arc<Gauges>,
+    pub(super) rollups: PostgresRollups,
+    pub(super) waiting: RollupGauge,
+    pub(super) stored: FigureCache,
+    pub(super) started: Started,
 }
 
 impl ApiState {
@@ -95,7 +122,20 @@ impl ApiState {
             health,
             logs,
             invocations,
+            metrics,
         } = parts;
+        let MetricParts {
+            gateway,
+            rollups,
+            waiting,
+        } = metrics;
+        let metrics = MetricSources {
+            gateway,
+            rollups,
+            waiting,
+            stored: FigureCache::new(database.clone()),
+            started: Started::now(),
+        };
         Self {
             users: UserStore::new(database.clone()),
             sessions: SessionStore::new(database.clone()),
@@ -118,6 +158,7 @@ impl ApiState {
             functions,
             health,
             invocations,
+            metrics,
             database,
             publisher,
             tree,

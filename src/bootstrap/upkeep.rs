@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Days;
+use jobber_actors::clock::Clock;
 use jobber_actors::domain::ServerId;
 use jobber_actors::tree::TreeHandle;
 use tokio::runtime::Handle;
@@ -14,9 +15,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::archive::DiskArchiveStore;
 use crate::calls::{CallWork, Calls};
 use crate::health::{Health, Monitor};
+use crate::rollups::{RollupGauge, RollupWriter};
 use crate::store::{
     CallStore, Database, DatabaseError, FireStore, Hint, Listener, ListenerConfig, PostgresFunctionStore,
-    PostgresInvocations, PostgresLogStore, PublishStore, SessionStore,
+    PostgresInvocations, PostgresLogStore, PostgresRollups, PublishStore, SessionStore,
 };
 
 /// How often expired items of the functions' store are removed, and how many at once.
@@ -43,6 +45,9 @@ pub(super) struct Parts {
     pub(super) log_retention: Days,
     pub(super) fires: FireStore,
     pub(super) invocations: PostgresInvocations,
+    pub(super) rollups: PostgresRollups,
+    /// How many counts of minutes wait to be kept.
+    pub(super) waiting: RollupGauge,
     pub(super) tree: TreeHandle,
     pub(super) health: Health,
     pub(super) stopped: watch::Receiver<bool>,
@@ -60,6 +65,8 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
         log_retention,
         fires,
         invocations,
+        rollups,
+        waiting,
         tree,
         health,
         stopped,
@@ -85,6 +92,10 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, io: &Handle, parts: Parts) {
     tasks.spawn_on(listen, io);
     tasks.spawn_on(call_work.run(stopped.clone()), io);
     tasks.spawn_on(until_stopped(stopped.clone(), forget_calls(call_store)), io);
+
+    let writer = RollupWriter::new(tree.clone(), rollups.clone(), Clock::System, waiting);
+    tasks.spawn_on(writer.run(stopped.clone()), io);
+    tasks.spawn_on(until_stopped(stopped.clone(), turn_rollups(rollups)), io);
 
     let monitor = Monitor::new(health, database.clone(), tree);
     tasks.spawn_on(monitor.run(stopped.clone()), io);
@@ -200,6 +211,19 @@ async fn keep_records(invocations: PostgresInvocations, server: ServerId) {
             Ok(0) => {}
             Ok(lost) => tracing::info!(lost, "recorded as lost what a server had in hand that is gone"),
             Err(error) => tracing::warn!(%error, "what gone servers had in hand could not be recorded"),
+        }
+    }
+}
+
+/// Makes room for the next days' rollups, and drops those that are too old.
+async fn turn_rollups(rollups: PostgresRollups) {
+    let mut due = ticks(TURN_EVERY);
+    loop {
+        due.tick().await;
+        match rollups.turn_partitions().await {
+            Ok(0) => {}
+            Ok(dropped) => tracing::info!(dropped, "dropped days of the counts of minutes"),
+            Err(error) => tracing::warn!(%error, "the days of the counts of minutes could not be turned"),
         }
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod calls;
 mod ledger;
 mod logs;
+mod metrics;
 mod mqtt;
 mod parse;
 mod queue;
@@ -19,6 +20,7 @@ pub use access::AccessSection;
 pub use calls::CallSection;
 pub use ledger::LedgerSection;
 pub use logs::{LogDriver, LogSection, LokiSection};
+pub use metrics::MetricsSection;
 pub use mqtt::MqttSection;
 pub use parse::LogFormat;
 pub use queue::QueueSection;
@@ -64,6 +66,8 @@ pub struct Config {
     pub store: StoreSection,
     /// The record of invocations.
     pub ledger: LedgerSection,
+    /// What is counted.
+    pub metrics: MetricsSection,
     /// The durable queue.
     pub queue: QueueSection,
     /// Asynchronous calls.
@@ -152,6 +156,7 @@ impl Config {
         let logs = LogSection::read(reader);
         let store = StoreSection::read(reader);
         let ledger = LedgerSection::read(reader);
+        let metrics = MetricsSection::read(reader);
         let queue = QueueSection::read(reader);
         let calls = CallSection::read(reader);
         let mqtt = MqttSection::read(reader);
@@ -166,6 +171,7 @@ impl Config {
             logs: logs?,
             store: store?,
             ledger: ledger?,
+            metrics: metrics?,
             queue: queue?,
             calls: calls?,
             mqtt: mqtt?,

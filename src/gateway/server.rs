@@ -70,7 +70,7 @@ impl<T: Destination> Gateway<T> {
 
     /// Counts of what it does.
     #[must_use]
-    pub fn gauges(&self) -> &Gauges {
+    pub fn gauges(&self) -> &Arc<Gauges> {
         &self.shared.gauges
     }
 

@@ -117,10 +117,35 @@ impl Database {
         Ok(())
     }
 
+    /// How the pool is used.
+    #[must_use]
+    pub fn gauge(&self) -> PoolGauge {
+        let status = self.pool.status();
+        PoolGauge {
+            most: status.max_size,
+            idle: status.available.min(status.size),
+            busy: status.size.saturating_sub(status.available),
+            awaited: status.waiting,
+        }
+    }
+
     /// Closes the pool: waiting and later users get an error.
     pub fn close(&self) {
         self.pool.close();
     }
+}
+
+/// How a pool is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolGauge {
+    /// Most connections.
+    pub most: usize,
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// Connections that somebody uses.
+    pub busy: usize,
+    /// How many wait for a connection.
+    pub awaited: usize,
 }
 
 impl fmt::Debug for Database {

@@ -25,6 +25,7 @@ mod logs;
 mod migrations;
 mod partitions;
 mod presence;
+mod rollups;
 mod routes;
 mod schedules;
 mod sealed;
@@ -44,7 +45,7 @@ pub use calls::{
     StoredCall, StoredState, Submitted,
 };
 pub use catalogue::PostgresCatalogue;
-pub use database::{Database, DatabaseConfig};
+pub use database::{Database, DatabaseConfig, PoolGauge};
 pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterStore, QueueCounts};
 pub use durable_queue::{PostgresDurableQueue, QueueLimits};
 pub use environment::{
@@ -52,7 +53,7 @@ pub use environment::{
     VariableSort,
 };
 pub use error::DatabaseError;
-pub use figures::{JobCounts, QueueUsage, StoredFigures, figures};
+pub use figures::{FigureCache, JobCounts, QueueUsage, StoredFigures};
 pub use fires::{FireFilter, FireSort, FireState, FireStore, ManualRun, NamedTrigger, StoredFire};
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
 pub use invocations::{
@@ -69,6 +70,7 @@ pub use lock::JobLock;
 pub use logs::PostgresLogStore;
 pub use migrations::{MigrationError, migrate};
 pub use partitions::DailyPartitions;
+pub use rollups::{PostgresRollups, SeriesBucket, SeriesFilter, SeriesRange, Step};
 pub use routes::RouteConflict;
 pub use schedules::PostgresSchedules;
 pub use sealed::{Resealed, SealedError, Unopened, discard, establish_keys, require_no_key, reseal};

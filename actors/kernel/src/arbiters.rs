@@ -44,6 +44,11 @@ impl ArbiterPool {
         self.arbiters[self.next.fetch_add(1, Ordering::Relaxed) % self.arbiters.len()].handle()
     }
 
+    /// All arbiters, in their order.
+    pub fn all(&self) -> impl Iterator<Item = ArbiterHandle> {
+        self.arbiters.iter().map(Arbiter::handle)
+    }
+
     /// The same arbiter for the same key.
     pub fn for_key(&self, key: &impl Hash) -> ArbiterHandle {
         let mut hasher = DefaultHasher::new();

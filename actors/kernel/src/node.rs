@@ -1,5 +1,6 @@
 //! The record of one actor: what is known about it and what it is told from outside, on any thread.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -37,6 +38,8 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Shared {
     pub(crate) seed: u64,
     next_id: AtomicU64,
+    /// How often actors have failed, by their kinds.
+    failures: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Shared {
@@ -44,7 +47,13 @@ impl Shared {
         Self {
             seed,
             next_id: AtomicU64::new(1),
+            failures: Mutex::default(),
         }
+    }
+
+    /// How often actors have failed, by their kinds. Kinds of which none has are left out.
+    pub(crate) fn failures(&self) -> BTreeMap<&'static str, u64> {
+        locked(&self.failures).clone()
     }
 }
 
@@ -273,6 +282,7 @@ impl Node {
     }
 
     pub(crate) fn record_failure(&self, failure: &Failure) {
+        *locked(&self.shared.failures).entry(self.kind).or_default() += 1;
         locked(&self.status).last_failure = Some(failure.clone());
     }
 

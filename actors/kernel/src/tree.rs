@@ -1,5 +1,6 @@
 //! The tree: where supervision begins, and what it shows.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,6 +130,11 @@ impl Tree {
     /// If the caller does not run on an arbiter.
     pub fn with_seed(seed: u64) -> Self {
         Self(Node::root(Shared::new(seed), Arbiter::current()))
+    }
+
+    /// How often actors of each kind have failed since the tree began, whatever became of them. Kinds of which none has are left out.
+    pub fn failures(&self) -> BTreeMap<&'static str, u64> {
+        self.0.shared.failures()
     }
 
     /// What starts actors at the top of the tree.

@@ -264,6 +264,7 @@ impl Action {
             ..
         } = self.settings.scaling;
         let lane = &self.parts.lane;
+        lane.tally().runners().add_ready();
         lane.add_runner(session, start, concurrency, run_once, now);
         self.recovery.succeeded();
         self.report(ActionNews::Ready, ctx);
@@ -282,6 +283,7 @@ impl Action {
         if self.is_outdated(runner) {
             return;
         }
+        self.parts.lane.tally().runners().add_failed();
         let now = Instant::now();
         self.recovery.failed(failure.clone(), now);
         if !self.can_serve()
@@ -295,6 +297,18 @@ impl Action {
         };
         self.report(news, ctx);
         self.act(ctx);
+    }
+
+    /// Counts a runner that ends although nobody has told it to.
+    pub(super) fn note_if_lost(&self, runner: RunnerId) {
+        let phase = self.members.get(&runner).map(|member| member.phase);
+        let served = matches!(
+            phase,
+            Some(RunnerPhase::Ready { .. } | RunnerPhase::Retiring { .. })
+        );
+        if served && !self.stopping {
+            self.parts.lane.tally().runners().add_lost();
+        }
     }
 
     fn report(&self, news: ActionNews, ctx: &Context<Self>) {
@@ -385,6 +399,7 @@ impl Child for Action {
             .collect();
         for runner in gone {
             self.parts.lane.remove_runner(runner);
+            self.note_if_lost(runner);
             let starting = self
                 .members
                 .get(&runner)

@@ -21,9 +21,12 @@ impl Lane {
     /// The [`Refusal`] to answer with.
     pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
         let admitted = self.admit_below(u32::max);
-        if let Err(Refusal::QueueFull { .. }) = &admitted {
-            self.book.tally().turn_away();
-            self.refused("the queue is full", 1);
+        if let Err(refusal) = &admitted {
+            self.book.tally().refuse(refusal);
+            if let Refusal::QueueFull { .. } = refusal {
+                self.book.tally().turn_away();
+                self.refused("the queue is full", 1);
+            }
         }
         admitted
     }

@@ -33,6 +33,7 @@ impl Handler<RunnerReport> for Action {
             RunnerNews::Failed(detail) => self.start_failed(runner, StartFailure::Engine(detail), ctx),
             RunnerNews::Ending => {
                 self.parts.lane.stop_accepting(runner);
+                self.note_if_lost(runner);
                 if let Some(member) = self.members.get_mut(&runner) {
                     member.phase = RunnerPhase::Ending;
                 }

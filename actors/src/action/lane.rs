@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::domain::RunnerId;
 use crate::invocation::{LostReason, Outcome, Refusal, TimeoutPhase};
 use crate::ledger::Book;
+use crate::metrics::JobTally;
 use crate::ports::ColdStart;
 use crate::session::{Session, Sweep};
 use crate::trace::InvocationSpans;
@@ -333,13 +334,20 @@ impl Lane {
         idle
     }
 
+    /// What the job's invocations came to.
+    pub(super) fn tally(&self) -> &JobTally {
+        self.book.tally()
+    }
+
     /// How full the lane is.
     #[must_use]
     pub fn gauge(&self) -> LaneGauge {
         let state = self.lock();
         LaneGauge {
             waiting: state.waiting,
+            queue_length: state.limits.queue_length,
             running: state.slots.iter().map(|slot| slot.running).sum(),
+            capacity: state.capacity(),
             runners: state.slots.len(),
             refused: self.book.tally().turned_away(),
         }

@@ -11,6 +11,7 @@ use super::permit::Place;
 use super::slots::{Advance, LaneState, Placed, Reserved};
 use crate::invocation::{Invocation, Outcome, Refusal};
 use crate::ledger::Entry;
+use crate::metrics::NewRunner;
 
 impl Lane {
     /// Gives an admitted invocation to a runner, or queues it behind those that came before.
@@ -140,7 +141,8 @@ impl Lane {
         invocation.reply.span().given_to(runner);
         let waited_for_it = invocation.admitted < *ready;
         if let Some(entry) = invocation.reply.entry() {
-            entry.set_cold_start(waited_for_it.then_some(*start));
+            let (ready, start) = (*ready, *start);
+            entry.waited_for(waited_for_it.then_some(NewRunner { ready, start }));
         }
         let handed_over = session.invoke(invocation, now);
         if *sooner {

@@ -72,6 +72,12 @@ impl LaneState {
             .fold(0, u32::saturating_add)
     }
 
+    /// How many invocations the runners that serve take at once.
+    pub(super) fn capacity(&self) -> u32 {
+        let accepting = self.slots.iter().filter(|slot| slot.accepting);
+        accepting.map(|slot| slot.capacity).fold(0, u32::saturating_add)
+    }
+
     /// Takes a place on the least busy runner that has room.
     pub(super) fn reserve(&mut self, now: Instant) -> Option<Reserved> {
         let slot = self
@@ -152,8 +158,12 @@ pub struct LaneSweep {
 pub struct LaneGauge {
     /// Admitted and not yet with a runner.
     pub waiting: u32,
+    /// Most that may wait, besides what free runners could take.
+    pub queue_length: u32,
     /// With a runner.
     pub running: u32,
+    /// Most that the runners that serve take at once.
+    pub capacity: u32,
     /// Runners that serve.
     pub runners: usize,
     /// Refused since the start because the queue was full.

@@ -157,6 +157,15 @@ impl Refusal {
         }
     }
 
+    /// All codes.
+    pub const CODES: [&'static str; 5] = [
+        "queue-full",
+        "shutting-down",
+        "no-runner",
+        "headers-too-large",
+        "load-failed",
+    ];
+
     /// What callers and the record are told.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -167,5 +176,22 @@ impl Refusal {
             Self::HeadTooLarge => "headers-too-large",
             Self::LoadFailed(_) => "load-failed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_one_of_the_codes() {
+        let refusals = [
+            Refusal::QueueFull { limit: 1 },
+            Refusal::ShuttingDown,
+            Refusal::NoRunner(String::new()),
+            Refusal::HeadTooLarge,
+            Refusal::LoadFailed(FunctionError::default()),
+        ];
+        assert_eq!(refusals.each_ref().map(Refusal::code), Refusal::CODES);
     }
 }

@@ -16,10 +16,8 @@ use crate::invocation::{
     Input, InputBody, Outcome, OutputBody, Refusal, ResponseHead, TimeoutPhase, TriggerRef,
 };
 use crate::manifest::Capture;
-use crate::metrics::Ending;
-use crate::ports::{
-    CapturedBody, CapturedPayload, ColdStart, InvocationRecord, InvocationStatus, RecordedError,
-};
+use crate::metrics::{Ending, NewRunner, Timing};
+use crate::ports::{CapturedBody, CapturedPayload, InvocationRecord, InvocationStatus, RecordedError};
 use crate::session::Mask;
 
 /// Most characters of a subject and of an error's message.
@@ -50,7 +48,7 @@ pub(crate) struct Entry {
     capture: Capture,
     admitted: Instant,
     dispatched: Option<Dispatched>,
-    cold_start: Option<ColdStart>,
+    new_runner: Option<NewRunner>,
     input: Option<Input>,
     input_body: Body,
     answer: Option<ResponseHead>,
@@ -80,7 +78,7 @@ impl Entry {
             capture: book.capture,
             admitted,
             dispatched: None,
-            cold_start: None,
+            new_runner: None,
             input: None,
             input_body: Body::Unknown,
             answer: None,
@@ -97,8 +95,8 @@ impl Entry {
     }
 
     /// It had to wait for a new runner; or not, after all.
-    pub(crate) fn set_cold_start(&mut self, cold_start: Option<ColdStart>) {
-        self.cold_start = cold_start;
+    pub(crate) fn waited_for(&mut self, new_runner: Option<NewRunner>) {
+        self.new_runner = new_runner;
     }
 
     /// A runner has got it.
@@ -148,6 +146,9 @@ impl Entry {
             self.output_body = Body::whole(body, keeps);
             self.answer = Some(if keeps { head.clone() } else { bare(head) });
         }
+        if let Outcome::Refused(refusal) = outcome {
+            self.book.tally.refuse(refusal);
+        }
         let (ending, error) = if cancelled {
             (Ending::Cancelled, None)
         } else {
@@ -181,7 +182,9 @@ impl Entry {
 
     fn count(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.counted, true) {
-            self.book.tally.count(self.kind, ending, self.admitted.elapsed());
+            let dispatched = self.dispatched.as_ref().map(|dispatched| dispatched.at);
+            let timing = Timing::of(self.admitted, dispatched, self.new_runner, Instant::now());
+            self.book.tally.count(self.kind, ending, &timing);
         }
     }
 
@@ -238,7 +241,7 @@ impl Entry {
             started: self.dispatched.as_ref().map(|dispatched| at(dispatched.at)),
             ended: None,
             runner: self.dispatched.as_ref().map(|dispatched| dispatched.runner),
-            cold_start: self.cold_start,
+            cold_start: self.new_runner.map(|runner| runner.start),
             input_bytes: self.input_body.total(),
             output_bytes: self.output_body.total(),
             http_status: self.http_status(),

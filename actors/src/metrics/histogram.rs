@@ -3,16 +3,28 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// How many bounds there are.
+const BOUND_COUNT: usize = 17;
+
 /// Up to how long, in seconds. What took longer than the last is in none but the whole count.
-pub const BOUNDS: [f64; 14] = [
-    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+///
+/// A warm call takes about half a millisecond, a cold start between a tenth of a second and some seconds; each step is at most 2.5
+/// times the one before, so that a percentile is off by less than that. 30 and 60 are how long things may take unless a package says
+/// otherwise (the wait for a runner, the handler), so that what came up to its limit stands apart; 300 is for packages that allow more.
+/// The same for all that is timed: parts can be compared with the whole, and series stay few. What is kept in the database goes by the
+/// places of these bounds: others need a migration.
+pub const BOUNDS: [f64; BOUND_COUNT] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
+
+/// A count for each bound, and one for what is beyond all.
+pub const BUCKETS: usize = BOUND_COUNT + 1;
 
 /// Counts of durations.
 #[derive(Debug, Default)]
 pub struct Histogram {
     /// Of each bound those that are at most so long, and longer than the bound before; then those beyond all.
-    counts: [AtomicU64; BOUNDS.len() + 1],
+    counts: [AtomicU64; BUCKETS],
     nanoseconds: AtomicU64,
 }
 
@@ -20,7 +32,7 @@ pub struct Histogram {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HistogramView {
     /// Of each of [`BOUNDS`] those that are longer than the bound before and at most so long; then those beyond all.
-    pub counts: [u64; BOUNDS.len() + 1],
+    pub counts: [u64; BUCKETS],
     /// The sum of all durations.
     pub sum: Duration,
 }
@@ -57,6 +69,49 @@ impl HistogramView {
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
+
+    /// What was added since an earlier view of the same histogram.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            counts: std::array::from_fn(|bucket| {
+                let at = |view: &Self| view.counts.get(bucket).copied().unwrap_or_default();
+                at(self).saturating_sub(at(earlier))
+            }),
+            sum: self.sum.saturating_sub(earlier.sum),
+        }
+    }
+
+    /// Puts another one's counts to these.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum += other.sum;
+    }
+
+    /// About how long the given part of them took at most (0.5 is the median), as if they were spread evenly between two bounds. What
+    /// is beyond the last bound counts as that long. `None` without any.
+    #[must_use]
+    pub fn percentile(&self, part: f64) -> Option<Duration> {
+        let all = self.count();
+        if all == 0 {
+            return None;
+        }
+        let rank = part.clamp(0.0, 1.0) * all as f64;
+        let mut below = 0.0;
+        let mut least = 0.0;
+        for (bound, count) in BOUNDS.into_iter().zip(self.counts) {
+            let count = count as f64;
+            if count > 0.0 && below + count >= rank {
+                let share = ((rank - below) / count).clamp(0.0, 1.0);
+                return Some(Duration::from_secs_f64(least + (bound - least) * share));
+            }
+            below += count;
+            least = bound;
+        }
+        Some(Duration::from_secs_f64(least))
+    }
 }
 
 #[cfg(test)]
@@ -70,14 +125,52 @@ mod tests {
             histogram.add(Duration::from_millis(milliseconds));
         }
         let view = histogram.view();
-        let mut expected = [0; BOUNDS.len() + 1];
-        expected[0] = 2; // up to 1 ms
-        expected[1] = 1; // up to 2.5 ms
-        expected[5] = 1; // up to 50 ms
-        expected[13] = 1; // up to 30 s
-        expected[14] = 2;
+        let mut expected = [0; BUCKETS];
+        expected[0] = 1; // up to 0.5 ms
+        expected[1] = 1; // up to 1 ms
+        expected[2] = 1; // up to 2.5 ms
+        expected[6] = 1; // up to 50 ms
+        expected[14] = 1; // up to 30 s
+        expected[15] = 1; // up to a minute
+        expected[17] = 1;
         assert_eq!(view.counts, expected);
         assert_eq!(view.count(), 7);
         assert_eq!(view.sum, Duration::from_millis(660_034));
+    }
+
+    #[test]
+    fn a_percentile_lies_between_the_bounds_of_its_bucket() {
+        let histogram = Histogram::default();
+        assert_eq!(histogram.view().percentile(0.5), None);
+        for _ in 0..90 {
+            histogram.add(Duration::from_millis(8));
+        }
+        for _ in 0..9 {
+            histogram.add(Duration::from_millis(400));
+        }
+        histogram.add(Duration::from_secs(1_000));
+        let view = histogram.view();
+        let within = |part: f64, least: f64, most: f64| {
+            let found = view.percentile(part).expect("there are some").as_secs_f64();
+            assert!((least..=most).contains(&found), "{part}: {found}");
+        };
+        within(0.0, 0.005, 0.01);
+        within(0.5, 0.005, 0.01);
+        within(0.95, 0.25, 0.5);
+        within(0.99, 0.25, 0.5);
+        within(1.0, 300.0, 300.0);
+    }
+
+    #[test]
+    fn what_was_added_between_two_views_is_their_difference() {
+        let histogram = Histogram::default();
+        histogram.add(Duration::from_millis(8));
+        let earlier = histogram.view();
+        histogram.add(Duration::from_millis(9));
+        histogram.add(Duration::from_secs(2));
+        let mut since = histogram.view().since(&earlier);
+        assert_eq!((since.count(), since.sum), (2, Duration::from_millis(2_009)));
+        since.merge(&earlier);
+        assert_eq!(since, histogram.view());
     }
 }

@@ -4,7 +4,11 @@
 //! numbers reads them from the [`TallyBoard`].
 
 mod histogram;
+mod minutes;
 mod tally;
+mod timing;
 
-pub use histogram::{BOUNDS, Histogram, HistogramView};
-pub use tally::{Ending, JobTally, TallyBoard, TriggerTally};
+pub use histogram::{BOUNDS, BUCKETS, Histogram, HistogramView};
+pub use minutes::{JobNow, Levels, MINUTE_LIMITS, MinuteLimits, Minutes, Rollup};
+pub use tally::{Ending, JobTally, Phase, RunnerTally, ScheduleTally, TallyBoard, TriggerTally};
+pub(crate) use timing::{NewRunner, Timing};

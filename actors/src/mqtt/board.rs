@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::assignment::SessionKey;
-use super::line::{Line, LineStatus};
+use super::line::{CountsByQos, Line, LineState, LineStatus};
 use super::outlet::{PublishError, PublishReply, check_topic};
 use super::seed::MqttSeed;
 use super::settings::SettingsError;
@@ -36,6 +36,8 @@ pub struct MqttBoard {
     lines: Mutex<LinesOfJobs>,
     /// All lines, over all lives of the actors.
     kept: Mutex<HashMap<SessionKey, Arc<Line>>>,
+    /// What was counted on lines that are gone, so that a job's counts never fall.
+    gone: Mutex<HashMap<JobId, CountsByQos>>,
     changed: Notify,
 }
 
@@ -58,6 +60,21 @@ pub enum MqttStatus {
     Starting,
     /// Its lines: more than one if it has shared subscriptions.
     Lines(Vec<LineStatus>),
+}
+
+/// How it stands with the connections of one job.
+#[derive(Clone, Debug, Default)]
+pub struct MqttGauge {
+    /// How it stands with the network, of each connection.
+    pub states: Vec<LineState>,
+    /// Messages since the server's start, also of connections that are gone.
+    pub messages: CountsByQos,
+    /// Messages that are not finished.
+    pub unacknowledged: usize,
+    /// Of those, messages that wait for a place in the action's lane.
+    pub waiting: usize,
+    /// What functions have published and the brokers have not acknowledged.
+    pub publications: usize,
 }
 
 impl MqttBoard {
@@ -102,6 +119,10 @@ impl MqttBoard {
         }
         let grown = abandoned.len() > before;
         drop(published);
+        self.gone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|job, _| stays(*job));
         self.retain(|seed| stays(seed.job));
         if grown {
             self.changed.notify_one();
@@ -158,7 +179,33 @@ impl MqttBoard {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
-        drop(line);
+        if let Some(line) = line {
+            let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            gone.entry(line.job()).or_default().add(&line.status().by_qos);
+        }
+    }
+
+    /// How it stands with each job's connections, by the jobs' ids.
+    #[must_use]
+    pub fn gauges(&self) -> HashMap<JobId, MqttGauge> {
+        let mut gauges: HashMap<JobId, MqttGauge> = HashMap::new();
+        for (job, counts) in &*self.gone.lock().unwrap_or_else(PoisonError::into_inner) {
+            gauges.entry(*job).or_default().messages.add(counts);
+        }
+        let lines: Vec<_> = {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.values().cloned().collect()
+        };
+        for line in lines {
+            let status = line.status();
+            let gauge = gauges.entry(line.job()).or_default();
+            gauge.states.push(status.state);
+            gauge.messages.add(&status.by_qos);
+            gauge.unacknowledged += status.open;
+            gauge.waiting += status.waiting;
+            gauge.publications += line.outlet().waiting();
+        }
+        gauges
     }
 
     /// Resolves when other triggers are published than before. Many changes resolve it once.

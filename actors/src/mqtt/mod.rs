@@ -20,10 +20,10 @@ mod window;
 
 pub use actor::Mqtt;
 pub(crate) use assignment::dormant_sessions;
-pub use board::{MqttBoard, MqttStatus};
+pub use board::{MqttBoard, MqttGauge, MqttStatus};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use connection::Connection;
-pub use line::{LineCounts, LineState, LineStatus};
+pub use line::{CountsByQos, LineCounts, LineState, LineStatus};
 pub use outlet::{PublishError, PublishReply};
 pub use router::TopicRouter;
 pub use seed::MqttSeed;

@@ -1,6 +1,6 @@
 //! The Scheduler actor.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -215,6 +215,36 @@ impl Scheduler {
         }
     }
 
+    /// Counts what became of the instants, by job.
+    fn tell_tallies(&self, batch: &Batch, fired: &Fired) {
+        let now = self.around.settings.clock.now();
+        let left_out: HashSet<_> = fired
+            .skipped
+            .iter()
+            .map(|skipped| skipped.fire.invocation)
+            .collect();
+        let claimed: HashSet<_> = fired.claimed.iter().map(|claimed| claimed.delivery.id).collect();
+        // Of those that wait the record says only how many: where another server has fired some, only what is claimed is this one's.
+        let is_ours = |id| !left_out.contains(&id) && (fired.known == 0 || claimed.contains(&id));
+        for fire in batch.fires.iter().filter(|fire| is_ours(fire.invocation)) {
+            if let Some(tally) = self.around.tallies.get(fire.job) {
+                tally
+                    .instants()
+                    .fire((now - fire.at).to_std().unwrap_or_default());
+            }
+        }
+        for skipped in &fired.skipped {
+            if let Some(tally) = self.around.tallies.get(skipped.fire.job) {
+                tally.instants().skip(1);
+            }
+        }
+        for gap in &fired.gaps {
+            if let Some(tally) = self.around.tallies.get(gap.job) {
+                tally.instants().miss(u64::from(gap.instants));
+            }
+        }
+    }
+
     fn failed(&mut self, error: Option<QueueError>) {
         let trouble = error.map(|error| error.to_string());
         if let Some(error) = trouble.as_ref().filter(|_| self.last_error.is_none()) {
@@ -385,6 +415,7 @@ impl Handler<Recorded> for Scheduler {
         self.note_passed(&fired);
         self.counts.skipped += fired.skipped.len() as u64;
         self.counts.missed += fired.gaps.iter().map(|gap| u64::from(gap.instants)).sum::<u64>();
+        self.tell_tallies(&batch, &fired);
         self.counts.fired += (fired.claimed.len() + fired.queued) as u64;
         let now = self.around.settings.clock.now();
         self.counts.latest = batch

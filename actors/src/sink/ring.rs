@@ -34,6 +34,7 @@ struct Items<T> {
     bytes: usize,
     jobs: HashMap<JobId, JobShare>,
     dropped_total: u64,
+    written_total: u64,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +62,7 @@ impl<T: RingItem> Ring<T> {
                 bytes: 0,
                 jobs: HashMap::new(),
                 dropped_total: 0,
+                written_total: 0,
             }),
             filled: Notify::new(),
         }
@@ -145,8 +147,17 @@ impl<T: RingItem> Ring<T> {
         RingGauge {
             waiting: items.waiting.len(),
             bytes: items.bytes,
+            limit: self.limits.total_bytes,
             dropped: items.dropped_total,
+            written: items.written_total,
         }
+    }
+
+    /// So many items that were taken are kept, and so many were given up.
+    fn settle(&self, kept: usize, given_up: usize) {
+        let mut items = self.lock();
+        items.written_total += kept as u64;
+        items.dropped_total += given_up as u64;
     }
 }
 
@@ -165,9 +176,17 @@ impl<T: RingItem> Batch<'_, T> {
         &self.items
     }
 
-    /// They are kept, or given up.
-    pub fn done(mut self) {
-        self.items.clear();
+    /// They are kept.
+    pub fn done(self) {
+        let all = self.items.len();
+        self.ended(all);
+    }
+
+    /// So many of them are kept, the others given up.
+    pub fn ended(mut self, kept: usize) {
+        let all = std::mem::take(&mut self.items).len();
+        let kept = kept.min(all);
+        self.ring.settle(kept, all - kept);
     }
 }
 
@@ -186,8 +205,12 @@ pub struct RingGauge {
     pub waiting: usize,
     /// Bytes.
     pub bytes: usize,
-    /// Items dropped since the start.
+    /// Most bytes.
+    pub limit: usize,
+    /// Items dropped since the start: for want of room, or because they could not be kept.
     pub dropped: u64,
+    /// Items kept since the start.
+    pub written: u64,
 }
 
 #[cfg(test)]
@@ -227,7 +250,11 @@ mod tests {
                 .any(|line| line.job == loud && line.message.starts_with(&note))
         );
         assert_eq!(ring.gauge().bytes, 0);
-        batch.done();
+        let (dropped, all) = (ring.gauge().dropped, batch.items().len());
+        batch.ended(all - 1);
+        let gauge = ring.gauge();
+        assert_eq!((gauge.written, gauge.dropped), (all as u64 - 1, dropped + 1));
+        assert_eq!(gauge.limit, 10_000);
     }
 
     #[test]

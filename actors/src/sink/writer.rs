@@ -100,10 +100,11 @@ impl Writer {
                 if batch.items().is_empty() {
                     break;
                 }
-                if !self.keep(ring, keeper, batch.items()).await {
+                let kept = self.keep(ring, keeper, batch.items()).await;
+                if kept < batch.items().len() {
                     lost();
                 }
-                batch.done();
+                batch.ended(kept);
             }
             if stopping {
                 return;
@@ -111,13 +112,14 @@ impl Writer {
         }
     }
 
-    /// Keeps a batch, trying again for a while. `false` if it had to be dropped.
-    async fn keep<T: RingItem>(&self, ring: &Ring<T>, keeper: &impl Keeper<T>, mut items: &[T]) -> bool {
+    /// Keeps a batch, trying again for a while. Gives how many were kept, from the first one on; the others had to be dropped.
+    async fn keep<T: RingItem>(&self, ring: &Ring<T>, keeper: &impl Keeper<T>, mut items: &[T]) -> usize {
+        let all = items.len();
         let mut pause = FIRST_PAUSE;
         let mut left = self.tries.unwrap_or(u32::MAX);
         loop {
             let Err(error) = keeper.keep(items).await else {
-                return true;
+                return all;
             };
             let setback = keeper.setback(&error);
             if setback.kept > 0 {
@@ -136,7 +138,7 @@ impl Writer {
             let (what, count, waiting) = (self.what, items.len(), ring.gauge().waiting);
             if left == 0 {
                 tracing::error!(%error, items = count, "{what} were dropped");
-                return false;
+                return all - items.len();
             }
             tracing::warn!(%error, items = count, waiting, "{what} wait");
             if stopping {

@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::log_sink::LogSink;
 use crate::mqtt::{Connection, Mqtt};
 use crate::pool::Pool;
+use crate::pulse::Pulse;
 use crate::runner::Runner;
 use crate::runner_manager::RunnerManager;
 use crate::scheduler::Scheduler;
@@ -105,6 +106,7 @@ crashes!(
     Mqtt,
     MqttTrigger,
     Pool,
+    Pulse,
     Runner,
     RunnerManager,
     ScheduleTrigger,

@@ -1,5 +1,6 @@
 //! What everything outside of the tree holds of it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,11 +19,11 @@ use crate::action::{ActionHandle, LaneGauge, StopRunner};
 use crate::delivery::DeskGauge;
 use crate::domain::{InvocationId, JobId, RunnerId, ServerId, TriggerId, VersionId};
 use crate::gateway::RouteTarget;
-use crate::job::PrepareError;
+use crate::job::{PrepareError, Serving};
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
 use crate::log_sink::{LogRing, LogWatch};
 use crate::metrics::TallyBoard;
-use crate::mqtt::SharedLentBroker;
+use crate::mqtt::{MqttGauge, SharedLentBroker};
 use crate::ports::{
     ArchiveStore, Catalogue, DurableQueue, Engine, EngineError, FunctionStore, HttpServer, InvocationStore,
     LogStore, MqttClients, ScheduleStore,
@@ -88,6 +89,19 @@ pub enum TreeError {
 pub struct TreeHandle {
     around: Arc<Surroundings>,
     tree: Tree,
+}
+
+/// How full a lane is that serves a job.
+#[derive(Clone, Debug)]
+pub struct LaneView {
+    /// The job.
+    pub job: JobId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// How full the lane is.
+    pub gauge: LaneGauge,
+    /// Whether the last runner that it asked for could not be had.
+    pub troubled: bool,
 }
 
 /// Starts the tree on the calling arbiter. `listeners` are where runners dial in; `servers` makes the HTTP servers, which
@@ -312,13 +326,35 @@ impl TreeHandle {
         &self.around.tallies
     }
 
-    /// How full the lanes are that serve jobs, by the jobs' names.
+    /// The lanes that serve jobs.
     #[must_use]
-    pub fn lanes(&self) -> Vec<(Arc<str>, LaneGauge)> {
+    pub fn lanes(&self) -> Vec<LaneView> {
         let serving = self.around.serving.all().into_iter();
-        serving
-            .map(|(_, serving)| (Arc::clone(&serving.job_name), serving.action.gauge()))
-            .collect()
+        let view = |(job, serving): (JobId, Serving)| LaneView {
+            job,
+            name: Arc::clone(&serving.job_name),
+            gauge: serving.action.gauge(),
+            troubled: serving.action.lane().is_troubled(),
+        };
+        serving.map(view).collect()
+    }
+
+    /// How late timers have been on each arbiter, in the last quarter of a minute or a little longer.
+    #[must_use]
+    pub fn arbiter_lags(&self) -> Vec<(Arc<str>, Duration)> {
+        self.around.pulses.lags()
+    }
+
+    /// How often actors of each kind have failed since the server's start.
+    #[must_use]
+    pub fn actor_failures(&self) -> BTreeMap<&'static str, u64> {
+        self.tree.failures()
+    }
+
+    /// How it stands with each job's connections to brokers.
+    #[must_use]
+    pub fn mqtt_gauges(&self) -> HashMap<JobId, MqttGauge> {
+        self.around.mqtt.gauges()
     }
 
     /// The runners, of one job or of all.

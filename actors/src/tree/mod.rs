@@ -6,7 +6,7 @@ mod root;
 mod settings;
 mod surroundings;
 
-pub use handle::{Ports, RunnerView, Servers, TreeError, TreeHandle, start};
+pub use handle::{LaneView, Ports, RunnerView, Servers, TreeError, TreeHandle, start};
 pub use replay::{Replay, ReplayError};
 pub use settings::{ActionSettings, MqttSettings, TreeSettings};
 pub use surroundings::Surroundings;

@@ -17,6 +17,7 @@ use crate::ledger::Ledger;
 use crate::log_sink::LogSink;
 use crate::mqtt::Mqtt;
 use crate::pool::Pool;
+use crate::pulse::Pulse;
 use crate::runner_manager::RunnerManager;
 use crate::scheduler::Scheduler;
 
@@ -57,6 +58,18 @@ impl Actor for Root {
             events,
         } = &self.parts;
         let drain = around.settings.drain_time;
+        let arbiters = around.job_arbiters().into_iter();
+        for (name, arbiter) in arbiters
+            .map(|(name, arbiter)| (name, Some(arbiter)))
+            .chain([("main".into(), None)])
+        {
+            let mut spec = always(&format!("pulse {name}"));
+            if let Some(arbiter) = arbiter {
+                spec = spec.on(arbiter);
+            }
+            let pulses = Arc::clone(&around.pulses);
+            ctx.spawn_child(spec, move || Pulse::new(Arc::clone(&name), Arc::clone(&pulses)));
+        }
         let (shared, received) = (Arc::clone(around), events.clone());
         let sink = Arc::clone(around);
         ctx.spawn_child(always("log-sink"), move || LogSink::new(Arc::clone(&sink)));

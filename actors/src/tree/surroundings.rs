@@ -22,6 +22,7 @@ use crate::mqtt::{MqttBoard, SharedLentBroker};
 use crate::ports::{
     ArchiveStore, Catalogue, DurableQueue, Engine, InvocationStore, LogStore, MqttClients, ScheduleStore,
 };
+use crate::pulse::PulseBoard;
 use crate::runner_manager::RunnerRegistry;
 use crate::scheduler::ScheduleBoard;
 use crate::session::SessionContext;
@@ -67,6 +68,8 @@ pub struct Surroundings {
     pub serving: Arc<ServingBoard>,
     /// What the jobs' invocations came to.
     pub tallies: Arc<TallyBoard>,
+    /// How late the arbiters' timers are.
+    pub pulses: Arc<PulseBoard>,
     /// Deliveries in this server's hands.
     pub desk: Arc<DeliveryDesk>,
     /// Invocations that survive the server.
@@ -147,6 +150,7 @@ impl Surroundings {
             log_arrivals: LogArrivals::default(),
             registry: Arc::default(),
             tallies: Arc::default(),
+            pulses: Arc::default(),
             routes: Arc::default(),
             arbiters,
             jobs: ArcSwapOption::empty(),
@@ -168,6 +172,15 @@ impl Surroundings {
         match &self.arbiters {
             Arbiters::Pool(pool) => pool.for_key(&job),
             Arbiters::One(arbiter) => arbiter.clone(),
+        }
+    }
+
+    /// The arbiters besides the one that started the tree, with their names.
+    pub(super) fn job_arbiters(&self) -> Vec<(Arc<str>, ArbiterHandle)> {
+        let named = |(number, arbiter)| (format!("jobs-{number}").into(), arbiter);
+        match &self.arbiters {
+            Arbiters::Pool(pool) => pool.all().enumerate().map(named).collect(),
+            Arbiters::One(_) => Vec::new(),
         }
     }
 

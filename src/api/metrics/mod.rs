@@ -2,6 +2,7 @@
 
 mod exposition;
 mod figures;
+mod series;
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -70,7 +71,7 @@ pub(super) async fn overview(state: web::Data<ApiState>, access: Access) -> Resu
         jobs: figures.stored.as_ref().map(|stored| stored.jobs),
         runners: figures.runners(),
         invocations: figures.invocations(),
-        turned_away: figures.tallies.iter().map(|(_, tally)| tally.turned_away()).sum(),
+        turned_away: figures.jobs.iter().map(|job| job.tally.turned_away()).sum(),
         waiting: figures
             .lanes
             .iter()
@@ -86,6 +87,8 @@ pub(super) async fn overview(state: web::Data<ApiState>, access: Access) -> Resu
         dropped_log_lines: figures.logs.dropped,
     }))
 }
+
+pub(super) use series::*;
 
 fn resource(which: &str) -> Resource {
     Resource::of("system").below("metrics").below(which)

@@ -17,12 +17,12 @@ pub fn everything() -> Value {
     json!([{ "effect": "allow", "resource": "*", "actions": ["read", "write", "delete"] }])
 }
 
-fn line(effect: &str, resource: &str, actions: &[&str]) -> Value {
+pub fn line(effect: &str, resource: &str, actions: &[&str]) -> Value {
     json!({ "effect": effect, "resource": resource, "actions": actions })
 }
 
 /// Makes a user, and gives their id.
-async fn user(app: &App, name: &str, permissions: Value) -> String {
+pub async fn user(app: &App, name: &str, permissions: Value) -> String {
     let new = json!({ "username": name, "password": PASSWORD, "permissions": permissions });
     let (status, body) = answer(app.request(Method::POST, "/api/users").json(&new)).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");
@@ -31,7 +31,7 @@ async fn user(app: &App, name: &str, permissions: Value) -> String {
 }
 
 /// Makes a token in a user's name, and gives its id and its secret.
-async fn token(app: &App, user: &str, permissions: Value) -> (String, String) {
+pub async fn token(app: &App, user: &str, permissions: Value) -> (String, String) {
     let new = json!({ "userId": user, "permissions": permissions });
     let (status, body) = answer(app.request(Method::POST, "/api/api-tokens").json(&new)).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::Days;
 use jobber::access::Passwords;
-use jobber::api::{AdminConfig, AdminServer, ApiParts, ApiState};
+use jobber::api::{AdminConfig, AdminServer, ApiParts, ApiState, MetricParts};
 use jobber::archive::{ArchiveLimits, DiskArchiveStore};
 use jobber::calls::Calls;
 use jobber::child::Spawner;
@@ -19,12 +19,15 @@ use jobber::health::{Health, Monitor};
 use jobber::logs::LogArchive;
 use jobber::mqtt::RumqttClients;
 use jobber::publish::{Publisher, PublisherConfig};
+use jobber::rollups::{RollupGauge, RollupWriter};
 use jobber::sealing::{KeySource, Keys};
 use jobber::store::{
     AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue,
-    PostgresFunctionStore, PostgresInvocations, PostgresLogStore, PostgresSchedules, QueueLimits,
+    PostgresFunctionStore, PostgresInvocations, PostgresLogStore, PostgresRollups, PostgresSchedules,
+    QueueLimits,
 };
-use jobber_actors::ports::{HttpServer, LogStore};
+use jobber_actors::clock::Clock;
+use jobber_actors::ports::LogStore;
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
@@ -69,6 +72,8 @@ pub struct App {
     pub database: Database,
     /// Where functions' lines go.
     pub log_store: Arc<dyn LogStore>,
+    /// Counts of minutes that are not kept yet.
+    pub waiting: RollupGauge,
     sql: tokio_postgres::Client,
     tree: TreeHandle,
     client: reqwest::Client,
@@ -210,9 +215,15 @@ impl App {
             gateway_url: gateway_url.clone(),
             ..PublisherConfig::default()
         };
-        let health = Health::default();
+        let (health, waiting) = (Health::default(), RollupGauge::default());
         let servers = |handle: &TreeHandle| {
             let publisher = Publisher::new(publishing, database.clone(), archives, Arc::new(handle.clone()));
+            let gateway =
+                Gateway::new(gateway, GatewayConfig::default(), handle.routes(), health.clone()).unwrap();
+            let gateway = match &calls {
+                Some((calls, _)) => gateway.with_calls(calls.clone()),
+                None => gateway,
+            };
             let state = ApiState::new(ApiParts {
                 health: health.clone(),
                 config: admin_config,
@@ -226,15 +237,14 @@ impl App {
                 functions: Arc::clone(&functions) as Arc<_>,
                 logs: logs.archive,
                 invocations,
+                metrics: MetricParts {
+                    gateway: Arc::clone(gateway.gauges()),
+                    rollups: rollups(&database),
+                    waiting: waiting.clone(),
+                },
             });
-            let gateway =
-                Gateway::new(gateway, GatewayConfig::default(), handle.routes(), health.clone()).unwrap();
-            let gateway: Arc<dyn HttpServer> = match &calls {
-                Some((calls, _)) => Arc::new(gateway.with_calls(calls.clone())),
-                None => Arc::new(gateway),
-            };
             Servers {
-                gateway,
+                gateway: Arc::new(gateway),
                 admin: Arc::new(AdminServer::new(admin, state).unwrap()),
             }
         };
@@ -256,6 +266,7 @@ impl App {
             data,
             url: admin_url,
             log_store: logs.store,
+            waiting,
             gateway_url,
             token: ensured.token.unwrap().expose_secret().to_owned(),
             sql: db.client().await,
@@ -265,6 +276,16 @@ impl App {
             calls: kept,
             monitoring,
         }
+    }
+
+    /// What keeps the counts of minutes, by this clock. Nothing does unless it is run.
+    pub fn rollup_writer(&self, clock: Clock) -> RollupWriter {
+        RollupWriter::new(
+            self.tree.clone(),
+            rollups(&self.database),
+            clock,
+            self.waiting.clone(),
+        )
     }
 
     /// A request to the API with the token.
@@ -376,6 +397,10 @@ impl App {
             .unwrap();
         (response.status(), response.text().await.unwrap())
     }
+}
+
+fn rollups(database: &Database) -> PostgresRollups {
+    PostgresRollups::new(database.clone(), Days::new(30))
 }
 
 /// What an operator may have set. Nothing of it is in force: the app has what it needs from the test.

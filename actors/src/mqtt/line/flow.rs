@@ -97,7 +97,7 @@ impl State {
             return Step::Wait;
         };
         let Some(target) = self.target(part.trigger).cloned() else {
-            self.counts.unrouted += 1;
+            self.counts.of(part.input.qos).unrouted += 1;
             self.window.finish(part.entry);
             return Step::Again;
         };
@@ -175,7 +175,7 @@ impl Line {
         match decide(&target.retries, Tries::default(), end, rand::random()) {
             Next::Nothing => {
                 let mut state = self.lock();
-                state.counts.handled += 1;
+                state.counts.of(part.input.qos).handled += 1;
                 state.finish(&part);
                 self.tell(state);
             }
@@ -188,7 +188,7 @@ impl Line {
                 self.tell(state);
             }
             next @ (Next::Retry { .. } | Next::Dead { .. }) => {
-                self.lock().counts.failed += 1;
+                self.lock().counts.of(part.input.qos).failed += 1;
                 self.keep(part, next);
             }
         }

@@ -154,7 +154,7 @@ impl State {
 
     /// Takes a message, and adds what is to be handed over now.
     fn message(&mut self, message: MqttMessage, handovers: &mut Handovers) -> Taken {
-        self.counts.received += 1;
+        self.counts.of(message.qos).received += 1;
         // Nobody asks for that of any other message, and it takes longer the longer the payload is.
         let content = if message.packet.is_some() || !message.subscriptions.is_empty() {
             content(&message, &self.contents)
@@ -164,7 +164,7 @@ impl State {
         if let Some(packet) = message.packet
             && self.window.arrival(packet, content) == Arrival::Known
         {
-            self.counts.repeated += 1;
+            self.counts.of(message.qos).repeated += 1;
             return Taken::Yes;
         }
         let packet = message.packet.map(|packet| (packet, message.qos));
@@ -174,10 +174,11 @@ impl State {
         triggers.dedup();
         let further = self.is_further_copy(&message, content);
         if further || triggers.is_empty() {
+            let counts = self.counts.of(message.qos);
             let count = if further {
-                &mut self.counts.repeated
+                &mut counts.repeated
             } else {
-                &mut self.counts.unrouted
+                &mut counts.unrouted
             };
             *count += 1;
             self.window.open(packet, content, 0, 0);
@@ -186,11 +187,11 @@ impl State {
         let bytes = size(&message);
         if !self.window.has_room(bytes) {
             if packet.is_none() {
-                self.counts.dropped += 1;
+                self.counts.of(message.qos).dropped += 1;
                 return Taken::Yes;
             }
             // It comes again, and is counted then.
-            self.counts.received -= 1;
+            self.counts.of(message.qos).received -= 1;
             return Taken::NoRoom;
         }
         let entry = self.window.open(packet, content, bytes, triggers.len());

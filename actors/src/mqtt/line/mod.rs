@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use foldhash::quality::RandomState;
-pub use status::{LineCounts, LineState, LineStatus};
+pub use status::{CountsByQos, LineCounts, LineState, LineStatus};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -85,7 +85,7 @@ struct State {
     network: LineState,
     since: DateTime<Utc>,
     connected: Option<Instant>,
-    counts: LineCounts,
+    counts: CountsByQos,
 }
 
 /// The messages of one connection.
@@ -157,7 +157,7 @@ impl Line {
                 network: LineState::Connecting,
                 since: clock.now(),
                 connected: None,
-                counts: LineCounts::default(),
+                counts: CountsByQos::default(),
             }),
             command: Notify::new(),
             moved: Notify::new(),
@@ -167,6 +167,11 @@ impl Line {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Changed in whole steps; nothing that can panic runs between them.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose it is.
+    pub(super) fn job(&self) -> JobId {
+        self.job
     }
 
     /// What its functions publish.
@@ -286,7 +291,8 @@ impl Line {
                 .map(|(filter, reason)| (filter.as_str().to_owned(), reason.clone()))
                 .collect(),
             queue_full: state.queue_full,
-            counts: state.counts,
+            counts: state.counts.sum(),
+            by_qos: state.counts,
             open: state.window.open_messages(),
             waiting: state.waiting.len(),
         }

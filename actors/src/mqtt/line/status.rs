@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::manifest::QualityOfService;
+
 /// How it stands with the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineState {
@@ -50,6 +52,8 @@ pub struct LineStatus {
     pub queue_full: bool,
     /// Messages of this line, since the server's start.
     pub counts: LineCounts,
+    /// The same by quality of service: 0, 1, 2.
+    pub by_qos: CountsByQos,
     /// Messages that are not finished.
     pub open: usize,
     /// Of those, messages that wait for a place in the action's lane.
@@ -71,4 +75,82 @@ pub struct LineCounts {
     pub unrouted: u64,
     /// Known already: a copy, or a repeat of what is being worked on.
     pub repeated: u64,
+}
+
+/// Counts of messages by the quality of service with which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountsByQos([LineCounts; 3]);
+
+impl LineState {
+    /// What metrics call each of them.
+    pub const NAMES: [&'static str; 4] = ["connecting", "connected", "disconnected", "full"];
+
+    /// What metrics call it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl LineCounts {
+    /// By what became of the messages.
+    #[must_use]
+    pub const fn outcomes(&self) -> [(&'static str, u64); 5] {
+        [
+            ("handled", self.handled),
+            ("failed", self.failed),
+            ("dropped", self.dropped),
+            ("unrouted", self.unrouted),
+            ("repeated", self.repeated),
+        ]
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.handled += other.handled;
+        self.failed += other.failed;
+        self.dropped += other.dropped;
+        self.unrouted += other.unrouted;
+        self.repeated += other.repeated;
+    }
+}
+
+impl CountsByQos {
+    /// Those of one quality of service.
+    pub(super) fn of(&mut self, qos: QualityOfService) -> &mut LineCounts {
+        let [most_once, least_once, exactly_once] = &mut self.0;
+        match qos {
+            QualityOfService::AtMostOnce => most_once,
+            QualityOfService::AtLeastOnce => least_once,
+            QualityOfService::ExactlyOnce => exactly_once,
+        }
+    }
+
+    /// Those of 0, of 1 and of 2.
+    #[must_use]
+    pub const fn each(&self) -> &[LineCounts; 3] {
+        &self.0
+    }
+
+    /// All together.
+    #[must_use]
+    pub fn sum(&self) -> LineCounts {
+        let mut sum = LineCounts::default();
+        for counts in &self.0 {
+            sum.add(counts);
+        }
+        sum
+    }
+
+    /// Puts another one's counts to these.
+    pub(in crate::mqtt) fn add(&mut self, other: &Self) {
+        for (counts, more) in self.0.iter_mut().zip(&other.0) {
+            counts.add(more);
+        }
+    }
 }

@@ -235,3 +235,25 @@ fn a_thousand_schedules_cost_one_timer() {
         tree.shut_down().await;
     });
 }
+
+#[test]
+fn instants_are_counted_by_job_with_how_late_they_were() {
+    run_paused(async {
+        let tree = TestTree::start();
+        tree.serve(&fires("done", "*/10 * * * * *", json!({}))).await;
+        tree.until(|| tree.fired().len() == 4).await;
+        let tally = || {
+            let jobs = tree.handle.tallies().all();
+            let (_, tally) = jobs.first().expect("there is one job");
+            Arc::clone(tally)
+        };
+        // The last one may have been handed over a moment before it was counted.
+        tree.until(|| tally().instants().lateness().count() >= 4).await;
+        let [fired, skipped, missed] = tally().instants().counts();
+        assert!(fired.1 >= 4, "{fired:?}");
+        assert_eq!((skipped, missed), (("skipped", 0), ("missed", 0)));
+        let late = tally().instants().lateness().percentile(1.0);
+        assert!(late.expect("there are some") <= seconds(1), "{late:?}");
+        tree.shut_down().await;
+    });
+}

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::{hasty, hello, seconds};
 use crate::invocation::{Input, InputBody, Outcome};
+use crate::metrics::Phase;
 use crate::ports::{InvocationRecord, InvocationStatus as Status};
 use crate::testing::{Refused, Sent, TestTree, whole};
 
@@ -221,6 +222,15 @@ fn a_call_that_waits_for_a_new_runner_has_a_cold_start() {
         let cold = record.cold_start.expect("there was no runner");
         let waited = record.started.expect("it ran") - record.queued;
         assert!(cold.connect + cold.load <= waited.to_std().expect("it waited") + seconds(1));
+        // The same is in the numbers: what it waited for is apart from the queue.
+        let jobs = tree.handle.tallies().all();
+        let (_, tally) = jobs.first().expect("there is one job");
+        let (_, http) = tally.by_trigger().next().expect("HTTP comes first");
+        assert_eq!((http.cold_starts(), tally.runners().failed()), (1, 0));
+        assert!(tally.runners().ready() >= 1);
+        let sum = |phase| http.times(phase).sum;
+        let parts = [Phase::Queue, Phase::Connect, Phase::Load, Phase::Handler].map(sum);
+        assert_eq!(parts.into_iter().sum::<std::time::Duration>(), sum(Phase::Total));
         tree.shut_down().await;
     });
 }

@@ -1,8 +1,13 @@
 //! The numbers that the admin API tells.
 
+mod documents;
+mod promtool;
+mod series;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use crate::support::exposition::{self, Exposition};
 use crate::support::{App, Package, eventually};
 
 const MODULE: &str = r"
@@ -33,6 +38,7 @@ fn invocations_are_counted_and_timed() {
         for path in ["/answers", "/answers", "/throws"] {
             app.call(path).await;
         }
+        assert_eq!(app.call("/nowhere").await.0, StatusCode::NOT_FOUND);
         // The counts are made where the answer is; it may be seen a moment before.
         let text = eventually("all are counted", async || {
             let text = text(app).await;
@@ -53,6 +59,15 @@ fn invocations_are_counted_and_timed() {
             "jobber_runners{stage=\"ready\"} 1",
             "jobber_runners_serving{job=\"shop\"} 1",
             "jobber_invocations_running{job=\"shop\"} 0",
+            "jobber_invocations_running_limit{job=\"shop\"} 100",
+            "jobber_invocations_waiting_limit{job=\"shop\"} 1000",
+            "jobber_job_runners{job=\"shop\",stage=\"ready\"} 1",
+            "jobber_runner_starts_total{job=\"shop\",result=\"ready\"} 1",
+            "jobber_runner_start_failing{job=\"shop\"} 0",
+            "jobber_actor_failures_total{kind=\"root\"} 0",
+            "jobber_gateway_requests_total 4",
+            "jobber_gateway_refusals_total{code=\"no-route\"} 1",
+            "jobber_database_connections_limit 16",
             "jobber_log_lines_dropped_total 0",
             "jobber_actor_restarts{kind=\"root\"} 0",
         ] {
@@ -62,13 +77,7 @@ fn invocations_are_counted_and_timed() {
             !text.contains("trigger=\"mqtt\""),
             "nothing is told of what never was\n{text}"
         );
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            assert!(
-                name.starts_with("jobber_") && value.parse::<f64>().is_ok(),
-                "{line}"
-            );
-        }
+        times_add_up(&exposition::read(&text));
 
         let overview = app.get("/api/metrics/overview").await;
         let invocations =
@@ -93,5 +102,50 @@ fn without_the_database_the_other_numbers_are_there() {
             (&json!(null), &json!(null))
         );
         assert!(text(app).await.contains("\njobber_database_up 0\n"));
+    });
+}
+
+/// What a call took is what it waited and what its handler took.
+fn times_add_up(found: &Exposition) {
+    let sum = |name: &str, ending: &str| -> f64 {
+        let samples = found[name].samples.iter();
+        let of_shop = samples.filter(|sample| sample.name == format!("{name}{ending}"));
+        of_shop.map(|sample| sample.value).sum()
+    };
+    let all = [
+        "jobber_invocation_duration_seconds",
+        "jobber_invocation_queue_seconds",
+        "jobber_invocation_handler_seconds",
+    ];
+    assert_eq!(all.map(|name| sum(name, "_count")), [3.0, 3.0, 3.0]);
+    let [total, queue, handler] = all.map(|name| sum(name, "_sum"));
+    let cold = sum("jobber_invocation_cold_start_seconds", "_sum");
+    assert!(
+        (total - queue - handler - cold).abs() < 1e-6,
+        "{total} {queue} {handler} {cold}"
+    );
+    assert!(handler > 0.0);
+}
+
+/// A job's name may have characters that mean something in the text; what is gone leaves no numbers.
+#[test]
+fn a_job_that_is_removed_takes_its_numbers_along() {
+    App::story(async |app| {
+        let package = Package::new("@team/shop", "1").routes(&["/shop"]);
+        assert_eq!(app.publish(&package).await.0, StatusCode::OK);
+        assert_eq!(app.call("/shop").await.0, StatusCode::OK);
+        let job = "job=\"@team/shop\"";
+        eventually("it is counted", async || {
+            text(app).await.contains(job).then_some(())
+        })
+        .await;
+        let (status, body) = app.ask(Method::DELETE, "/api/job/@team%2Fshop").await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let text = eventually("nothing is left", async || {
+            let text = text(app).await;
+            (!text.contains(job)).then_some(text)
+        })
+        .await;
+        exposition::read(&text);
     });
 }

@@ -103,7 +103,7 @@ fn tell_unopened(rotated: &Rotated) -> anyhow::Result<()> {
 fn tell(
     added: bool,
     Resealed {
-        variables,
+        values,
         active,
         unused,
         ..
@@ -114,7 +114,7 @@ fn tell(
     } else {
         "the first key of JOBBER_MASTER_KEY"
     };
-    println!("{variables} variables were sealed anew with {first}, {active}");
+    println!("{values} values were sealed anew with {first}, {active}");
     for key in unused {
         println!("nothing needs the key {key} any more");
     }

@@ -98,7 +98,7 @@ fn told(keys: &[(KeyId, i64)]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resealed {
     /// Variables that have the first key now and had another.
-    pub variables: u64,
+    pub values: u64,
     /// The first key.
     pub active: KeyId,
     /// Keys of the ring that nothing in the database needs any more.
@@ -222,13 +222,13 @@ pub async fn reseal(database: &Database, keys: &Keys) -> Result<Resealed, Sealed
     client.execute(SET_ACTIVE, &[&active.as_bytes()]).await?;
     drop(client);
     seal_plain(database, keys).await?;
-    let (mut variables, mut unopened) = (0, Vec::new());
+    let (mut values, mut unopened) = (0, Vec::new());
     for table in &TABLES {
-        variables += reseal_table(database, keys, table, &mut unopened).await?;
+        values += reseal_table(database, keys, table, &mut unopened).await?;
     }
     let used: BTreeSet<KeyId> = in_use(database).await?.into_iter().map(|(key, _)| key).collect();
     Ok(Resealed {
-        variables,
+        values,
         active,
         unused: ring
             .ids()

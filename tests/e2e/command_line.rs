@@ -151,7 +151,7 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
             assert_eq!(login.send().await.unwrap().status(), 200);
             let said = rotated(&data, database.expose_secret()).await;
             assert!(
-                said.out.starts_with("0 variables were sealed anew with"),
+                said.out.starts_with("1 values were sealed anew with"),
                 "{} {}",
                 said.out,
                 said.error

@@ -196,7 +196,7 @@ async fn another_key_seals_everything_anew_while_servers_run() {
     };
     let (resealed, ()) = tokio::join!(resealed, changing);
     let resealed = resealed.unwrap();
-    assert!(resealed.variables >= 1_100, "{resealed:?}");
+    assert!(resealed.values >= 1_100, "{resealed:?}");
     assert_ne!(resealed.active, old);
 
     // The server that runs reads the file again, and has lost nothing.
@@ -240,7 +240,7 @@ async fn another_key_passes_over_what_does_not_open_and_names_it() {
     let new = "c".repeat(64);
     let both = Keys::load(KeySource::Given(format!("{new},{}", "b".repeat(64)).into())).unwrap();
     let resealed = reseal(database, &both).await.unwrap();
-    assert_eq!(resealed.variables, 2);
+    assert_eq!(resealed.values, 2);
     let unopened: Vec<_> = resealed
         .unopened
         .iter()
@@ -253,7 +253,7 @@ async fn another_key_passes_over_what_does_not_open_and_names_it() {
     );
     let with_lost = Keys::load(KeySource::Given(format!("{new},{}", "a".repeat(64)).into())).unwrap();
     let again = reseal(database, &with_lost).await.unwrap();
-    assert_eq!((again.variables, again.unopened.len()), (1, 1), "nothing is lost");
+    assert_eq!((again.values, again.unopened.len()), (1, 1), "nothing is lost");
 
     // What was set anew since it was found is not removed.
     set(&publishing, &given('c'), job, "LOST", "anew").await;

@@ -29,7 +29,7 @@ async fn secrets_are_sealed_anew_and_stay_what_they_are() {
     assert!(publishing.keys.add().unwrap());
     let resealed = reseal(database, &publishing.keys).await.unwrap();
     assert_eq!(
-        (resealed.variables, resealed.unused.len(), resealed.unopened.len()),
+        (resealed.values, resealed.unused.len(), resealed.unopened.len()),
         (3, 1, 0)
     );
     assert_eq!(

@@ -15,6 +15,9 @@ use tokio_postgres::{Config, Connection, NoTls, Socket};
 
 use super::error::{DatabaseError, describe};
 
+/// A connection on which what was sent is not acknowledged for so long has ended.
+const UNANSWERED: Duration = Duration::from_secs(20);
+
 /// How to reach Postgres and how long to wait for it.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
@@ -165,6 +168,8 @@ fn dedicated_config(config: &DatabaseConfig) -> Result<Config, DatabaseError> {
         parsed.connect_timeout(config.connect);
     }
     parsed.keepalives_idle(Duration::from_secs(30));
+    // What was sent to a server that is gone without a word (a failover) is not waited for as long as the system does.
+    parsed.tcp_user_timeout(UNANSWERED);
     Ok(parsed)
 }
 

@@ -4,9 +4,11 @@ mod keep;
 mod list;
 mod upkeep;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
+use jobber_actors::domain::ServerId;
 pub use list::{Captured, ColdStartView, ErrorView, InvocationFilter, InvocationSort, RecordedInvocation};
 use uuid::Uuid;
 
@@ -20,6 +22,8 @@ pub struct PostgresInvocations {
     records: Arc<DailyPartitions>,
     payloads: Arc<DailyPartitions>,
     keep: Days,
+    /// Servers that the last look did not find.
+    missing: Arc<Mutex<BTreeSet<ServerId>>>,
 }
 
 impl PostgresInvocations {
@@ -31,7 +35,18 @@ impl PostgresInvocations {
             payloads: Arc::new(DailyPartitions::new(database.clone(), "invocation_payloads")),
             database,
             keep,
+            missing: Arc::default(),
         }
+    }
+}
+
+impl PostgresInvocations {
+    /// Remembers which servers are missing now. Gives those that the look before did not find either.
+    fn missing_again(&self, missing: BTreeSet<ServerId>) -> Vec<ServerId> {
+        let mut before = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = missing.intersection(&before).copied().collect();
+        *before = missing;
+        again
     }
 }
 

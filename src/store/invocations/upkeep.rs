@@ -1,5 +1,7 @@
 //! What has to be done for the record from time to time.
 
+use std::collections::BTreeSet;
+
 use chrono::Utc;
 use jobber_actors::domain::ServerId;
 use uuid::Uuid;
@@ -27,21 +29,26 @@ impl PostgresInvocations {
         Ok(records + self.payloads.turn(self.keep).await?)
     }
 
-    /// Records as lost what servers had under way that are not there any more. Gives how many invocations that were.
+    /// Records as lost what servers had under way that this look and the one before did not find: one that has lost its connection
+    /// to the database for a moment is alive. Gives how many invocations that were.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn lose_of_dead_servers(&self, server: ServerId) -> Result<u64, DatabaseError> {
         let mut client = self.database.client().await?;
         let others = client.query(OTHERS, &[server.as_uuid()]).await?;
-        let mut lost = 0;
+        let mut missing = BTreeSet::new();
         for row in others {
-            let other: Uuid = row.get("server_id");
+            let other = ServerId::from(row.get::<_, Uuid>("server_id"));
             let transaction = client.transaction().await?;
-            if presence::is_gone(&transaction, ServerId::from(other)).await? {
-                lost += transaction.execute(LOSE, &[&other, &Utc::now()]).await?;
+            if presence::is_gone(&transaction, other).await? {
+                missing.insert(other);
             }
             transaction.commit().await?;
+        }
+        let mut lost = 0;
+        for other in self.missing_again(missing) {
+            lost += client.execute(LOSE, &[other.as_uuid(), &Utc::now()]).await?;
         }
         Ok(lost)
     }

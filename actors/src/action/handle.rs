@@ -96,7 +96,8 @@ impl ActionHandle {
 
     /// The variables that its runners should have. Running ones are replaced, without loss.
     pub(crate) fn set_environment(&self, environment: Arc<Environment>) {
-        if self.intent.set_environment(environment) {
+        if self.intent.set_environment(Arc::clone(&environment)) {
+            self.lane.book.set_environment(&environment);
             tell(&self.address, Reconsider);
         }
     }
@@ -147,6 +148,7 @@ pub(crate) fn spawn_action(
         tally,
         around.records.clone(),
     );
+    book.set_environment(&seed.environment);
     let lane = Lane::with_spans(settings.lane, book, spans);
     let (logs, subject) = (Arc::clone(&around.log_intake), subject_of(&seed.version));
     lane.on_refusal(move |reason, calls| logs.count(subject, Recurring::CallsRefused(reason), calls));

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::book::Book;
@@ -23,6 +25,8 @@ use crate::session::Mask;
 /// Most characters of a subject and of an error's message.
 const MOST_SUBJECT: usize = 512;
 const MOST_MESSAGE: usize = 2_048;
+/// Of the name of an error's class.
+const MOST_NAME: usize = 256;
 
 /// A runner has got it.
 #[derive(Debug)]
@@ -174,7 +178,7 @@ impl Entry {
         if self.put_down == Some(status) {
             return;
         }
-        let subject = subject(input.or(self.input.as_ref()));
+        let subject = self.masked(subject(input.or(self.input.as_ref())));
         let record = self.record(status, subject, self.book.clock.now(), now);
         self.put_down = Some(status);
         self.book.put(record);
@@ -210,8 +214,9 @@ impl Entry {
         let mut record = self.record(status, subject, time, now);
         record.ended = Some(time);
         record.error = error.map(|error| RecordedError {
+            code: error.code,
+            name: error.name.map(|name| capped(self.masked(name), MOST_NAME)),
             message: capped(self.masked(error.message), MOST_MESSAGE),
-            ..error
         });
         record.payload = self.payload(status).map(Box::new);
         record
@@ -261,37 +266,33 @@ impl Entry {
         if !self.keeps(status, self.http_status()) {
             return None;
         }
+        let mask = self.mask();
         let input = redaction::input(self.input.take()?);
+        let masked_body = |body: CapturedBody| CapturedBody {
+            bytes: mask.bytes(body.bytes, body.truncated),
+            ..body
+        };
         Some(CapturedPayload {
-            input,
-            input_body: self.masked_body(self.input_body.captured()),
-            output: self.answer.take().map(redaction::response),
-            output_body: self.masked_body(self.output_body.captured()),
+            input: masked_whole(&mask, input)?,
+            input_body: masked_body(self.input_body.captured()),
+            output: match self.answer.take().map(redaction::response) {
+                Some(head) => Some(masked_whole(&mask, head)?),
+                None => None,
+            },
+            output_body: masked_body(self.output_body.captured()),
         })
+    }
+
+    /// Finds secrets: those that the runner was given, or the present ones if none has got it.
+    fn mask(&self) -> Arc<Mask> {
+        let given = self.dispatched.as_ref();
+        given.map_or_else(|| self.book.mask(), |dispatched| Arc::clone(&dispatched.mask))
     }
 
     fn masked(&self, text: String) -> String {
         match &self.dispatched {
             Some(dispatched) => dispatched.mask.text(text),
-            None => text,
-        }
-    }
-
-    /// Texts are searched for secrets. What is no text can not have been written by mistake.
-    fn masked_body(&self, body: CapturedBody) -> CapturedBody {
-        let Some(dispatched) = self
-            .dispatched
-            .as_ref()
-            .filter(|dispatched| dispatched.mask.finds())
-        else {
-            return body;
-        };
-        match std::str::from_utf8(&body.bytes) {
-            Ok(text) => CapturedBody {
-                bytes: dispatched.mask.text(text.to_owned()).into(),
-                ..body
-            },
-            Err(_) => body,
+            None => self.book.mask().text(text),
         }
     }
 }
@@ -317,6 +318,21 @@ pub(crate) fn refused(
         message: refusal.to_string(),
     });
     book.put(record);
+}
+
+/// Without secrets in any of its texts. `None` if it is not what it was any more: then nothing is kept of it.
+fn masked_whole<T: Serialize + DeserializeOwned>(mask: &Mask, whole: T) -> Option<T> {
+    if !mask.finds() {
+        return Some(whole);
+    }
+    let masked = serde_json::to_value(&whole).map(|value| mask.value(value));
+    match masked.and_then(serde_json::from_value) {
+        Ok(masked) => Some(masked),
+        Err(error) => {
+            tracing::warn!(%error, "what was captured of an invocation is not kept: it can not be freed of secrets");
+            None
+        }
+    }
 }
 
 /// What an input body is before it is sent, for the record of what is never sent.

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::domain::Environment;
@@ -14,7 +16,13 @@ pub(super) const MIN_SECRET_BYTES: usize = 6;
 
 /// Finds a job's secrets in what its functions write.
 #[derive(Default)]
-pub(crate) struct Mask(Option<AhoCorasick>);
+pub(crate) struct Mask(Option<Secrets>);
+
+struct Secrets {
+    finder: AhoCorasick,
+    /// Where each stands, for what is cut in the middle of one.
+    lines: Vec<SecretString>,
+}
 
 impl fmt::Debug for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,7 +32,7 @@ impl fmt::Debug for Mask {
 
 impl Mask {
     /// Masks the secrets among these variables, each of their lines by itself: a log has lines.
-    pub(super) fn of(environment: &Environment) -> Self {
+    pub(crate) fn of(environment: &Environment) -> Self {
         let lines: Vec<&str> = environment
             .secrets()
             .flat_map(str::lines)
@@ -40,7 +48,10 @@ impl Mask {
         if let Err(error) = &found {
             tracing::error!(%error, "a job's secrets can not be masked in its log");
         }
-        Self(found.ok())
+        Self(found.ok().map(|finder| Secrets {
+            finder,
+            lines: lines.into_iter().map(SecretString::from).collect(),
+        }))
     }
 
     /// Whether there is anything to find.
@@ -51,15 +62,36 @@ impl Mask {
     /// The text without secrets.
     pub(crate) fn text(&self, text: String) -> String {
         match &self.0 {
-            Some(secrets) if secrets.is_match(&text) => {
-                secrets.replace_all(&text, &vec![MASK; secrets.patterns_len()])
+            Some(Secrets { finder, .. }) if finder.is_match(&text) => {
+                finder.replace_all(&text, &vec![MASK; finder.patterns_len()])
             }
             _ => text,
         }
     }
 
+    /// The bytes without secrets, whatever they are. Of those that are `cut`, the end may be the beginning of a secret: that goes, too.
+    pub(crate) fn bytes(&self, bytes: Bytes, cut: bool) -> Bytes {
+        let Some(Secrets { finder, lines }) = &self.0 else {
+            return bytes;
+        };
+        let whole = if cut {
+            let lines = lines.iter().map(ExposeSecret::expose_secret);
+            let begun = lines.map(|line| begun_at_end(&bytes, line.as_bytes())).max();
+            bytes.slice(..bytes.len() - begun.unwrap_or_default())
+        } else {
+            bytes
+        };
+        if finder.is_match(&whole) {
+            finder
+                .replace_all_bytes(&whole, &vec![MASK; finder.patterns_len()])
+                .into()
+        } else {
+            whole
+        }
+    }
+
     /// The value without secrets, at whatever depth.
-    pub(super) fn value(&self, value: Value) -> Value {
+    pub(crate) fn value(&self, value: Value) -> Value {
         if self.0.is_none() {
             return value;
         }
@@ -75,11 +107,19 @@ impl Mask {
     }
 }
 
+/// How many bytes at the end are the beginning of this secret, and not all of it.
+fn begun_at_end(bytes: &[u8], secret: &[u8]) -> usize {
+    let most = secret.len().saturating_sub(1).min(bytes.len());
+    (1..=most)
+        .rev()
+        .find(|&count| bytes.ends_with(&secret[..count]))
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use secrecy::SecretString;
     use serde_json::json;
 
     use super::*;
@@ -113,6 +153,19 @@ mod tests {
             mask.value(fields),
             json!({ "a": ["x ********"], "********": 1, "n": null })
         );
+    }
+
+    #[test]
+    fn bytes_are_masked_also_where_they_are_no_text_or_cut_in_a_secret() {
+        let mask = mask(&[("KEY", "hunter2", true)]);
+        let bytes = |bytes: &'static [u8]| Bytes::from_static(bytes);
+        assert_eq!(
+            mask.bytes(bytes(b"\xff hunter2 \xc3"), false),
+            &b"\xff ******** \xc3"[..]
+        );
+        assert_eq!(mask.bytes(bytes(b"hunter2, hunt"), true), "********, ");
+        assert_eq!(mask.bytes(bytes(b"hunter2, hunt"), false), "********, hunt");
+        assert_eq!(mask.bytes(bytes(b"a hunter2"), true), "a ********");
     }
 
     #[test]

@@ -15,6 +15,11 @@ pub trait RingItem: Send + Sync + Sized + 'static {
     /// About how many bytes of memory it takes.
     fn cost(&self) -> usize;
 
+    /// What of it has to stay although there is no room. The caller of [`Ring::push`] bounds how many of these there are.
+    fn without_room(self) -> Option<Self> {
+        None
+    }
+
     /// What is written in place of items of a job that were dropped for want of room.
     fn in_place_of_dropped(job: JobId, dropped: u64) -> Option<Self>;
 }
@@ -73,15 +78,20 @@ impl<T: RingItem> Ring<T> {
     }
 
     /// Adds an item, or counts it as dropped when its job or all jobs together have too much waiting.
-    pub fn push(&self, item: T) {
-        let cost = item.cost();
+    pub fn push(&self, mut item: T) {
+        let mut cost = item.cost();
+        let job = item.job();
         let mut items = self.lock();
         let total = items.bytes;
-        let share = items.jobs.entry(item.job()).or_default();
+        let share = items.jobs.entry(job).or_default();
         if share.bytes + cost > self.limits.job_bytes || total + cost > self.limits.total_bytes {
-            share.dropped += 1;
-            items.dropped_total += 1;
-            return;
+            let Some(rest) = item.without_room() else {
+                share.dropped += 1;
+                items.dropped_total += 1;
+                return;
+            };
+            item = rest;
+            cost = item.cost();
         }
         share.bytes += cost;
         items.bytes += cost;

@@ -18,12 +18,15 @@ use super::{
     Access, Action, ApiError, ApiState, Captured, Data, RecordedInvocation, Reply, State, find, reply,
 };
 use crate::api::input::OptionalBody;
+use crate::api::problem::FieldError;
 use crate::api::publish::problem_of;
 use crate::publish::PublishError;
 use crate::store::JobStatus;
 
 /// What stands for a credential in what was kept.
 const REDACTED: &str = "[redacted]";
+/// What stands for a secret of the job.
+const MASK: &str = "********";
 
 /// What is to be other than it was. What is left out stays.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -72,8 +75,12 @@ pub(crate) async fn replay(
     }
     let captured = captured(&state, &last).await?;
     let body = body(&changes, &captured)?;
+    let edited = changes.input.is_some();
     let mut input = changes.input.unwrap_or(captured.input);
     let left_out = leave_out_credentials(&mut input);
+    if !edited && input.to_string().contains(MASK) {
+        return Err(masked("/input"));
+    }
     let mut input: Input = serde_json::from_value(input)
         .map_err(|error| ApiError::invalid("/input", "invalid", error.to_string()))?;
     if input.kind() != last.kind {
@@ -150,13 +157,43 @@ fn body(changes: &Changes, captured: &Captured) -> Result<Vec<u8>, ApiError> {
                 detail,
             ))
         }
+        (None, None) if holds(&captured.input_body, MASK) => Err(masked("/body")),
         (None, None) => Ok(captured.input_body.clone()),
     }
 }
 
-/// Takes away headers and properties whose values were not kept, and gives their names.
+fn holds(body: &[u8], text: &str) -> bool {
+    body.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// A secret of the job stood there, and what stands for it must not be taken for it.
+fn masked(pointer: &str) -> ApiError {
+    let message = format!(
+        "holds a secret of the job, which was not kept; send one to replay it with (or {MASK:?} itself)"
+    );
+    ApiError::new(StatusCode::CONFLICT, "invocation-masked", message.clone()).with_errors(vec![FieldError {
+        pointer: pointer.to_owned(),
+        code: "masked".to_owned(),
+        message,
+    }])
+}
+
+/// Takes away what has no value any more, since it was a credential, and gives the names: of headers, properties, and parameters of
+/// the query and the path.
 fn leave_out_credentials(input: &mut Value) -> Vec<String> {
     let mut left_out = Vec::new();
+    if let Some(Value::String(target)) = input.pointer_mut("/http/target") {
+        left_out.extend(leave_out_of_query(target));
+    }
+    if let Some(Value::Object(params)) = input.pointer_mut("/http/params") {
+        params.retain(|name, value| {
+            let redacted = value == REDACTED;
+            if redacted {
+                left_out.push(name.clone());
+            }
+            !redacted
+        });
+    }
     for place in ["/http/headers", "/mqtt/properties/userProperties"] {
         if let Some(Value::Array(pairs)) = input.pointer_mut(place) {
             pairs.retain(|pair| {
@@ -169,6 +206,23 @@ fn leave_out_credentials(input: &mut Value) -> Vec<String> {
         }
     }
     left_out
+}
+
+/// The same of a target's query.
+fn leave_out_of_query(target: &mut String) -> Vec<String> {
+    let Some((path, query)) = target.split_once('?') else {
+        return Vec::new();
+    };
+    let redacted = |part: &&str| part.split_once('=').is_some_and(|(_, value)| value == REDACTED);
+    let (gone, kept): (Vec<&str>, Vec<&str>) = query.split('&').partition(redacted);
+    let names = gone.iter().filter_map(|part| part.split_once('='));
+    let names = names.map(|(name, _)| name.to_owned()).collect();
+    *target = if kept.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", kept.join("&"))
+    };
+    names
 }
 
 fn not_served() -> ApiError {
@@ -208,8 +262,13 @@ mod tests {
     fn credentials_that_were_not_kept_are_not_sent() {
         let mut input = json!({ "kind": "http", "http": {
             "headers": [["accept", "*/*"], ["authorization", REDACTED]],
+            "target": format!("/orders?page=2&token={REDACTED}"),
+            "params": { "id": "7", "resetToken": REDACTED },
         }});
-        assert_eq!(leave_out_credentials(&mut input), ["authorization"]);
+        let left_out = leave_out_credentials(&mut input);
+        assert_eq!(left_out, ["token", "resetToken", "authorization"]);
+        assert_eq!(input["http"]["target"], "/orders?page=2");
+        assert_eq!(input["http"]["params"], json!({ "id": "7" }));
         assert_eq!(input["http"]["headers"], json!([["accept", "*/*"]]));
     }
 }

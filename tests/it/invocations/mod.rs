@@ -1,6 +1,7 @@
 //! The record of invocations: in Postgres, and as the admin API tells it.
 
 mod outage;
+mod secrets;
 
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ fn what_became_of_an_invocation_is_told_with_its_input() {
     App::story(async |app| {
         publish(app).await;
         let client = jobber::outgoing::without_tls().build().unwrap();
-        let throws = format!("{}/throws?token=abc", app.gateway_url);
-        let request = client.post(throws).header("authorization", "Bearer abc");
+        let throws = format!("{}/throws?token=open-sesame", app.gateway_url);
+        let request = client.post(throws).header("authorization", "Bearer open-sesame");
         let response = request.body("bread").send().await.unwrap();
         assert_eq!(response.status(), 500);
         let id = response.headers()["x-jobber-invocation"]
@@ -82,7 +83,7 @@ fn what_became_of_an_invocation_is_told_with_its_input() {
         assert_eq!(payload["input"]["http"]["target"], "/throws?token=[redacted]");
         let headers = payload["input"]["http"]["headers"].as_array().unwrap();
         assert!(headers.contains(&json!(["authorization", "[redacted]"])));
-        assert!(!opened.to_string().contains("abc"), "{opened}");
+        assert!(!opened.to_string().contains("open-sesame"), "{opened}");
         assert!(opened["logs"].as_str().unwrap().contains(&id));
     });
 }
@@ -408,6 +409,11 @@ async fn what_a_server_had_in_hand_is_lost_with_it_and_not_before() {
     assert_eq!(store.lose_of_dead_servers(me).await.unwrap(), 0, "it is there");
     stop.send_replace(true);
     life.join_all().await;
+    assert_eq!(
+        store.lose_of_dead_servers(me).await.unwrap(),
+        0,
+        "one look is not enough"
+    );
     eventually("its connection is over", async || {
         (store.lose_of_dead_servers(me).await.unwrap() == 1).then_some(())
     })

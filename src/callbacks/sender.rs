@@ -21,7 +21,7 @@ use crate::outgoing;
 use crate::store::{CallStore, CallbackEnd, DatabaseError, DueCallback, SecretStore};
 
 /// Callbacks on their way at once; of one job at most so many, so that a receiver that does not answer holds up nobody else's.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 const OF_A_JOB: usize = 8;
 /// How much longer than an attempt may take its claim lasts.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
@@ -150,7 +150,8 @@ impl CallbackSender {
             Some(wait) if !wait.is_zero() => return Ok(wait.min(SWEEP)),
             Some(_) => {}
         }
-        let due = self.work.store.claim_callbacks(room, &busy, OF_A_JOB, lease);
+        let under_way: Vec<(JobId, usize)> = of_jobs.iter().map(|(job, count)| (*job, *count)).collect();
+        let due = self.work.store.claim_callbacks(room, &under_way, OF_A_JOB, lease);
         let due = due.await?;
         let pause = if due.is_empty() {
             RETRY_PAUSE

@@ -191,12 +191,12 @@ impl Calls {
         Arc::clone(&self.0.memory).try_acquire_many_owned(units).ok()
     }
 
-    /// Accepts a call. It is in Postgres when this resolves.
+    /// Accepts a call, whose body has this room. It is in Postgres when this resolves.
     ///
     /// # Errors
     /// [`SubmitError`]; it is not known whether a call that Postgres did not confirm will be made.
-    pub async fn submit(&self, call: NewCall) -> Result<Submitted, SubmitError> {
-        self.0.submitter.submit(call).await
+    pub async fn submit(&self, call: NewCall, room: OwnedSemaphorePermit) -> Result<Submitted, SubmitError> {
+        self.0.submitter.submit(call, room).await
     }
 
     /// Waits for the end of a call, at most as long as this and as the configuration allows, and gives how it stands then, without
@@ -214,12 +214,8 @@ impl Calls {
         if found.as_ref().is_none_or(|call| call.state.is_final()) {
             return Ok(found);
         }
-        if timeout(wait.min(self.0.config.max_wait), waiting.ended())
-            .await
-            .is_err()
-        {
-            return Ok(found);
-        }
+        // Told or not: how it stands is looked up at the end, and not remembered from the beginning.
+        drop(timeout(wait.min(self.0.config.max_wait), waiting.ended()).await);
         drop(waiting);
         self.look_at(id, false).await
     }

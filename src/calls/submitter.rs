@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobber_actors::ports::QueueError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::store::{CallStore, NewCall, Submitted};
@@ -21,7 +21,22 @@ const WRITE_TIME: Duration = Duration::from_secs(10);
 /// A call and who hears what became of it.
 pub(super) struct Pending {
     call: NewCall,
+    hearer: Hearer,
+}
+
+/// Who hears what became of a call. The place of its body in memory is here, since the body stays when its client goes.
+struct Hearer {
     heard: oneshot::Sender<Result<Submitted, SubmitError>>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Hearer {
+    /// The body is gone: it is a row now, or refused.
+    fn tell(self, answer: Result<Submitted, SubmitError>) {
+        drop(self.room);
+        // Whoever asked may be gone: the call is made all the same.
+        drop(self.heard.send(answer));
+    }
 }
 
 /// Why a call was not accepted.
@@ -53,10 +68,15 @@ pub(super) fn submitter(store: CallStore) -> (Submitter, Writer) {
 
 impl Submitter {
     /// Resolves when the call is committed.
-    pub(super) async fn submit(&self, call: NewCall) -> Result<Submitted, SubmitError> {
+    pub(super) async fn submit(
+        &self,
+        call: NewCall,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Submitted, SubmitError> {
         let (heard, answer) = oneshot::channel();
+        let hearer = Hearer { heard, room };
         self.0
-            .try_send(Pending { call, heard })
+            .try_send(Pending { call, hearer })
             .map_err(|_| SubmitError::Busy)?;
         let gone = |_| QueueError::Unavailable("the server is being stopped".to_owned());
         answer.await.map_err(gone)?
@@ -83,11 +103,11 @@ impl Writer {
             let written = timeout(WRITE_TIME, self.store.submit(&calls)).await;
             let written =
                 written.unwrap_or_else(|_| Err(QueueError::Unavailable("no answer in time".to_owned())));
+            drop(calls);
             match written {
                 Ok(answers) => {
-                    for (heard, answer) in hearers.into_iter().zip(answers) {
-                        // Whoever asked may be gone: the call is made all the same.
-                        drop(heard.send(Ok(answer)));
+                    for (hearer, answer) in hearers.into_iter().zip(answers) {
+                        hearer.tell(Ok(answer));
                     }
                 }
                 Err(error) => self.refuse(hearers, &mut batch, &error),
@@ -99,14 +119,12 @@ impl Writer {
     fn refuse(&mut self, hearers: Vec<Hearer>, batch: &mut Batch, error: &QueueError) {
         tracing::warn!(%error, calls = hearers.len(), "asynchronous calls could not be accepted");
         let (_, held_back) = batch.take();
-        let behind = std::iter::from_fn(|| self.pending.try_recv().ok()).map(|pending| pending.heard);
-        for heard in hearers.into_iter().chain(held_back).chain(behind) {
-            drop(heard.send(Err(error.clone().into())));
+        let behind = std::iter::from_fn(|| self.pending.try_recv().ok()).map(|pending| pending.hearer);
+        for hearer in hearers.into_iter().chain(held_back).chain(behind) {
+            hearer.tell(Err(error.clone().into()));
         }
     }
 }
-
-type Hearer = oneshot::Sender<Result<Submitted, SubmitError>>;
 
 /// Calls of one statement: no two have the same key, since it can not be said of one statement which of them is first.
 #[derive(Default)]
@@ -148,7 +166,7 @@ impl Batch {
         }
         pending
             .into_iter()
-            .map(|Pending { call, heard }| (call, heard))
+            .map(|Pending { call, hearer }| (call, hearer))
             .unzip()
     }
 }
@@ -158,14 +176,17 @@ mod tests {
     use std::collections::BTreeMap;
 
     use bytes::Bytes;
+    use futures_util::FutureExt;
     use jobber_actors::domain::{InvocationId, JobId, TriggerId};
     use jobber_actors::invocation::{HttpInput, TriggerRef};
+
+    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::store::RequestKey;
 
-    fn pending(job: JobId, key: Option<&str>, bytes: usize) -> Pending {
-        let call = NewCall {
+    fn call(job: JobId, key: Option<&str>, bytes: usize) -> NewCall {
+        NewCall {
             id: InvocationId::generate(),
             job,
             trigger: TriggerRef {
@@ -188,11 +209,46 @@ mod tests {
                 fingerprint: [0; 32],
             }),
             callback: None,
+        }
+    }
+
+    fn room(memory: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        Arc::clone(memory).try_acquire_owned().unwrap()
+    }
+
+    fn pending(job: JobId, key: Option<&str>, bytes: usize) -> Pending {
+        let hearer = Hearer {
+            heard: oneshot::channel().0,
+            room: room(&Arc::new(Semaphore::new(1))),
         };
         Pending {
-            call,
-            heard: oneshot::channel().0,
+            call: call(job, key, bytes),
+            hearer,
         }
+    }
+
+    #[test]
+    fn a_body_has_its_room_until_it_is_written_also_when_its_client_is_gone() {
+        let memory = Arc::new(Semaphore::new(1));
+        let (sender, mut waiting) = mpsc::channel(1);
+        let submitter = Submitter(sender);
+        let submitted = submitter
+            .submit(call(JobId::generate(), None, 1), room(&memory))
+            .now_or_never();
+        assert!(submitted.is_none(), "nobody has written it");
+        assert_eq!(
+            memory.available_permits(),
+            0,
+            "the client is gone, the body is not"
+        );
+        let mut batch = Batch::default();
+        batch.add(waiting.try_recv().unwrap());
+        let (calls, hearers) = batch.take();
+        assert_eq!((calls.len(), memory.available_permits()), (1, 0));
+        for hearer in hearers {
+            hearer.tell(Ok(Submitted::Accepted));
+        }
+        assert_eq!(memory.available_permits(), 1);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{InvocationId, JobId, TriggerId};
+use jobber_actors::invocation::Input;
+use jobber_actors::ledger::{REDACTED, without_credentials};
 use jobber_actors::ports::{DeliveryFailure, Tries};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,7 +97,7 @@ pub struct DeadLetter {
     /// The properties of an MQTT message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<Value>,
-    /// What the trigger had to say, as the handler got it.
+    /// What the trigger had to say, as the handler got it; of a request without the credentials of its caller.
     pub input: Value,
     /// Bytes of the payload.
     pub size: i32,
@@ -273,7 +275,13 @@ impl DeadLetterStore {
 }
 
 fn letter_of(row: &Row) -> DeadLetter {
+    let kind: String = row.get("kind");
     let Json(input) = row.get::<_, Json<Value>>("input");
+    let input = if kind == TriggerType::Http.name() {
+        shown(input)
+    } else {
+        input
+    };
     // What an older or a newer version wrote here is shown without its reason.
     let failure = row
         .try_get::<_, Option<Json<DeliveryFailure>>>("failure")
@@ -283,7 +291,7 @@ fn letter_of(row: &Row) -> DeadLetter {
         id: row.get::<_, Uuid>("id").into(),
         trigger_id: row.get::<_, Uuid>("trigger_id").into(),
         trigger_name: row.get("trigger_name"),
-        kind: row.get("kind"),
+        kind,
         topic: input.pointer("/mqtt/topic").cloned(),
         properties: input.pointer("/mqtt/properties").cloned(),
         input,
@@ -293,4 +301,15 @@ fn letter_of(row: &Row) -> DeadLetter {
         created: row.get("created_at"),
         died: row.get("died_at"),
     }
+}
+
+/// A request as it may be shown: the row keeps the credentials of its caller for the next attempt. One that another version wrote, and
+/// this can not read, is not shown at all.
+fn shown(input: Value) -> Value {
+    let shown = serde_json::from_value::<Input>(input)
+        .and_then(|input| serde_json::to_value(without_credentials(input)));
+    shown.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the request of a dead letter can not be read, and is not shown");
+        REDACTED.into()
+    })
 }

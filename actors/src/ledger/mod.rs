@@ -17,3 +17,4 @@ pub use book::{Book, RECORD_RING_LIMITS, RecordRing};
 pub(crate) use capture::Capturing;
 pub(crate) use entry::{Dispatched, Entry, refused, request_subject, whole};
 pub(crate) use instants::{passed, skipped};
+pub use redaction::{REDACTED, input as without_credentials};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::invocation::{HttpInput, Input, MqttInput, ResponseHead};
 
 /// What stands for a credential.
-pub(super) const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 
 /// Names, in lower case, of which a part says that the value is a credential.
 const TELLING: [&str; 9] = [
@@ -27,7 +27,8 @@ fn is_credential(name: &str) -> bool {
 }
 
 /// The input without the values of credentials.
-pub(super) fn input(input: Input) -> Input {
+#[must_use]
+pub fn input(input: Input) -> Input {
     match input {
         Input::Http { mut http } => {
             request(&mut http);

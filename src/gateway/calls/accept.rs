@@ -10,7 +10,9 @@ use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(in crate::gateway) use super::question::wants_later;
-use super::question::{CALLBACK, RESPOND_ASYNC, callback, fingerprint, idempotency_key, prefers_later};
+use super::question::{
+    CALLBACK, RESPOND_ASYNC, callback, credentials, fingerprint, idempotency_key, prefers_later,
+};
 use crate::callbacks::{Target, TargetError};
 use crate::calls::{Calls, SubmitError};
 use crate::gateway::admission::{Deferred, body_over, origin};
@@ -82,19 +84,16 @@ impl<T: Destination> Accept<T> {
                 return refuse(problem, asked, &shared.gauges, None, exchange);
             }
         };
-        let submitted = calls
-            .submit(NewCall {
-                id: asked.invocation,
-                job: target.job(),
-                trigger: target.trigger().clone(),
-                request: input(shared, head, params, expected),
-                body,
-                key,
-                callback,
-            })
-            .await;
-        // It is a row now, or refused.
-        drop(room);
+        let call = NewCall {
+            id: asked.invocation,
+            job: target.job(),
+            trigger: target.trigger().clone(),
+            request: input(shared, head, params, expected),
+            body,
+            key,
+            callback,
+        };
+        let submitted = calls.submit(call, room).await;
         match id_of(submitted, asked.invocation, shared) {
             Ok(id) => {
                 asked.invocation = id;
@@ -146,7 +145,7 @@ async fn ask<T>(
     };
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let key = key.map(|key| RequestKey {
-        key,
+        key: format!("{}:{key}", calls.locations().caller(credentials(head))),
         fingerprint: fingerprint(head.method.as_str(), target, callback, &body),
     });
     Ok(Question {

@@ -13,6 +13,8 @@ pub(super) const CALLBACK: HeaderName = HeaderName::from_static("x-jobber-callba
 
 /// The preference that is honoured.
 pub(super) const RESPOND_ASYNC: &str = "respond-async";
+/// What callers prove with who they are.
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "x-api-key"];
 const MAX_KEY_BYTES: usize = 255;
 
 /// Whether the client wants its request accepted now and answered later.
@@ -58,6 +60,14 @@ pub(super) fn idempotency_key(head: &RequestHead) -> Result<Option<String>, Stri
         return Err(format!("An Idempotency-Key has 1 to {MAX_KEY_BYTES} characters."));
     }
     Ok(Some(key.to_owned()))
+}
+
+/// Who sends a request, as far as it says so: a field's name before each of its values.
+pub(super) fn credentials(head: &RequestHead) -> impl Iterator<Item = &[u8]> {
+    CREDENTIALS.iter().flat_map(|name| {
+        let values = head.headers.get_all(*name);
+        values.flat_map(|value| [name.as_bytes(), value.as_bytes()])
+    })
 }
 
 /// Where the client wants the result posted.
@@ -143,6 +153,23 @@ mod tests {
         assert_eq!(idempotency_key(&head(&[])), Ok(None));
         assert!(key("").is_err() && key("\"\"").is_err());
         assert!(idempotency_key(&head(&[("idempotency-key", "a"), ("idempotency-key", "a")])).is_err());
+    }
+
+    #[test]
+    fn callers_are_told_apart_by_what_they_prove_it_with() {
+        let of = |fields| credentials(&head(fields)).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let nobody = of(&[("accept", "a")]);
+        let ada = of(&[("authorization", "a")]);
+        assert!(nobody.is_empty());
+        assert_eq!(ada, of(&[("authorization", "a"), ("user-agent", "b")]));
+        for other in [
+            of(&[("authorization", "b")]),
+            of(&[("cookie", "a")]),
+            of(&[("x-api-key", "a")]),
+            of(&[("authorization", "a"), ("cookie", "a")]),
+        ] {
+            assert!(other != ada && other != nobody);
+        }
     }
 
     #[test]

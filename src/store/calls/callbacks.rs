@@ -13,14 +13,18 @@ use crate::store::error::DatabaseError;
 
 /// Callbacks that are looked at for one claim.
 const LOOKED_AT: i64 = 500;
-/// Of the longest due ones, at most `$3` of a job, and none of the jobs `$2` that have enough on their way. Whoever claims one
-/// makes it due again after a lease: for the case that the server is lost.
+/// Of the longest due ones, of each job so many that with those on their way (`$6` of the jobs `$2`) there are at most `$3`.
+/// Whoever claims one makes it due again after a lease: for the case that the server is lost.
 const CLAIM: &str = "
-    with due as (
-        select id, row_number() over (partition by job_id order by callback_due_at, id) as place, callback_due_at
+    with under_way as (
+        select * from unnest($2::uuid[], $6::bigint[]) as u (job_id, count)
+    ), due as (
+        select id, coalesce(u.count, 0) + row_number() over (partition by job_id order by callback_due_at, id) as place,
+               callback_due_at
         from (select id, job_id, callback_due_at from async_calls
-              where callback_state = 'pending' and callback_due_at <= now() and job_id <> all ($2::uuid[])
-              order by callback_due_at limit $5) first
+              where callback_state = 'pending' and callback_due_at <= now()
+                and job_id <> all (array(select job_id from under_way where count >= $3))
+              order by callback_due_at limit $5) first left join under_way u using (job_id)
     ), claimed as (
         update async_calls c
         set callback_due_at = now() + $4::bigint * interval '1 millisecond', callback_tries = callback_tries + 1
@@ -85,20 +89,21 @@ pub enum CallbackEnd {
 }
 
 impl CallStore {
-    /// Takes callbacks that are due: at most `most`, of each job at most `of_a_job`, and none of the jobs `busy`. They are due
-    /// again after the lease.
+    /// Takes callbacks that are due: at most `most`, and of each job at most `of_a_job` together with those that it has
+    /// `under_way`. They are due again after the lease.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn claim_callbacks(
         &self,
         most: usize,
-        busy: &[JobId],
+        under_way: &[(JobId, usize)],
         of_a_job: usize,
         lease: Duration,
     ) -> Result<Vec<DueCallback>, DatabaseError> {
-        let busy: Vec<&Uuid> = busy.iter().map(JobId::as_uuid).collect();
         let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let busy: Vec<&Uuid> = under_way.iter().map(|(job, _)| job.as_uuid()).collect();
+        let counts: Vec<i64> = under_way.iter().map(|(_, count)| whole(*count)).collect();
         let client = self.database.client().await?;
         let statement = client.prepare_cached(CLAIM).await?;
         let rows = client
@@ -110,6 +115,7 @@ impl CallStore {
                     &whole(of_a_job),
                     &milliseconds(lease),
                     &LOOKED_AT,
+                    &counts,
                 ],
             )
             .await?;

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jobber::callbacks::{Manners, NameResolver, Signature};
+use jobber::store::{CallLimits, CallStore};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::publish;
 use crate::support::calls::{Calling, Received, Receiver, problem};
-use crate::support::{App, eventually};
+use crate::support::{App, Package, Publishing, eventually};
 
 fn to_this_machine() -> Calling {
     Calling {
@@ -245,4 +246,26 @@ fn a_name_that_leads_somewhere_else_later_is_not_followed() {
         );
         assert!(receiver.received().is_empty());
     });
+}
+
+#[tokio::test]
+async fn a_job_has_only_so_many_callbacks_on_their_way() {
+    let publishing = Publishing::new().await;
+    let mut jobs = Vec::new();
+    for name in ["a", "b", "c"] {
+        let job = publishing.publish(&Package::new(name, "1")).await.unwrap().job_id;
+        let due = format!(
+            "insert into async_calls (id, job_id, ending, ended_at, endings, callback_url, callback_state, callback_due_at)
+             select gen_random_uuid(), '{job}', 'cancelled', now(), 1, 'http://localhost/', 'pending', now()
+             from generate_series(1, 20)"
+        );
+        publishing.db.client().await.batch_execute(&due).await.unwrap();
+        jobs.push(job);
+    }
+    let store = CallStore::new(publishing.db.database.clone(), CallLimits::default());
+    let under_way = [(jobs[0], 7), (jobs[1], 8)];
+    let lease = Duration::from_secs(60);
+    let claimed = store.claim_callbacks(60, &under_way, 8, lease).await.unwrap();
+    let of = |job| claimed.iter().filter(|callback| callback.job == job).count();
+    assert_eq!([of(jobs[0]), of(jobs[1]), of(jobs[2])], [1, 0, 8]);
 }

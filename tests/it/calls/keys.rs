@@ -53,7 +53,7 @@ fn a_request_that_comes_again_is_the_same_call() {
         assert_eq!(app.ended(&second).await["result"]["body"], "2");
 
         // The key has had its time: it is as good as new.
-        app.run_sql("update idempotency_keys set expires_at = now() where key = 'one'")
+        app.run_sql("update idempotency_keys set expires_at = now() where key like '%:one'")
             .await;
         let third = app.accepted(request("one", "/f/count", "")).await;
         assert_ne!(third, location);
@@ -78,7 +78,33 @@ fn keys_belong_to_a_job() {
     });
 }
 
-fn call(job: JobId, key: &str, fingerprint: u8) -> NewCall {
+#[test]
+fn keys_belong_to_a_caller() {
+    App::calling_story(Calling::default(), async |app| {
+        publish(app).await;
+        let request = |name: &'static str, value: &'static str| {
+            app.later(Method::GET, "/f/echo")
+                .header("idempotency-key", "same")
+                .header(name, value)
+        };
+        let callers = [
+            ("accept", "a"),
+            ("authorization", "Bearer a"),
+            ("authorization", "Bearer b"),
+            ("cookie", "a"),
+            ("x-api-key", "a"),
+        ];
+        let mut locations = std::collections::BTreeSet::new();
+        for (name, value) in callers {
+            let location = app.accepted(request(name, value)).await;
+            assert_eq!(app.accepted(request(name, value)).await, location, "{name}");
+            locations.insert(location);
+        }
+        assert_eq!(locations.len(), callers.len());
+    });
+}
+
+pub(super) fn call(job: JobId, key: &str, fingerprint: u8) -> NewCall {
     NewCall {
         id: InvocationId::generate(),
         job,
@@ -125,7 +151,10 @@ async fn two_servers_that_get_the_same_request_at_the_same_moment_make_one_call(
         let sent = (0..10).map(|place| {
             let new = call(job, &key, u8::from(place == 9));
             let (id, calls) = (new.id, &servers[place % 2]);
-            async move { (id, calls.submit(new).await.unwrap()) }
+            async move {
+                let room = calls.room(1).unwrap();
+                (id, calls.submit(new, room).await.unwrap())
+            }
         });
         let answers = join_all(sent).await;
         let made: Vec<InvocationId> = answers
@@ -151,7 +180,8 @@ async fn two_servers_that_get_the_same_request_at_the_same_moment_make_one_call(
         .await;
     assert_eq!(rows, 20);
     let gone = call(JobId::generate(), "key", 0);
-    assert_eq!(servers[0].submit(gone).await, Ok(Submitted::JobGone));
+    let room = servers[0].room(1).unwrap();
+    assert_eq!(servers[0].submit(gone, room).await, Ok(Submitted::JobGone));
     stop.send_replace(true);
     while work.join_next().await.is_some() {}
 }
@@ -193,5 +223,26 @@ fn what_is_kept_long_enough_is_forgotten() {
             app.gateway(Method::DELETE, &waits).send().await.unwrap().status(),
             200
         );
+    });
+}
+
+#[test]
+fn a_call_is_kept_as_long_as_its_dead_letter() {
+    App::calling_story(Calling::default(), async |app| {
+        publish(app).await;
+        let store = jobber::store::CallStore::new(
+            app.database.clone(),
+            jobber::store::CallLimits {
+                retention: Duration::ZERO,
+                ..jobber::store::CallLimits::default()
+            },
+        );
+        let location = app.accepted(app.later(Method::GET, "/f/throws")).await;
+        app.ended(&location).await;
+        assert_eq!(store.purge().await.unwrap(), 0, "it may be redriven");
+        assert_eq!(app.call_at(&location).await["state"], "failed");
+        let discarded = app.ask(Method::DELETE, "/api/job/f/dead-letters").await;
+        assert!(discarded.0.is_success(), "{discarded:?}");
+        assert_eq!(store.purge().await.unwrap(), 1);
     });
 }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use jobber::store::{CallLimits, CallStore, StoredState};
 use reqwest::Method;
 use serde_json::json;
 
 use super::{package, publish, until_stored};
 use crate::support::calls::{Calling, problem};
-use crate::support::{App, eventually};
+use crate::support::{App, Package, Publishing, eventually};
 
 #[test]
 fn a_request_is_accepted_now_and_answered_later() {
@@ -294,4 +295,47 @@ fn whoever_waits_hears_of_the_end_at_once() {
             assert_eq!(problem(answer).await, (400, "bad-request".to_owned()));
         }
     });
+}
+
+#[test]
+fn a_dead_letter_shows_no_credentials_and_keeps_them() {
+    App::calling_story(Calling::default(), async |app| {
+        publish(app).await;
+        let request = app
+            .later(Method::GET, "/f/throws?token=hush")
+            .header("authorization", "Bearer hush")
+            .header("cookie", "session=hush");
+        let location = app.accepted(request).await;
+        app.ended(&location).await;
+        let letters = app.get("/api/job/f/dead-letters").await;
+        let path = format!("/api/job/f/dead-letters/{}", letters[0]["id"].as_str().unwrap());
+        for shown in [letters.to_string(), app.get(&path).await.to_string()] {
+            assert!(shown.contains("[redacted]") && !shown.contains("hush"), "{shown}");
+        }
+        let kept =
+            "select count(*) from deliveries where state = 'dead' and input::text like '%Bearer hush%'";
+        assert_eq!(app.count(kept).await, 1, "for the next attempt");
+    });
+}
+
+/// Nobody passes on what the database says: a notification that is missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waited_is_told_how_it_stands_then() {
+    let publishing = Publishing::new().await;
+    let job = publishing.publish(&Package::new("a", "1")).await.unwrap().job_id;
+    let (calls, _nobody_works) = Calling::default()
+        .calls(&publishing.db.database, &publishing.keys)
+        .await;
+    let store = CallStore::new(publishing.db.database.clone(), CallLimits::default());
+    let new = super::keys::call(job, "key", 0);
+    let id = new.id;
+    store.submit(&[new]).await.unwrap();
+    let ending = async {
+        eventually("somebody waits", async || (calls.waiters() == 1).then_some(())).await;
+        // Begun after the look at the beginning.
+        store.find(id, false).await.unwrap();
+        store.cancel(id).await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(calls.wait(id, Duration::from_secs(2)), ending);
+    assert_eq!(waited.unwrap().unwrap().state, StoredState::Cancelled);
 }

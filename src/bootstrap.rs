@@ -9,49 +9,43 @@ use chrono::Days;
 use jobber_actors::mqtt::SharedLentBroker;
 use jobber_actors::ports::{EngineError, LogStore};
 use jobber_actors::trace::SharedRecorder;
-use jobber_actors::tree::{self, Ports, Servers, TreeHandle};
+use jobber_actors::tree::{self, Servers, TreeHandle};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::access::{PasswordError, Passwords};
+use crate::access::PasswordError;
 use crate::api::{AdminServer, ApiParts, ApiState, MetricParts};
-use crate::archive::DiskArchiveStore;
-use crate::calls::{CallWork, Calls};
 use crate::child::Spawner;
 use crate::config::Config;
 use crate::engine::process::NodeProgramError;
 use crate::gateway::Gateway;
 use crate::health::Health;
-use crate::logs::LogArchive;
 use crate::logs::loki::LokiError;
-use crate::mqtt::RumqttClients;
 use crate::publish::Publisher;
 use crate::rollups::RollupGauge;
-use crate::sealing::{KeyFileError, Keys};
+use crate::sealing::KeyFileError;
 use crate::store::{
-    AdminToken, AdminTokenError, CallStore, Database, DatabaseError, EnsuredToken, FireStore, JobStore,
-    MigrationError, PostgresCatalogue, PostgresDurableQueue, PostgresFunctionStore, PostgresInvocations,
-    PostgresLogStore, PostgresRollups, PostgresSchedules, SealedError, establish_keys, migrate,
-    require_no_key,
+    AdminTokenError, CallStore, Database, DatabaseError, EnsuredToken, FireStore, JobStore, MigrationError,
+    PostgresRollups, SealedError,
 };
 
 mod calls;
 mod engine;
 mod first_user;
+mod foundation;
 mod logs;
 mod settings;
 mod sockets;
 mod upkeep;
 
+use foundation::Foundation;
+
 pub use first_user::FirstUser;
 pub(crate) use settings::{database as database_settings, key_source};
 pub use sockets::Sockets;
 
-/// How long a Postgres that does not answer yet is waited for: both are often started at the same moment.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
-const DATABASE_RETRY: Duration = Duration::from_millis(500);
 /// How long what is not part of the tree may take to end after it.
 const LAST_TASKS: Duration = Duration::from_secs(5);
 
@@ -149,22 +143,6 @@ pub struct Server {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     deadline: Duration,
-}
-
-/// What is made on the I/O runtime before the tree.
-struct Foundation {
-    calls: (Calls, CallWork),
-    database: Database,
-    archives: DiskArchiveStore,
-    functions: Arc<PostgresFunctionStore>,
-    invocations: PostgresInvocations,
-    ports: Ports,
-    log_archive: Arc<dyn LogArchive>,
-    old_logs: Arc<PostgresLogStore>,
-    token: EnsuredToken,
-    passwords: Passwords,
-    keys: Arc<Keys>,
-    first_user: Option<FirstUser>,
 }
 
 impl Server {
@@ -316,128 +294,6 @@ impl Server {
         }
         self.database.close();
     }
-}
-
-impl Foundation {
-    async fn lay(
-        config: &Config,
-        manager_port: u16,
-        spawner: Spawner,
-        extras: Extras,
-    ) -> Result<Self, BootstrapError> {
-        let Extras {
-            wrap_logs,
-            lent_broker,
-            without_users,
-            recorder,
-        } = extras;
-        let data = &config.server.data;
-        let data_error = |source| BootstrapError::Data {
-            path: data.display().to_string(),
-            source,
-        };
-        std::fs::create_dir_all(data).map_err(data_error)?;
-        let database = connect(config).await?;
-        let applied = migrate(&database).await?;
-        if applied > 0 {
-            tracing::info!(applied, "brought the database's schema up to date");
-        }
-        let keys = Arc::new(keys(config, &database).await?);
-        let sealed = establish_keys(&database, &keys).await?;
-        if sealed > 0 {
-            tracing::info!(sealed, "sealed variables that were in the database in clear");
-        }
-        let archives = DiskArchiveStore::open(data).map_err(data_error)?;
-        let token = AdminToken::ensure(&database, data).await?;
-        let passwords = Passwords::new(Handle::current())?;
-        let first_user = if without_users {
-            None
-        } else {
-            first_user::first_user(&database, &passwords, &config.access).await?
-        };
-        let functions = Arc::new(PostgresFunctionStore::new(
-            database.clone(),
-            settings::function_store(config),
-        ));
-        let logs::Logs {
-            store,
-            archive: log_archive,
-            postgres: old_logs,
-        } = logs::logs(config, &database).await?;
-        let logs = match wrap_logs {
-            Some(wrap) => wrap(store, JobStore::new(database.clone())),
-            None => store,
-        };
-        let keep = Days::new(u64::from(config.ledger.retention_days));
-        let invocations = PostgresInvocations::new(database.clone(), keep);
-        let ports = Ports {
-            catalogue: Arc::new(PostgresCatalogue::new(database.clone(), Arc::clone(&keys))),
-            archives: Arc::new(archives.clone()),
-            engine: engine::engine(config, manager_port, spawner).await?,
-            functions: Arc::clone(&functions) as Arc<_>,
-            logs,
-            invocations: Arc::new(invocations.clone()),
-            queue: Arc::new(PostgresDurableQueue::new(
-                database.clone(),
-                &config.server.name,
-                settings::queue(config),
-            )),
-            schedules: Arc::new(PostgresSchedules::new(
-                database.clone(),
-                &config.server.name,
-                settings::queue(config),
-            )),
-            mqtt: Arc::new(RumqttClients),
-            lent_broker,
-            recorder,
-        };
-        Ok(Self {
-            calls: calls::calls(config, &database, Arc::clone(&keys)).await?,
-            database,
-            archives,
-            functions,
-            invocations,
-            ports,
-            log_archive,
-            old_logs,
-            token,
-            passwords,
-            keys,
-            first_user,
-        })
-    }
-}
-
-/// Reads the keys of the variables. The first one is made only for a database that was used with none.
-async fn keys(config: &Config, database: &Database) -> Result<Keys, BootstrapError> {
-    let source = settings::key_source(config);
-    if !Keys::exist(&source)? {
-        require_no_key(database).await?;
-    }
-    Ok(Keys::load(source)?)
-}
-
-/// Connects, patiently: Postgres may be starting, too.
-async fn connect(config: &Config) -> Result<Database, BootstrapError> {
-    let database = Database::new(&settings::database(config))?;
-    let mut told = false;
-    let patiently = async {
-        loop {
-            match database.ping().await {
-                Ok(()) => return,
-                Err(error) if !told => {
-                    told = true;
-                    tracing::warn!(%error, "Postgres does not answer yet; waiting for it");
-                }
-                Err(error) => tracing::debug!(%error, "Postgres does not answer yet"),
-            }
-            tokio::time::sleep(DATABASE_RETRY).await;
-        }
-    };
-    if timeout(DATABASE_PATIENCE, patiently).await.is_err() {
-        database.ping().await?;
-    }
-    Ok(database)
 }
 
 /// Runs something on another runtime and awaits it here.

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
+use super::ending::Ending;
 use super::histogram::HistogramView;
-use super::tally::{Ending, JobTally, Phase, TriggerTally};
+use super::tally::JobTally;
+use super::trigger_tally::{Phase, TriggerTally};
 use crate::domain::JobId;
 
 /// A clock that was put back by more than this begins another minute; by less, the present one goes on.

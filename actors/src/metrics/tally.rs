@@ -1,56 +1,17 @@
-//! Counts of invocations.
+//! Counts of jobs.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::histogram::{Histogram, HistogramView};
+use super::count::{add, get};
+use super::ending::Ending;
+use super::runner_tally::RunnerTally;
+use super::schedule_tally::ScheduleTally;
 use super::timing::Timing;
+use super::trigger_tally::TriggerTally;
 use crate::domain::JobId;
-use crate::invocation::{Input, Outcome, Refusal};
-use crate::ports::InvocationStatus;
-
-/// How an invocation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The handler answered, or finished.
-    Succeeded,
-    /// The handler threw.
-    Failed,
-    /// The runner, or an actor that held it, was lost.
-    Lost,
-    /// It took too long, in the queue or at the handler.
-    TimedOut,
-    /// It was not run.
-    Refused,
-    /// Whoever had asked for it gave up before there was an answer.
-    Cancelled,
-}
-
-/// Counts of one job's invocations that one kind of trigger started.
-#[derive(Debug, Default)]
-pub struct TriggerTally {
-    endings: [AtomicU64; Ending::ALL.len()],
-    cold_starts: AtomicU64,
-    times: [Histogram; Phase::ALL.len()],
-}
-
-/// What the time of invocations goes to. All but the total are of those only that a runner has got; of one of these they make up the
-/// total together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// From its admission to the answer.
-    Total,
-    /// Waiting for room at a runner, without waiting for a new runner.
-    Queue,
-    /// Waiting until a new runner had dialled in.
-    Connect,
-    /// Waiting until a new runner had imported the module.
-    Load,
-    /// With the runner, until the answer.
-    Handler,
-}
+use crate::invocation::{Input, Refusal};
 
 /// Counts of one job's invocations. Attempts count each.
 #[derive(Debug, Default)]
@@ -64,23 +25,6 @@ pub struct JobTally {
     instants: ScheduleTally,
 }
 
-/// What became of a job's runners.
-#[derive(Debug, Default)]
-pub struct RunnerTally {
-    ready: AtomicU64,
-    failed: AtomicU64,
-    lost: AtomicU64,
-}
-
-/// What became of the instants of a job's schedules.
-#[derive(Debug, Default)]
-pub struct ScheduleTally {
-    fired: AtomicU64,
-    skipped: AtomicU64,
-    missed: AtomicU64,
-    lateness: Histogram,
-}
-
 /// The tallies of all jobs. They begin anew with the server, and when a job that was gone comes back.
 #[derive(Debug, Default)]
 pub struct TallyBoard {
@@ -89,97 +33,6 @@ pub struct TallyBoard {
 
 /// By the jobs' ids, with their names.
 type Tallies = HashMap<JobId, (Arc<str>, Arc<JobTally>)>;
-
-impl Ending {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Succeeded,
-        Self::Failed,
-        Self::Lost,
-        Self::TimedOut,
-        Self::Refused,
-        Self::Cancelled,
-    ];
-
-    /// What an outcome comes to. An answer that is streamed counts when it begins.
-    #[must_use]
-    pub const fn of(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Responded { .. } | Outcome::Settled => Self::Succeeded,
-            Outcome::Failed(_) => Self::Failed,
-            Outcome::Lost(_) => Self::Lost,
-            Outcome::TimedOut { .. } => Self::TimedOut,
-            Outcome::Refused(_) => Self::Refused,
-        }
-    }
-
-    /// What metrics call it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.status().name()
-    }
-
-    /// What the record says of an invocation that ended like this.
-    #[must_use]
-    pub const fn status(self) -> InvocationStatus {
-        match self {
-            Self::Succeeded => InvocationStatus::Succeeded,
-            Self::Failed => InvocationStatus::Failed,
-            Self::Lost => InvocationStatus::Lost,
-            Self::TimedOut => InvocationStatus::TimedOut,
-            Self::Refused => InvocationStatus::Refused,
-            Self::Cancelled => InvocationStatus::Cancelled,
-        }
-    }
-}
-
-impl Phase {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Total, Self::Queue, Self::Connect, Self::Load, Self::Handler];
-}
-
-impl TriggerTally {
-    fn count(&self, ending: Ending, timing: &Timing) {
-        add(self.endings.get(ending as usize), 1);
-        self.time(Phase::Total, timing.total);
-        let Some(parts) = timing.parts else { return };
-        self.time(Phase::Queue, parts.queue);
-        self.time(Phase::Handler, parts.handler);
-        if let Some(cold) = parts.cold {
-            add(Some(&self.cold_starts), 1);
-            self.time(Phase::Load, cold.load);
-            if !cold.connect.is_zero() {
-                self.time(Phase::Connect, cold.connect);
-            }
-        }
-    }
-
-    fn time(&self, phase: Phase, took: Duration) {
-        if let Some(times) = self.times.get(phase as usize) {
-            times.add(took);
-        }
-    }
-
-    /// How many ended like this.
-    #[must_use]
-    pub fn ended(&self, ending: Ending) -> u64 {
-        self.endings.get(ending as usize).map_or(0, get)
-    }
-
-    /// How many had to wait for a new runner.
-    #[must_use]
-    pub fn cold_starts(&self) -> u64 {
-        get(&self.cold_starts)
-    }
-
-    /// How long this took them.
-    #[must_use]
-    pub fn times(&self, phase: Phase) -> HistogramView {
-        self.times
-            .get(phase as usize)
-            .map_or_else(HistogramView::default, Histogram::view)
-    }
-}
 
 impl JobTally {
     /// An invocation has ended that this had started.
@@ -238,85 +91,6 @@ impl JobTally {
     }
 }
 
-impl RunnerTally {
-    /// One serves.
-    pub(crate) fn add_ready(&self) {
-        add(Some(&self.ready), 1);
-    }
-
-    /// One could not be started, or could not import the module.
-    pub(crate) fn add_failed(&self) {
-        add(Some(&self.failed), 1);
-    }
-
-    /// One ended that had served, and was not told to.
-    pub(crate) fn add_lost(&self) {
-        add(Some(&self.lost), 1);
-    }
-
-    /// How many came to serve.
-    #[must_use]
-    pub fn ready(&self) -> u64 {
-        get(&self.ready)
-    }
-
-    /// How many could not be started, or could not import the module.
-    #[must_use]
-    pub fn failed(&self) -> u64 {
-        get(&self.failed)
-    }
-
-    /// How many ended that had served, and were not told to.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        get(&self.lost)
-    }
-}
-
-impl ScheduleTally {
-    /// The function is started for an instant, so long after it.
-    pub(crate) fn fire(&self, late: Duration) {
-        add(Some(&self.fired), 1);
-        self.lateness.add(late);
-    }
-
-    /// So many instants started nothing, because another one was still under way.
-    pub(crate) fn skip(&self, instants: u64) {
-        add(Some(&self.skipped), instants);
-    }
-
-    /// So many instants passed while nobody was there to start the function.
-    pub(crate) fn miss(&self, instants: u64) {
-        add(Some(&self.missed), instants);
-    }
-
-    /// What became of how many instants: `fired`, `skipped`, `missed`.
-    #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 3] {
-        [
-            ("fired", get(&self.fired)),
-            ("skipped", get(&self.skipped)),
-            ("missed", get(&self.missed)),
-        ]
-    }
-
-    /// How long after its instant the function was started.
-    #[must_use]
-    pub fn lateness(&self) -> HistogramView {
-        self.lateness.view()
-    }
-}
-
-fn add(count: Option<&AtomicU64>, more: u64) {
-    if let Some(count) = count {
-        count.fetch_add(more, Ordering::Relaxed);
-    }
-}
-
-fn get(count: &AtomicU64) -> u64 {
-    count.load(Ordering::Relaxed)
-}
-
 impl TallyBoard {
     fn lock(&self) -> MutexGuard<'_, Tallies> {
         // Changed in whole steps; nothing that can panic runs between them.
@@ -360,7 +134,10 @@ impl TallyBoard {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::metrics::Phase;
     use crate::metrics::timing::{ColdWait, Parts};
 
     #[test]

@@ -1,0 +1,126 @@
+// Golden frames of what functions ask of the manager, and its answers.
+
+import { TRIGGER, properties } from './values.mjs';
+
+/** @typedef {import('./values.mjs').Example} Example */
+
+const item = { expiry: null, created: 1767225600, modified: 1767225660 };
+
+/** @type {Example[]} */
+export const CALLS = [
+  { name: 'call store.get', from: 'runner', type: 'CALL', code: 0x40, stream: 2, head: { method: 'store.get', key: 'naïve' } },
+  {
+    name: 'call store.set',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 4,
+    head: { method: 'store.set', key: 'k', ttl: 60 },
+    bodyHex: '00ff',
+  },
+  { name: 'call store.delete', from: 'runner', type: 'CALL', code: 0x40, stream: 6, head: { method: 'store.delete', key: 'k' } },
+  {
+    name: 'call store.increment',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 8,
+    head: { method: 'store.increment', key: 'n', by: -2 },
+  },
+  {
+    name: 'call store.compareAndSet',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 10,
+    head: { method: 'store.compareAndSet', key: 'k', expectedLength: 3 },
+    bodyUtf8: 'oldnewer',
+  },
+  {
+    name: 'call store.compareAndSet, must not exist',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 12,
+    head: { method: 'store.compareAndSet', key: 'k', expectedLength: null },
+    bodyUtf8: 'new',
+  },
+  {
+    name: 'call store.list',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 4294967294,
+    head: { method: 'store.list', prefix: 'a/', limit: 100, after: 'a/7' },
+  },
+  {
+    name: 'call mqtt.publish, nothing but a topic',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 14,
+    head: { method: 'mqtt.publish', topic: 'küche/licht' },
+    bodyHex: '00ff',
+  },
+  {
+    name: 'call mqtt.publish, with everything',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 16,
+    head: { method: 'mqtt.publish', topic: 'answers/7', qos: 2, retain: true, trigger: TRIGGER, properties: { ...properties, payloadFormatIndicator: 1 } },
+    bodyUtf8: '{"on":true}',
+  },
+  {
+    name: 'call mqtt.publish, as the Node runtime writes it, without a payload',
+    from: 'runner',
+    type: 'CALL',
+    code: 0x40,
+    stream: 18,
+    head: { method: 'mqtt.publish', topic: 'a/b', qos: 0, retain: false },
+  },
+  {
+    name: 'result, a value',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 2,
+    head: { ok: true, found: true, ...item },
+    bodyUtf8: 'wert',
+  },
+  { name: 'result, not found', from: 'manager', type: 'RESULT', code: 0x41, stream: 2, head: { ok: true, found: false } },
+  {
+    name: 'result, a refusal',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 8,
+    head: { ok: false, code: 'not-a-number', message: 'the value of this key is not a whole number' },
+  },
+  { name: 'result, published', from: 'manager', type: 'RESULT', code: 0x41, stream: 14, head: { ok: true } },
+  {
+    name: 'result, nothing can be published',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 16,
+    head: { ok: false, code: 'mqtt-unavailable', message: 'the broker did not acknowledge the message in time' },
+  },
+  {
+    name: 'result, the broker refused',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 18,
+    head: { ok: false, code: 'mqtt-refused', message: 'the broker refused the message: not authorized (0x87)' },
+  },
+  {
+    name: 'result, a list',
+    from: 'manager',
+    type: 'RESULT',
+    code: 0x41,
+    stream: 4294967294,
+    head: { ok: true },
+    bodyUtf8: JSON.stringify({ items: [{ key: 'a/8', ...item, size: 4 }], next: 'a/8' }),
+  },
+];

@@ -110,11 +110,8 @@ pub fn decide(policy: &ScalingPolicy, view: &ScalingView<'_>) -> ScalingDecision
         runner.phase == RunnerPhase::Starting && !runner.outdated
     });
     let demand = demand(policy, view, &fresh);
-    let target = bounded(
-        policy,
-        policy.min.max(view.hold).max(demand),
-        used_up(policy, view),
-    );
+    let used_up = used_up(policy, view, &decision.end);
+    let target = bounded(policy, policy.min.max(view.hold).max(demand), used_up);
     let present = number(fresh.len()) + starting;
 
     start_missing(policy, view, &mut decision, target, present, starting);
@@ -127,8 +124,7 @@ pub fn decide(policy: &ScalingPolicy, view: &ScalingView<'_>) -> ScalingDecision
             .count(),
     );
     // Without a runner the question may also be whether there will ever be one.
-    decision.watch_queue =
-        staying == 0 || bounded(policy, u32::MAX, used_up(policy, view)) > staying + starting;
+    decision.watch_queue = staying == 0 || bounded(policy, u32::MAX, used_up) > staying + starting;
     // What is retired while it works ends when it falls idle.
     decision.watch_idle |= !decision.retire.is_empty();
     for runner in &fresh {
@@ -164,9 +160,9 @@ fn bounded(policy: &ScalingPolicy, wanted: u32, used_up: u32) -> u32 {
 }
 
 /// Runners that work on their only invocation. They serve nobody else, and yet they are there: in this mode the maximum
-/// limits what runs at the same time. A stale runner of the other mode is replaced before it ends, above the maximum if
+/// limits what runs at the same time. One that ends now makes room at once. A stale runner of the other mode is replaced before it ends, above the maximum if
 /// need be.
-fn used_up(policy: &ScalingPolicy, view: &ScalingView<'_>) -> u32 {
+fn used_up(policy: &ScalingPolicy, view: &ScalingView<'_>, ending: &[RunnerId]) -> u32 {
     if !policy.run_once {
         return 0;
     }
@@ -176,6 +172,7 @@ fn used_up(policy: &ScalingPolicy, view: &ScalingView<'_>) -> u32 {
             RunnerPhase::Ready { .. } | RunnerPhase::Retiring { .. }
         ) && runner.served > 0
             && runner.running > 0
+            && !ending.contains(&runner.id)
     })
 }
 

@@ -21,6 +21,7 @@ create table invocations (
     load_ms        integer,
     input_bytes    bigint,
     output_bytes   bigint,
+    peak_memory    bigint,
     http_status    smallint,
     error_code     text,
     error_name     text,
@@ -38,13 +39,14 @@ comment on column invocations.subject is 'What it was about: method and path, to
 comment on column invocations.connect_ms is 'The invocation waited for a new runner: from its creation until it had dialled in. Null for a warm one.';
 comment on column invocations.load_ms is 'Likewise: from there until the module was imported.';
 comment on column invocations.server_id is 'Which life of which server wrote it.';
+comment on column invocations.peak_memory is 'Most bytes that the runner''s process had held by its end, since the process began.';
 comment on column invocations.captured is 'Whether invocation_payloads has its input and output.';
 
 -- What is written for every call is kept cheap: no checks, since nobody but the server writes here; indexes in ascending order, of which
 -- Postgres appends to the last page, and read backwards; no attempt in them, since nearly all are the first.
 create index invocations_job on invocations (job_id, id);
 create index invocations_trouble on invocations (job_id, id) where status <> 'succeeded';
-create index invocations_open on invocations (server_id) where status in ('queued', 'running');
+create index invocations_open on invocations (server_id) where ended_at is null;
 
 create table invocation_payloads (
     id               uuid    not null,

@@ -57,6 +57,11 @@ impl DailyPartitions {
         Ok(())
     }
 
+    /// The name of a day's partition, as the schema gives it.
+    pub(super) fn of(&self, day: NaiveDate) -> String {
+        format!("{}_{}", self.table, day.format("%Y%m%d"))
+    }
+
     /// Makes the partitions of today and the next days, and drops those of days that are more than `keep` days ago. Gives how
     /// many were dropped.
     ///

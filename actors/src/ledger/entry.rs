@@ -20,7 +20,7 @@ use crate::invocation::{
 use crate::manifest::Capture;
 use crate::metrics::{Ending, NewRunner, Timing};
 use crate::ports::{CapturedBody, CapturedPayload, InvocationRecord, InvocationStatus, RecordedError};
-use crate::session::Mask;
+use crate::session::{Mask, RunnerFacts};
 
 /// Most characters of a subject and of an error's message.
 const MOST_SUBJECT: usize = 512;
@@ -35,8 +35,8 @@ pub(crate) struct Dispatched {
     pub(crate) at: Instant,
     /// Which.
     pub(crate) runner: RunnerId,
-    /// Finds the job's secrets in what is recorded.
-    pub(crate) mask: Arc<Mask>,
+    /// What is known of it: the secrets to be masked, its memory.
+    pub(crate) facts: Arc<RunnerFacts>,
 }
 
 /// An invocation under way: its beginning, and what was seen since. Ending it makes a record of it.
@@ -233,6 +233,7 @@ impl Entry {
             let ago = TimeDelta::from_std(now.saturating_duration_since(instant)).unwrap_or_default();
             time - ago
         };
+        let dispatched = self.dispatched.as_ref();
         InvocationRecord {
             id: self.id,
             attempt: self.attempt,
@@ -243,12 +244,13 @@ impl Entry {
             subject,
             status,
             queued: at(self.admitted),
-            started: self.dispatched.as_ref().map(|dispatched| at(dispatched.at)),
+            started: dispatched.map(|dispatched| at(dispatched.at)),
             ended: None,
-            runner: self.dispatched.as_ref().map(|dispatched| dispatched.runner),
+            runner: dispatched.map(|dispatched| dispatched.runner),
             cold_start: self.new_runner.map(|runner| runner.start),
             input_bytes: self.input_body.total(),
             output_bytes: self.output_body.total(),
+            peak_memory: dispatched.and_then(|dispatched| dispatched.facts.peak_memory()),
             http_status: self.http_status(),
             error: None,
             replay_of: self.replay_of,
@@ -286,14 +288,11 @@ impl Entry {
     /// Finds secrets: those that the runner was given, or the present ones if none has got it.
     fn mask(&self) -> Arc<Mask> {
         let given = self.dispatched.as_ref();
-        given.map_or_else(|| self.book.mask(), |dispatched| Arc::clone(&dispatched.mask))
+        given.map_or_else(|| self.book.mask(), |dispatched| dispatched.facts.mask())
     }
 
     fn masked(&self, text: String) -> String {
-        match &self.dispatched {
-            Some(dispatched) => dispatched.mask.text(text),
-            None => self.book.mask().text(text),
-        }
+        self.mask().text(text)
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) fn passed(gap: &Gap, trigger_name: Option<Arc<str>>, now: DateTime<Ut
         cold_start: None,
         input_bytes: None,
         output_bytes: None,
+        peak_memory: None,
         http_status: None,
         error: Some(RecordedError {
             code: gap.reason.code().into(),

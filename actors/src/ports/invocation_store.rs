@@ -157,6 +157,8 @@ pub struct InvocationRecord {
     pub input_bytes: Option<u64>,
     /// Bytes of the answer's body.
     pub output_bytes: Option<u64>,
+    /// Most bytes of memory that the runner's process is known to have held when it ended.
+    pub peak_memory: Option<u64>,
     /// Status of the answer, for an HTTP request.
     pub http_status: Option<u16>,
     /// Why it was no success.

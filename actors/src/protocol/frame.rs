@@ -82,6 +82,8 @@ frame_kinds! {
     Message = 0x19, "MESSAGE";
     /// A log line.
     Log = 0x20, "LOG";
+    /// The most memory that the runner has held.
+    Memory = 0x21, "MEMORY";
     /// Are you there?
     Ping = 0x30, "PING";
     /// I am.

@@ -199,6 +199,14 @@ pub struct FailedHead {
     pub error: FunctionError,
 }
 
+/// MEMORY.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryHead {
+    /// Most bytes that the runner's process has held so far.
+    pub peak_bytes: u64,
+}
+
 /// LOG.
 #[derive(Clone, Debug, Deserialize)]
 pub struct LogHead {

@@ -13,8 +13,8 @@ pub use frame::{
 };
 pub use heads::{
     Assign, AssignedJob, AssignedVersion, CallHead, CancelHead, CancelReason, CreditHead, Empty, FailedHead,
-    FileHead, Hello, Invoke, LoadPhase, LogHead, PublishHead, Ready, Rejected, RunnerLimits, Shutdown,
-    Welcome,
+    FileHead, Hello, Invoke, LoadPhase, LogHead, MemoryHead, PublishHead, Ready, Rejected, RunnerLimits,
+    Shutdown, Welcome,
 };
 
 pub use message::{MESSAGE, Message};

@@ -31,6 +31,7 @@ impl FrameKind {
             | Self::Failed
             | Self::StopReading
             | Self::Log
+            | Self::Memory
             | Self::Call => Some(Side::Runner),
             Self::Welcome
             | Self::Assign

@@ -10,7 +10,7 @@ use tokio_util::codec::Decoder;
 use super::{
     Assign, AssignedJob, AssignedVersion, CHUNK_BYTES, CallHead, CancelHead, CreditHead, FailedHead,
     FileHead, Flags, Frame, FrameCodec, FrameError, FrameKind, Hello, Invoke, LogHead, MAX_FRAME_BYTES,
-    Message, PublishHead, Ready, Rejected, RunnerLimits, Shutdown, Side, Welcome, write_frame,
+    MemoryHead, Message, PublishHead, Ready, Rejected, RunnerLimits, Shutdown, Side, Welcome, write_frame,
 };
 use crate::domain::InvocationId;
 use crate::invocation::{Input, MqttInput, ResponseHead, TriggerRef};
@@ -106,6 +106,7 @@ fn the_heads_of_a_runner_are_understood() {
             FrameKind::Rejected => reads::<Rejected>(&frame, name),
             FrameKind::Response => reads::<ResponseHead>(&frame, name),
             FrameKind::Failed => reads::<FailedHead>(&frame, name),
+            FrameKind::Memory => reads::<MemoryHead>(&frame, name),
             FrameKind::Log => reads::<LogHead>(&frame, name),
             FrameKind::Call => {
                 reads::<CallHead>(&frame, name);

@@ -36,11 +36,10 @@ pub struct Assignment {
 }
 
 /// Whose log lines and calls a session carries.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Assigned {
     pub(super) job: JobId,
     pub(super) version: VersionId,
-    pub(super) mask: Arc<Mask>,
 }
 
 /// Why a package did not reach its runner.
@@ -73,10 +72,10 @@ impl Session {
     /// [`AssignError`]; the runner is of no use then.
     pub async fn assign(&self, assignment: &Assignment, mut files: PackageStream) -> Result<(), AssignError> {
         let version = &assignment.version;
-        self.set_assigned(Assigned {
+        self.facts.given(Mask::of(&assignment.environment));
+        self.assigned.get_or_init(|| Assigned {
             job: version.job,
             version: version.id,
-            mask: Arc::new(Mask::of(&assignment.environment)),
         });
         self.streams().set_limits(assignment.invocation_limits);
         let head = Assign {
@@ -151,45 +150,23 @@ impl Session {
         )
     }
 
-    fn set_assigned(&self, assigned: Assigned) {
-        *self
-            .assigned
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(assigned);
-    }
-
-    pub(super) fn assigned(&self) -> Option<Assigned> {
-        self.assigned
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Finds the job's secrets.
-    pub(super) fn mask(&self) -> Arc<Mask> {
-        let assigned = self.assigned.lock();
-        let assigned = assigned.unwrap_or_else(std::sync::PoisonError::into_inner);
-        assigned
-            .as_ref()
-            .map_or_else(Arc::default, |assigned| Arc::clone(&assigned.mask))
-    }
-
     /// Whether a package was sent, so that READY, REJECTED and calls make sense.
     pub(super) fn is_loading(&self) -> bool {
-        self.assigned().is_some()
+        self.assigned.get().is_some()
     }
 
     /// Keeps the lines of a LOG frame. A runner without a job has nobody to log for.
     pub(super) fn log(&self, frame: &Frame) -> Result<(), FrameError> {
         let head: LogHead = frame.head()?;
-        let Some(assigned) = self.assigned() else {
+        let Some(assigned) = self.assigned.get() else {
             return Ok(());
         };
         let level = head.level.unwrap_or(match head.stream {
             OutputStream::Stderr => LogLevel::Error,
             OutputStream::Stdout | OutputStream::System => LogLevel::Info,
         });
-        let fields = head.fields.map(|fields| assigned.mask.value(fields));
+        let mask = self.facts.mask();
+        let fields = head.fields.map(|fields| mask.value(fields));
         let now = Utc::now();
         let time = head.time.as_deref().and_then(parse_time);
         let time = time.map_or(now, |time| plausible(time, now));
@@ -223,7 +200,7 @@ impl Session {
             head.stream
         };
         for message in text.split('\n') {
-            let message = assigned.mask.text(message.to_owned());
+            let message = mask.text(message.to_owned());
             self.context.logs.written(line(message, stream, level));
         }
         Ok(())
@@ -231,7 +208,9 @@ impl Session {
 
     /// A failed invocation is a line of the job's log, with the stack.
     pub(super) fn log_failure(&self, invocation: InvocationId, error: &FunctionError) {
-        let Some(assigned) = self.assigned() else { return };
+        let Some(assigned) = self.assigned.get() else {
+            return;
+        };
         let message = if error.stack.is_empty() {
             format!("{}: {}", error.name, error.message)
         } else {
@@ -245,7 +224,7 @@ impl Session {
             invocation: Some(invocation),
             stream: OutputStream::Stderr,
             level: LogLevel::Error,
-            message: assigned.mask.text(message.replace('\0', "\u{fffd}")),
+            message: self.facts.mask().text(message.replace('\0', "\u{fffd}")),
             fields: None,
         });
     }

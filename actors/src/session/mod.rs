@@ -7,6 +7,7 @@ mod assignment;
 mod begin;
 mod call;
 mod credit;
+mod facts;
 mod handshake;
 mod input;
 mod mask;
@@ -17,11 +18,12 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 pub use assignment::{AssignError, Assignment};
 use credit::Credit;
+pub(crate) use facts::RunnerFacts;
 pub use handshake::{HandshakeError, read_hello};
 use jobber_kernel::Tasks;
 pub(crate) use mask::Mask;
@@ -106,7 +108,8 @@ pub struct Session {
     outbound: Outbound,
     streams: Mutex<Streams>,
     calls: Arc<Semaphore>,
-    assigned: Mutex<Option<assignment::Assigned>>,
+    assigned: OnceLock<assignment::Assigned>,
+    facts: Arc<RunnerFacts>,
     /// Whether the runner takes MESSAGEs.
     takes_messages: bool,
 }
@@ -130,7 +133,8 @@ impl Session {
             outbound: Outbound::default(),
             streams: Mutex::new(Streams::new(DEFAULT_LIMITS)),
             calls: Arc::new(Semaphore::new(call::MAX_OPEN_CALLS)),
-            assigned: Mutex::new(None),
+            assigned: OnceLock::new(),
+            facts: Arc::default(),
             takes_messages: accepts.iter().any(|name| name == MESSAGE),
         });
         let welcome = Welcome {
@@ -230,7 +234,7 @@ impl Session {
             entry.dispatched(Dispatched {
                 at: now,
                 runner: self.runner,
-                mask: self.mask(),
+                facts: Arc::clone(&self.facts),
             });
             entry.keep_input(input, rest.is_none().then_some(&inline));
             rest.is_some().then(|| entry.input_passes())

@@ -8,8 +8,8 @@ use super::stream::{Answering, Freed, Output, Stream};
 use super::{Session, SessionEvent, SessionListener};
 use crate::invocation::{FunctionError, Outcome, OutputBody, ResponseHead, body_channel};
 use crate::protocol::{
-    CancelReason, CreditHead, Empty, FailedHead, Flags, Frame, FrameCodec, FrameError, FrameKind, Ready,
-    Rejected, Side,
+    CancelReason, CreditHead, Empty, FailedHead, Flags, Frame, FrameCodec, FrameError, FrameKind, MemoryHead,
+    Ready, Rejected, Side,
 };
 
 /// Read from the socket in pieces of this size when less is free.
@@ -98,6 +98,7 @@ fn on_frame(
         FrameKind::Failed => on_failed(session, &frame, freed),
         FrameKind::Credit => on_credit(session, &frame),
         FrameKind::StopReading => on_stop_reading(session, &frame),
+        FrameKind::Memory => on_memory(session, &frame),
         FrameKind::Log => session.log(&frame).map_err(Violation::from),
         FrameKind::Call if *state == State::Serving || session.is_loading() => {
             super::call::start(session, frame)
@@ -302,6 +303,12 @@ fn on_failed(session: &Session, frame: &Frame, freed: &mut Freed) -> Result<(), 
     session.log_failure(stream.invocation, &error);
     stream.free(freed);
     stream.end(Outcome::Failed(error));
+    Ok(())
+}
+
+fn on_memory(session: &Session, frame: &Frame) -> Result<(), Violation> {
+    let MemoryHead { peak_bytes } = frame.head()?;
+    session.facts.memory_was(peak_bytes);
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use crate::domain::InvocationId;
 use crate::ports::RunnerExit;
 use crate::protocol::{CreditHead, Flags, Frame, FrameKind};
 
+/// The most memory that it says to have held, in bytes.
+pub(super) const PEAK_MEMORY: u64 = 50_000_000;
+
 /// What happens to the process until it dials in.
 #[derive(Clone, Debug, Default)]
 pub enum StartScript {
@@ -273,6 +276,15 @@ impl Process {
                 return None;
             }
         }
+        self.writer
+            .send(
+                FrameKind::Memory,
+                Flags::NONE,
+                0,
+                &json!({ "peakBytes": PEAK_MEMORY }),
+                &[],
+            )
+            .await;
         let head = json!({ "importMs": 1, "dialect": "classic" });
         self.writer
             .send(FrameKind::Ready, Flags::NONE, 0, &head, &[])

@@ -49,6 +49,7 @@ export const TYPE = Object.freeze({
   STOP_READING: 0x18,
   MESSAGE: 0x19,
   LOG: 0x20,
+  MEMORY: 0x21,
   PING: 0x30,
   PONG: 0x31,
   CALL: 0x40,
@@ -107,6 +108,7 @@ rule('FAILED', 'runner', 'invocation');
 rule('STOP_READING', 'runner', 'invocation');
 rule('MESSAGE', 'manager', 'invocation');
 rule('LOG', 'runner', 'session');
+rule('MEMORY', 'runner', 'session');
 rule('PING', 'both', 'session', PING_BYTES);
 rule('PONG', 'both', 'session', PING_BYTES);
 rule('CALL', 'runner', 'call', CALL_BYTES);

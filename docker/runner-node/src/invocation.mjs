@@ -216,7 +216,7 @@ export class Invocation {
   /** See `Owner` in streams/output.mjs. */
   closingFlag() {
     if (!this.#handlerDone || this.#waiting > 0) return 0;
-    this.#session.flushLog(this);
+    this.#session.beforeEnd(this);
     return FLAG.SETTLED;
   }
 
@@ -227,7 +227,7 @@ export class Invocation {
 
   #settle() {
     if (this.#closed || !this.#handlerDone || this.#waiting > 0 || this.#output?.open) return;
-    this.#session.flushLog(this);
+    this.#session.beforeEnd(this);
     this.#session.send(TYPE.SETTLED, FLAG.SETTLED, this.#stream);
     this.#close();
   }
@@ -241,7 +241,7 @@ export class Invocation {
       this.#session.logLate(this, thrown);
       return;
     }
-    this.#session.flushLog(this);
+    this.#session.beforeEnd(this);
     const head = JSON.stringify({ error: describe(thrown) });
     this.#session.send(TYPE.FAILED, FLAG.SETTLED, this.#stream, head);
     this.#close();

@@ -8,6 +8,7 @@ import { FLAG, FrameParser, PROTOCOL, ProtocolError, TYPE, typeName } from './fr
 import { Invocation } from './invocation.mjs';
 import { LoadError, load } from './load.mjs';
 import { Logs } from './logs.mjs';
+import { Memory } from './memory.mjs';
 import { MessageHead } from './message.mjs';
 import { PackageWriter } from './package.mjs';
 import { Store } from './store.mjs';
@@ -48,6 +49,7 @@ export class Session {
   #open = new Map();
   #lastStream = 0;
   #logs = new Logs(this);
+  #memory = new Memory(this);
   /** @type {(() => void) | null} called when nothing is open any more */
   #whenIdle = null;
   #exit;
@@ -156,9 +158,13 @@ export class Session {
     this.#logs.log(invocation, level, message, fields);
   }
 
-  /** @param {Invocation} invocation */
-  flushLog(invocation) {
+  /**
+   * Says what has to be said before the end of an invocation.
+   * @param {Invocation} invocation
+   */
+  beforeEnd(invocation) {
     this.#logs.flush(invocation);
+    this.#memory.tell();
   }
 
   /**

@@ -21,18 +21,11 @@ use super::{PostgresInvocations, made};
 use crate::store::error::DatabaseError;
 use crate::text::{clean, without_nul};
 
-const COPY_RECORDS: &str = "
-    copy invocations (id, attempt, job_id, version_id, trigger_id, trigger_name, kind, subject, status, queued_at, started_at,
-                      ended_at, runner_id, connect_ms, load_ms, input_bytes, output_bytes, http_status, error_code, error_name,
-                      error_message, replay_of, server_id, captured)
-    from stdin (format binary)";
-const COPY_INCOMING: &str = "
-    copy incoming_invocations
-                     (id, attempt, job_id, version_id, trigger_id, trigger_name, kind, subject, status, queued_at, started_at,
-                      ended_at, runner_id, connect_ms, load_ms, input_bytes, output_bytes, http_status, error_code, error_name,
-                      error_message, replay_of, server_id, captured)
-    from stdin (format binary)";
-const RECORD_TYPES: [Type; 24] = [
+const RECORD_COLUMNS: &str = "
+    id, attempt, job_id, version_id, trigger_id, trigger_name, kind, subject, status, queued_at, started_at, ended_at, runner_id,
+    connect_ms, load_ms, input_bytes, output_bytes, peak_memory, http_status, error_code, error_name, error_message, replay_of,
+    server_id, captured";
+const RECORD_TYPES: [Type; 25] = [
     Type::UUID,
     Type::INT4,
     Type::UUID,
@@ -48,6 +41,7 @@ const RECORD_TYPES: [Type; 24] = [
     Type::UUID,
     Type::INT4,
     Type::INT4,
+    Type::INT8,
     Type::INT8,
     Type::INT8,
     Type::INT2,
@@ -58,12 +52,8 @@ const RECORD_TYPES: [Type; 24] = [
     Type::UUID,
     Type::BOOL,
 ];
-const COPY_PAYLOADS: &str = "
-    copy invocation_payloads (id, attempt, input, input_body, input_truncated, output, output_body, output_truncated)
-    from stdin (format binary)";
-const COPY_INCOMING_PAYLOADS: &str = "
-    copy incoming_payloads (id, attempt, input, input_body, input_truncated, output, output_body, output_truncated)
-    from stdin (format binary)";
+const PAYLOAD_COLUMNS: &str =
+    "id, attempt, input, input_body, input_truncated, output, output_body, output_truncated";
 const PAYLOAD_TYPES: [Type; 8] = [
     Type::UUID,
     Type::INT4,
@@ -75,6 +65,10 @@ const PAYLOAD_TYPES: [Type; 8] = [
     Type::BOOL,
 ];
 /// Where records wait that may be there already. Of the connection, and empty at the end of each transaction.
+const INCOMING: Tables<'static> = Tables {
+    records: "incoming_invocations",
+    payloads: "incoming_payloads",
+};
 const MAKE_INCOMING: &str = "
     create temp table if not exists incoming_invocations (like invocations) on commit delete rows;
     create temp table if not exists incoming_payloads (like invocation_payloads) on commit delete rows";
@@ -85,7 +79,8 @@ const MERGE: &str = "
     on conflict (id, attempt) do update set
         status = excluded.status, started_at = excluded.started_at, ended_at = excluded.ended_at,
         runner_id = excluded.runner_id, connect_ms = excluded.connect_ms, load_ms = excluded.load_ms,
-        input_bytes = excluded.input_bytes, output_bytes = excluded.output_bytes, http_status = excluded.http_status,
+        input_bytes = excluded.input_bytes, output_bytes = excluded.output_bytes, peak_memory = excluded.peak_memory,
+        http_status = excluded.http_status,
         error_code = excluded.error_code, error_name = excluded.error_name, error_message = excluded.error_message,
         captured = excluded.captured
     where invocations.status in ('queued', 'running')
@@ -109,7 +104,7 @@ impl InvocationStore for PostgresInvocations {
             kept => kept,
         };
         kept.map_err(|error| {
-            if error.sql_state() == Some(&SqlState::CHECK_VIOLATION) {
+            if error.sql_state() == Some(&SqlState::UNDEFINED_TABLE) {
                 // A partition is gone that was there: it is made again for the next try.
                 self.records.forget();
                 self.payloads.forget();
@@ -117,6 +112,13 @@ impl InvocationStore for PostgresInvocations {
             InvocationStoreError(error.to_string())
         })
     }
+}
+
+/// Where records and what was captured of them are copied to.
+#[derive(Clone, Copy)]
+struct Tables<'a> {
+    records: &'a str,
+    payloads: &'a str,
 }
 
 /// How records get into their table.
@@ -144,17 +146,19 @@ impl PostgresInvocations {
         let (merged, fresh): (Vec<_>, Vec<_>) = records.iter().partition(merged);
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
-        copy(&transaction, server, &fresh, COPY_RECORDS, COPY_PAYLOADS).await?;
+        // Straight into their day's partitions: Postgres need not find out which of each of them.
+        for fresh in fresh.chunk_by(|one, next| day_of(one) == day_of(next)) {
+            let day = day_of(fresh[0]);
+            let (records, payloads) = (self.records.of(day), self.payloads.of(day));
+            let tables = Tables {
+                records: records.as_str(),
+                payloads: payloads.as_str(),
+            };
+            copy(&transaction, server, fresh, tables).await?;
+        }
         if !merged.is_empty() {
             transaction.batch_execute(MAKE_INCOMING).await?;
-            copy(
-                &transaction,
-                server,
-                &merged,
-                COPY_INCOMING,
-                COPY_INCOMING_PAYLOADS,
-            )
-            .await?;
+            copy(&transaction, server, &merged, INCOMING).await?;
             transaction.execute(MERGE, &[]).await?;
             transaction.execute(MERGE_PAYLOADS, &[]).await?;
         }
@@ -173,22 +177,25 @@ async fn copy(
     transaction: &Transaction<'_>,
     server: ServerId,
     records: &[&InvocationRecord],
-    to_records: &str,
-    to_payloads: &str,
+    to: Tables<'_>,
 ) -> Result<(), DatabaseError> {
-    if records.is_empty() {
-        return Ok(());
-    }
-    let sink = transaction.copy_in(to_records).await?;
+    let statement = |table, columns| format!("copy {table} ({columns}) from stdin (format binary)");
+    let sink = transaction
+        .copy_in(&statement(to.records, RECORD_COLUMNS))
+        .await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &RECORD_TYPES));
     for record in records {
+        // A batch is thousands of rows: the sessions that share this thread go on meanwhile.
+        tokio::task::consume_budget().await;
         write_record(writer.as_mut(), server, record).await?;
     }
     writer.finish().await?;
     if records.iter().all(|record| record.payload.is_none()) {
         return Ok(());
     }
-    let sink = transaction.copy_in(to_payloads).await?;
+    let sink = transaction
+        .copy_in(&statement(to.payloads, PAYLOAD_COLUMNS))
+        .await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &PAYLOAD_TYPES));
     for record in records {
         write_payload(writer.as_mut(), record).await?;
@@ -223,6 +230,7 @@ async fn write_record(
             &record.cold_start.map(|cold| milliseconds(cold.load)),
             &record.input_bytes.map(bytes),
             &record.output_bytes.map(bytes),
+            &record.peak_memory.map(bytes),
             &record.http_status.and_then(|status| i16::try_from(status).ok()),
             &error.map(|error| text(&error.code)),
             &error.and_then(|error| error.name.as_deref().map(text)),

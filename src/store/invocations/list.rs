@@ -19,7 +19,7 @@ use crate::store::listing::{self, Column, Listing, Order, Page, Sort};
 
 const COLUMNS: &str = "
     id, attempt::bigint as attempt, job_id, version_id, trigger_id, trigger_name, kind, subject, status, queued_at, started_at,
-    ended_at, runner_id, connect_ms, load_ms, input_bytes, output_bytes, http_status, error_code, error_name, error_message,
+    ended_at, runner_id, connect_ms, load_ms, input_bytes, output_bytes, peak_memory, http_status, error_code, error_name, error_message,
     replay_of, captured";
 /// `$2` and `$3` are what ids lie between. Of the rest null means all.
 const CONDITIONS: &str = "
@@ -123,6 +123,8 @@ pub struct RecordedInvocation {
     pub input_bytes: Option<i64>,
     /// Bytes of the answer's body.
     pub output_bytes: Option<i64>,
+    /// Most bytes of memory that the runner's process is known to have held when the attempt ended, since the process began.
+    pub peak_memory_bytes: Option<i64>,
     /// Status of the answer, for an HTTP request.
     pub http_status: Option<i16>,
     /// Why it was no success.
@@ -312,6 +314,7 @@ fn record_of(row: &Row) -> RecordedInvocation {
         cold_start: cold.map(|(connect_ms, load_ms)| ColdStartView { connect_ms, load_ms }),
         input_bytes: row.get("input_bytes"),
         output_bytes: row.get("output_bytes"),
+        peak_memory_bytes: row.get("peak_memory"),
         http_status: row.get("http_status"),
         error: code.map(|code| ErrorView {
             code,

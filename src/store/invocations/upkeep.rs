@@ -12,12 +12,12 @@ use crate::store::presence;
 
 /// Servers that have put down what was under way, besides this one.
 const OTHERS: &str = "
-    select distinct server_id from invocations where status in ('queued', 'running') and server_id <> $1";
+    select distinct server_id from invocations where ended_at is null and server_id <> $1";
 const LOSE: &str = "
     update invocations
     set status = 'lost', ended_at = $2, error_code = 'server-lost',
         error_message = 'the server ended while it had the invocation'
-    where status in ('queued', 'running') and server_id = $1";
+    where ended_at is null and server_id = $1";
 
 impl PostgresInvocations {
     /// Makes the partitions of the next days and drops those that are too old. Gives how many were dropped.

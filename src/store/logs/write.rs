@@ -1,6 +1,6 @@
 //! Keeping lines.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use jobber_actors::ports::LogLine;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -10,10 +10,8 @@ use super::PostgresLogStore;
 use crate::store::error::DatabaseError;
 use crate::text::{clean, without_nul};
 
-const COPY: &str = "
-    copy runner_logs (job_id, time, version_id, runner_id, invocation_id, stream, level, message, fields)
-    from stdin (format binary)";
-const COPY_TYPES: [Type; 9] = [
+const COLUMNS: &str = "job_id, time, version_id, runner_id, invocation_id, stream, level, message, fields";
+const COLUMN_TYPES: [Type; 9] = [
     Type::UUID,
     Type::TIMESTAMPTZ,
     Type::UUID,
@@ -27,34 +25,47 @@ const COPY_TYPES: [Type; 9] = [
 
 impl PostgresLogStore {
     pub(super) async fn copy(&self, lines: &[LogLine]) -> Result<(), DatabaseError> {
-        let days = lines.iter().map(|line| line.time.date_naive());
-        self.partitions.provide(days).await?;
-        let client = self.database.client().await?;
-        let sink = client.copy_in(COPY).await?;
-        let mut writer = pin!(BinaryCopyInWriter::new(sink, &COPY_TYPES));
-        // Those of one job stand together then, and whoever reads them finds many in each block that is fetched. Within a job they stay
-        // in order.
-        let mut by_job: Vec<&LogLine> = lines.iter().collect();
-        by_job.sort_by_key(|line| line.job);
-        for line in by_job {
-            let message = without_nul(&line.message);
-            let fields = line.fields.clone().map(clean);
-            writer
-                .as_mut()
-                .write(&[
-                    line.job.as_uuid(),
-                    &line.time,
-                    &line.version.map(|id| *id.as_uuid()),
-                    &line.runner.map(|id| *id.as_uuid()),
-                    &line.invocation.map(|id| *id.as_uuid()),
-                    &line.stream.name(),
-                    &line.level.name(),
-                    &message.as_ref(),
-                    &fields,
-                ])
-                .await?;
+        let day_of = |line: &LogLine| line.time.date_naive();
+        self.partitions.provide(lines.iter().map(day_of)).await?;
+        let mut client = self.database.client().await?;
+        // All or none: a batch that could not be kept comes again as a whole.
+        let transaction = client.transaction().await?;
+        // Straight into their day's partitions: Postgres need not find out which of each of them. Those of one job stand together then,
+        // and whoever reads them finds many in each block that is fetched. Within a job they stay in order.
+        let mut sorted: Vec<&LogLine> = lines.iter().collect();
+        sorted.sort_by_key(|line| (day_of(line), line.job));
+        for of_day in sorted.chunk_by(|one, next| day_of(one) == day_of(next)) {
+            let partition = self.partitions.of(day_of(of_day[0]));
+            let copy = format!("copy {partition} ({COLUMNS}) from stdin (format binary)");
+            let sink = transaction.copy_in(&copy).await?;
+            let mut writer = pin!(BinaryCopyInWriter::new(sink, &COLUMN_TYPES));
+            for line in of_day {
+                // A batch is thousands of rows: the sessions that share this thread go on meanwhile.
+                tokio::task::consume_budget().await;
+                write_line(writer.as_mut(), line).await?;
+            }
+            writer.finish().await?;
         }
-        writer.finish().await?;
+        transaction.commit().await?;
         Ok(())
     }
+}
+
+async fn write_line(writer: Pin<&mut BinaryCopyInWriter>, line: &LogLine) -> Result<(), DatabaseError> {
+    let message = without_nul(&line.message);
+    let fields = line.fields.clone().map(clean);
+    writer
+        .write(&[
+            line.job.as_uuid(),
+            &line.time,
+            &line.version.map(|id| *id.as_uuid()),
+            &line.runner.map(|id| *id.as_uuid()),
+            &line.invocation.map(|id| *id.as_uuid()),
+            &line.stream.name(),
+            &line.level.name(),
+            &message.as_ref(),
+            &fields,
+        ])
+        .await?;
+    Ok(())
 }

@@ -37,6 +37,7 @@ fn record(job: JobId, status: InvocationStatus) -> InvocationRecord {
         }),
         input_bytes: Some(3),
         output_bytes: None,
+        peak_memory: Some(64_000_000),
         http_status: None,
         error: None,
         replay_of: None,
@@ -98,6 +99,7 @@ async fn records_that_come_again_are_kept_once_and_a_final_one_stays() {
 
     let found = store.find(open.id).await.unwrap().remove(0);
     assert_eq!(found.subject, "GET /a\u{fffd}b");
+    assert_eq!(found.peak_memory_bytes, Some(64_000_000));
     assert_eq!(
         found.cold_start.map(|cold| (cold.connect_ms, cold.load_ms)),
         Some((200, 30))

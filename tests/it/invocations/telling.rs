@@ -28,6 +28,8 @@ fn what_became_of_an_invocation_is_told_with_its_input() {
         assert_eq!(records[0]["status"], "succeeded");
         assert_eq!(records[0]["httpStatus"], 200);
         assert_eq!(records[0]["captured"], false);
+        let peak = records[0]["peakMemoryBytes"].as_u64().unwrap();
+        assert!(peak > 10_000_000, "a process of Node has more than {peak} bytes");
         let failed = &records[1];
         assert_eq!((&failed["id"], &failed["status"]), (&json!(id), &json!("failed")));
         let error = json!({ "code": "function-failed", "name": "TypeError", "message": "no bread today" });

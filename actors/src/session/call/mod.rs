@@ -34,7 +34,7 @@ pub(super) fn start(session: &Session, frame: Frame) -> Result<(), Violation> {
     let permit = Arc::clone(&session.calls)
         .try_acquire_owned()
         .map_err(|_| Violation::TooManyCalls)?;
-    let (Some(assigned), Some(session)) = (session.assigned(), session.me.upgrade()) else {
+    let (Some(&assigned), Some(session)) = (session.assigned.get(), session.me.upgrade()) else {
         return Err(Violation::NotAllowed {
             kind: "CALL",
             state: "before ASSIGN",

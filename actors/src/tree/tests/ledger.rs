@@ -45,6 +45,7 @@ fn an_answered_call_is_recorded_with_its_times_and_sizes() {
         assert!(record.output_bytes.is_some_and(|bytes| bytes > 0));
         assert!(record.runner.is_some() && record.error.is_none() && record.payload.is_none());
         assert_eq!(record.cold_start, None, "the runner was there");
+        assert_eq!(record.peak_memory, Some(50_000_000), "as the runner said");
         assert!(record.queued >= began && record.started >= Some(record.queued));
         let took = record.ended.expect("it ended") - record.queued;
         assert!(took.num_milliseconds() >= 300, "{took}");

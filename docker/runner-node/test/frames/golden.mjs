@@ -105,6 +105,7 @@ export const EXAMPLES = [
     head: { stream: 'stderr', level: 'error', time: '2026-01-01T00:00:00.124Z', fields: { user: 7 }, dropped: 12 },
     bodyUtf8: 'äh',
   },
+  { name: 'memory', from: 'runner', type: 'MEMORY', code: 0x21, head: { peakBytes: 73400320 } },
   { name: 'ping from the manager', from: 'manager', type: 'PING', code: 0x30, head: null, bodyHex: '0102030405060708' },
   { name: 'pong from the runner', from: 'runner', type: 'PONG', code: 0x31, head: null, bodyHex: '0102030405060708' },
   { name: 'ping from the runner, empty', from: 'runner', type: 'PING', code: 0x30, head: {} },

@@ -81,6 +81,8 @@ export class Manager {
   inbox = [];
   /** @type {Frame[]} */
   logs = [];
+  /** Peaks of memory that it told, in bytes. @type {number[]} */
+  peaks = [];
   /** @type {number | null} */
   exitCode = null;
   stderr = '';
@@ -142,7 +144,8 @@ export class Manager {
     socket.setNoDelay(true);
     const parser = new FrameParser('runner', (type, flags, stream, head, body) => {
       const frame = { type: /** @type {keyof typeof TYPE} */ (typeName(type)), flags, stream, head, body };
-      (frame.type === 'LOG' ? this.logs : this.inbox).push(frame);
+      if (frame.type === 'MEMORY') this.peaks.push(frame.head.peakBytes);
+      else (frame.type === 'LOG' ? this.logs : this.inbox).push(frame);
     });
     socket.on('data', (chunk) => {
       parser.push(chunk);

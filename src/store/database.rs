@@ -102,6 +102,12 @@ impl Database {
         Ok(self.pool.get().await?)
     }
 
+    /// Closes a connection of the pool on which a `COPY` may have been refused. The crate (0.7.18) ends a refused one twice, so that whoever
+    /// used the connection next would be given answers to what it did not ask.
+    pub(super) fn abandon(client: Client) {
+        drop(Client::take(client));
+    }
+
     /// A connection outside of the pool, for locks and notifications. Nothing happens on it unless the returned
     /// [`Connection`] is polled.
     pub(super) async fn dedicated(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{NaiveDate, Utc};
+use deadpool_postgres::Client;
 use jobber_actors::domain::ServerId;
 use jobber_actors::ports::{InvocationRecord, InvocationStore, InvocationStoreError};
 use serde::Serialize;
@@ -18,6 +19,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::{PostgresInvocations, made};
+use crate::store::database::Database;
 use crate::store::error::DatabaseError;
 use crate::text::{clean, without_nul};
 
@@ -104,7 +106,8 @@ impl InvocationStore for PostgresInvocations {
             kept => kept,
         };
         kept.map_err(|error| {
-            if error.sql_state() == Some(&SqlState::UNDEFINED_TABLE) {
+            let state = error.sql_state();
+            if state == Some(&SqlState::UNDEFINED_TABLE) || state == Some(&SqlState::CHECK_VIOLATION) {
                 // A partition is gone that was there: it is made again for the next try.
                 self.records.forget();
                 self.payloads.forget();
@@ -142,9 +145,23 @@ impl PostgresInvocations {
         if records.iter().any(|record| record.payload.is_some()) {
             self.payloads.provide(days()).await?;
         }
+        let mut client = self.database.client().await?;
+        let kept = self.keep_by(&mut client, server, records, way).await;
+        if kept.is_err() {
+            Database::abandon(client);
+        }
+        kept
+    }
+
+    async fn keep_by(
+        &self,
+        client: &mut Client,
+        server: ServerId,
+        records: &[InvocationRecord],
+        way: Way,
+    ) -> Result<(), DatabaseError> {
         let merged = |record: &&InvocationRecord| way == Way::Merged || record.replaces;
         let (merged, fresh): (Vec<_>, Vec<_>) = records.iter().partition(merged);
-        let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
         // Straight into their day's partitions: Postgres need not find out which of each of them.
         for fresh in fresh.chunk_by(|one, next| day_of(one) == day_of(next)) {

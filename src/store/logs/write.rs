@@ -2,11 +2,14 @@
 
 use std::pin::{Pin, pin};
 
+use chrono::NaiveDate;
+use deadpool_postgres::Client;
 use jobber_actors::ports::LogLine;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
 use super::PostgresLogStore;
+use crate::store::database::Database;
 use crate::store::error::DatabaseError;
 use crate::text::{clean, without_nul};
 
@@ -25,10 +28,17 @@ const COLUMN_TYPES: [Type; 9] = [
 
 impl PostgresLogStore {
     pub(super) async fn copy(&self, lines: &[LogLine]) -> Result<(), DatabaseError> {
-        let day_of = |line: &LogLine| line.time.date_naive();
         self.partitions.provide(lines.iter().map(day_of)).await?;
         let mut client = self.database.client().await?;
-        // All or none: a batch that could not be kept comes again as a whole.
+        let copied = self.copy_by(&mut client, lines).await;
+        if copied.is_err() {
+            Database::abandon(client);
+        }
+        copied
+    }
+
+    /// All or none: a batch that could not be kept comes again as a whole.
+    async fn copy_by(&self, client: &mut Client, lines: &[LogLine]) -> Result<(), DatabaseError> {
         let transaction = client.transaction().await?;
         // Straight into their day's partitions: Postgres need not find out which of each of them. Those of one job stand together then,
         // and whoever reads them finds many in each block that is fetched. Within a job they stay in order.
@@ -49,6 +59,10 @@ impl PostgresLogStore {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+fn day_of(line: &LogLine) -> NaiveDate {
+    line.time.date_naive()
 }
 
 async fn write_line(writer: Pin<&mut BinaryCopyInWriter>, line: &LogLine) -> Result<(), DatabaseError> {

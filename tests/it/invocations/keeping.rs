@@ -185,6 +185,19 @@ async fn old_days_are_dropped_and_days_to_come_are_ready() {
     let mut late = record(job, InvocationStatus::Succeeded);
     let time = u64::try_from((Utc::now() - TimeDelta::days(4)).timestamp()).unwrap();
     late.id = Uuid::new_v7(uuid::Timestamp::from_unix_time(time, 0, 0, 0)).into();
-    store.append(server, &[late]).await.unwrap();
+    store.append(server, std::slice::from_ref(&late)).await.unwrap();
     assert_eq!(statuses(&store, job).await.len(), 4);
+
+    // One that another server has dropped meanwhile, too, at the next try.
+    for replaces in [false, true] {
+        let other = PostgresInvocations::new(db.database.clone(), Days::new(2));
+        assert_eq!(other.turn_partitions().await.unwrap(), 1);
+        late.replaces = replaces;
+        store
+            .append(server, std::slice::from_ref(&late))
+            .await
+            .unwrap_err();
+        store.append(server, std::slice::from_ref(&late)).await.unwrap();
+        assert_eq!(statuses(&store, job).await.len(), 4);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod dev;
+mod healthcheck;
 mod rotate_key;
 mod runtime;
 mod serve;
@@ -30,6 +31,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Print the configuration that is in force, secrets masked.
     Config(config::ConfigArgs),
+    /// Ask the server of this configuration, on this machine, whether requests should come to it. Exits with 0 if so.
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Seal all variables of jobs with another key. The server may run meanwhile.
     RotateKey(rotate_key::RotateKeyArgs),
 }
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Dev(args) => dev::run(args),
         Command::Serve(args) => serve::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Healthcheck(args) => healthcheck::run(&args),
         Command::RotateKey(args) => rotate_key::run(&args),
     };
     match result {

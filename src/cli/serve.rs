@@ -1,5 +1,6 @@
 //! `jobber serve`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -61,23 +62,27 @@ fn tell_first_user(server: &Server) {
     }
 }
 
-/// The token is shown where it was made, once; its file keeps it.
+/// The token is shown once, to a person in front of a terminal. Elsewhere standard error is kept (`docker logs`, a
+/// journal), and a log is no place for it: there its file is named.
 fn tell_token(server: &Server) {
     use secrecy::ExposeSecret;
     if !server.token.created {
         return;
     }
     if let Some(token) = &server.token.token {
+        let file = server.token.file.display();
+        let shown = std::io::stderr().is_terminal();
         #[expect(
             clippy::print_stderr,
             reason = "for the operator's eyes, once; a log collector should not keep it"
         )]
-        {
+        if shown {
             eprintln!(
-                "The token of the API is {} (also in {})",
-                token.expose_secret(),
-                server.token.file.display()
+                "The token of the API is {} (also in {file})",
+                token.expose_secret()
             );
+        } else {
+            eprintln!("The token of the API is in {file}");
         }
     }
 }

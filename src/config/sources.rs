@@ -1,5 +1,7 @@
 //! Where values come from, and which wins.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use figment::providers::{Format, Toml};
@@ -8,6 +10,18 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::DEFAULTS;
 use super::reader::ConfigProblem;
+
+/// Options that hold a secret. The variable `<name>_FILE` may name a file with it: unlike an environment, a file is not
+/// shown by `docker inspect` and not inherited by child processes.
+const SECRETS: [&str; 5] = [
+    "DATABASE_URL",
+    "STARTUP_PASSWORD",
+    "JOBBER_MASTER_KEY",
+    "LOG_DRIVER_LOKI_PUSH",
+    "LOG_DRIVER_LOKI_QUERY",
+];
+/// More than any secret has.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 /// Values that win over file and environment: what the command line says.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +70,7 @@ pub(super) fn merge(
         let value = environment(&name.to_uppercase()).filter(|value| !value.is_empty())?;
         Some((name.clone(), Value::from(value)))
     });
+    let secrets = secrets(&environment, problems);
     let overrides = overrides
         .0
         .into_iter()
@@ -64,6 +79,10 @@ pub(super) fn merge(
         .merge(Texts {
             source: "the environment",
             values: variables.collect(),
+        })
+        .merge(Texts {
+            source: "a file that the environment names",
+            values: secrets,
         })
         .merge(Texts {
             source: "the command line",
@@ -97,6 +116,50 @@ fn from_file(defaults: Figment, file: &Path, known: &[String], problems: &mut Ve
         ));
     }
     defaults.merge(source)
+}
+
+/// The secrets in files that the environment names. What is in such a file is never part of a problem.
+fn secrets(environment: &impl Fn(&str) -> Option<String>, problems: &mut Vec<ConfigProblem>) -> Dict {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let mut secrets = Dict::new();
+    for name in SECRETS {
+        let variable = format!("{name}_FILE");
+        let Some(path) = set(&variable) else { continue };
+        if set(name).is_some() {
+            problems.push(ConfigProblem::new(
+                variable,
+                format!("is set, and so is {name}: remove one"),
+            ));
+            continue;
+        }
+        match secret(Path::new(&path)) {
+            Ok(text) => drop(secrets.insert(name.to_lowercase(), Value::from(text))),
+            Err(error) => problems.push(ConfigProblem::new(variable, format!("the file {path}: {error}"))),
+        }
+    }
+    secrets
+}
+
+/// A file's text without the line break that editors and `echo` end it with.
+fn secret(path: &Path) -> io::Result<String> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::new();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "with a cap; one byte more tells an excess"
+    )]
+    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
+        return Err(io::Error::other(format!(
+            "has more than {MAX_SECRET_BYTES} bytes"
+        )));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("is no text"))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(io::Error::other("is empty"));
+    }
+    Ok(text.to_owned())
 }
 
 fn names(figment: &Figment) -> Vec<String> {

@@ -69,6 +69,46 @@ fn every_option_of_the_defaults_is_read_and_none_besides() {
 }
 
 #[test]
+fn a_secret_may_be_in_a_file_and_is_told_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    std::fs::write(&path, "postgresql://ann:from-a-file@db/jobber\n").unwrap();
+    let path = path.to_str().unwrap();
+    let in_file = |others: &[(&str, &str)]| {
+        let mut variables: HashMap<_, _> = others.iter().copied().collect();
+        variables.entry("DATABASE_URL_FILE").or_insert(path);
+        let environment = |name: &str| variables.get(name).map(|&value| value.to_owned());
+        Config::load_with(None, environment, Overrides::default())
+    };
+
+    let config = in_file(&[]).unwrap();
+    let url = secrecy::ExposeSecret::expose_secret(&config.database.url).to_owned();
+    assert_eq!(url, "postgresql://ann:from-a-file@db/jobber");
+    let shown = config
+        .settings
+        .iter()
+        .find(|setting| setting.name == "DATABASE_URL");
+    let shown = shown.unwrap();
+    assert_eq!(shown.source, "a file that the environment names");
+    assert!(!shown.value.contains("from-a-file"), "{}", shown.value);
+
+    let both = in_file(&[("DATABASE_URL", "postgresql://db/jobber")]).unwrap_err();
+    assert!(
+        both.to_string().contains("DATABASE_URL_FILE: is set, and so is"),
+        "{both}"
+    );
+    let lost = in_file(&[("STARTUP_PASSWORD_FILE", "/nowhere")]).unwrap_err();
+    assert!(
+        lost.to_string()
+            .contains("STARTUP_PASSWORD_FILE: the file /nowhere"),
+        "{lost}"
+    );
+    // What is in a file that is wrong stays there.
+    let wrong = in_file(&[("JOBBER_MASTER_KEY_FILE", path)]).unwrap_err();
+    assert!(!wrong.to_string().contains("from-a-file"), "{wrong}");
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jobber.toml");

@@ -1,16 +1,17 @@
-//! The runner images `jobber/runner-node:<major>`, and stand-ins for what they are built from where no registry can be
-//! reached.
+//! The images of the runners and of the server, and stand-ins for what they are built from where no registry can be reached.
+
+mod server;
+mod stand_in;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::node::{self, Node};
-use crate::provision::{debian, docker};
-use crate::{command, workspace};
+use crate::provision::docker;
+use crate::{command, node, workspace};
 
 const DEBIAN: &str = "debian:bookworm-slim";
 /// The label that holds a hash of what an image was built from: a change of the runtime makes it stale.
@@ -29,11 +30,58 @@ pub(crate) fn build_all() -> Result<()> {
     Ok(())
 }
 
+/// Builds every image that the compose file runs, under its names, and prints their sizes.
+///
+/// # Errors
+/// When there is no Docker engine, or a build fails.
+pub(crate) fn everything() -> Result<()> {
+    build_all()?;
+    ensure_for_compose()?;
+    let mut images = vec![server::build()?];
+    for major in node::MAJORS {
+        let image = format!("jobber/runner-node:{major}");
+        let versioned = format!("{image}-{}", env!("CARGO_PKG_VERSION"));
+        command::output(Command::new("docker").args(["tag", &image, &versioned]))?;
+        images.push(versioned);
+    }
+    for image in images {
+        println!("  {image:<32} {}", size(&image)?);
+    }
+    Ok(())
+}
+
+/// Makes sure that there is what the compose file needs besides Jobber's own images, and what the server's is built on.
+///
+/// # Errors
+/// When an image can neither be pulled nor be made.
+pub(crate) fn ensure_for_compose() -> Result<()> {
+    stand_in::ensure_debian(server::DEBIAN)?;
+    stand_in::ensure_from_debian("postgres:17-trixie", "docker/base-postgres")?;
+    stand_in::ensure_from_debian("eclipse-mosquitto:2", "docker/base-mosquitto")
+}
+
+/// The size of an image, and of what it has beyond its base.
+fn size(image: &str) -> Result<String> {
+    let bytes = |image: &str| -> Result<u64> {
+        let size = docker::inspect(image, "{{.Size}}").with_context(|| format!("{image} is gone"))?;
+        Ok(size.parse()?)
+    };
+    let base = if image.starts_with(server::NAME) {
+        server::DEBIAN
+    } else {
+        DEBIAN
+    };
+    let (all, below) = (bytes(image)?, bytes(base)?);
+    let megabytes = |bytes: u64| format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
+    let own = megabytes(all.saturating_sub(below));
+    Ok(format!("{:>9}, {own:>8} of it beyond {base}", megabytes(all)))
+}
+
 fn build(major: u32) -> Result<()> {
     let image = format!("jobber/runner-node:{major}");
     let node = format!("node:{major}-bookworm-slim");
-    ensure_debian()?;
-    ensure_node(major, &node)?;
+    stand_in::ensure_debian(DEBIAN)?;
+    stand_in::ensure_node(major, &node)?;
     let content = content(&[DEBIAN, &node])?;
     let label = format!("{{{{index .Config.Labels \"{CONTENT}\"}}}}");
     if docker::inspect(&image, &label).is_some_and(|built_from| built_from == content) {
@@ -53,110 +101,6 @@ fn build(major: u32) -> Result<()> {
     build.args(["--label", &format!("{CONTENT}={content}")]);
     build.args(["--label", &format!("{VERSION}={}", env!("CARGO_PKG_VERSION"))]);
     command::output(build.arg(runtime()))?;
-    Ok(())
-}
-
-/// Debian's own small image, else a root file system made by debootstrap.
-fn ensure_debian() -> Result<()> {
-    if docker::has_or_pulls(DEBIAN) {
-        return Ok(());
-    }
-    if !command::exists("debootstrap") {
-        debian::install(&["debootstrap"])?;
-    }
-    if !debian::is_root()? {
-        bail!("without a registry {DEBIAN} is made by debootstrap, which only root can run");
-    }
-    println!("  making a stand-in for {DEBIAN} with debootstrap");
-    let root = workspace::target()
-        .join("tools")
-        .join(format!("bookworm.{}", std::process::id()));
-    fs::create_dir_all(&root)?;
-    let made = debootstrap(&root).and_then(|()| import(&root));
-    fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
-    made
-}
-
-fn debootstrap(root: &Path) -> Result<()> {
-    let mut debootstrap = Command::new("debootstrap");
-    debootstrap.args(["--variant=minbase", "bookworm"]).arg(root);
-    if let Some(mirror) = debian_mirror() {
-        debootstrap.arg(mirror);
-    }
-    command::output(&mut debootstrap)?;
-    // As Debian's slim image: no manuals, no translations, no package cache.
-    for folder in [
-        "usr/share/doc",
-        "usr/share/man",
-        "usr/share/locale",
-        "var/cache/apt",
-        "var/lib/apt/lists",
-    ] {
-        let folder = root.join(folder);
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
-        fs::create_dir(&folder)?;
-    }
-    Ok(())
-}
-
-fn import(root: &Path) -> Result<()> {
-    let mut tar = Command::new("tar");
-    tar.arg("-C")
-        .arg(root)
-        .args(["--numeric-owner", "-c", "."])
-        .stdout(Stdio::piped());
-    let mut tar = tar.spawn().context("cannot start tar")?;
-    let archive = tar.stdout.take().context("tar has no output")?;
-    let mut import = Command::new("docker");
-    import.args([
-        "import",
-        "--change",
-        "LABEL dev.jobber.stand-in=true",
-        "--change",
-        "CMD [\"bash\"]",
-        "-",
-        DEBIAN,
-    ]);
-    let imported = import
-        .stdin(archive)
-        .stdout(Stdio::null())
-        .status()
-        .context("cannot start docker import")?;
-    let packed = tar.wait()?;
-    if !imported.success() || !packed.success() {
-        bail!("importing {DEBIAN} failed (tar {packed}, docker {imported})");
-    }
-    Ok(())
-}
-
-/// Where this machine gets Debian 12 from, if it is one.
-fn debian_mirror() -> Option<String> {
-    let mut targets = Command::new("apt-get");
-    targets.args([
-        "indextargets",
-        "--format",
-        "$(REPO_URI)",
-        "Created-By: Packages",
-        "Codename: bookworm",
-    ]);
-    let mirrors = command::output(targets.arg("Component: main")).ok()?;
-    mirrors.lines().next().map(str::to_owned)
-}
-
-/// The official image of Node, else one with a binary of the same major version.
-fn ensure_node(major: u32, image: &str) -> Result<()> {
-    if docker::has_or_pulls(image) {
-        return Ok(());
-    }
-    let node = Node::ensure(major)?;
-    println!("  making a stand-in for {image}");
-    let dockerfile = workspace::root().join("docker/base-node/Dockerfile");
-    let mut build = Command::new("docker");
-    build
-        .args(["build", "--quiet", "--tag", image, "--file"])
-        .arg(dockerfile)
-        .arg(node.bin());
-    command::output(&mut build)?;
     Ok(())
 }
 

@@ -49,7 +49,7 @@ enum Task {
     Fmt,
     /// Check format, lints, dependencies, types and the repository's own rules.
     Lint,
-    /// Build the runner images jobber/runner-node:20, :22 and :24.
+    /// Build the images of the compose file: jobber/runner-node for Node 20, 22 and 24, jobber/server from a release build.
     Images,
 }
 
@@ -75,6 +75,6 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(options),
         Task::Fmt => command::run(workspace::cargo("fmt").arg("--all")),
         Task::Lint => checks::lint(),
-        Task::Images => images::build_all(),
+        Task::Images => images::everything(),
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::node::{self, NEWEST, Node};
-use crate::provision::{docker, mosquitto, postgres, promtool, schemathesis};
+use crate::provision::{compose, docker, mosquitto, postgres, promtool, schemathesis};
 use crate::report::{Harness, Report};
 use crate::{checks, command, images, workspace};
 
@@ -71,6 +71,11 @@ impl Suite {
         if self == Self::Otlp {
             test.args(["--features", EXPORTING]);
         }
+        if self == Self::E2e
+            && let Some(program) = compose::ensure()?
+        {
+            test.env("JOBBER_TEST_COMPOSE", program);
+        }
         // Tests and the servers that they start run the same Node, whatever the machine has.
         test.env("PATH", Node::ensure(NEWEST)?.search_path()?)
             .env("RUST_BACKTRACE", "1");
@@ -119,7 +124,10 @@ pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
             schemathesis::ensure()?;
             promtool::ensure()?;
         }
-        Suite::E2e => images::build_all()?,
+        Suite::E2e => {
+            images::build_all()?;
+            images::ensure_for_compose()?;
+        }
         Suite::Otlp => {}
     }
     command::run(suite.command()?.arg("--").args(&filter.arguments))
@@ -148,6 +156,8 @@ fn provide(options: &Options, report: &mut Report) {
         if !options.without_docker {
             report.provide("Docker engine", docker::ensure);
             report.provide("runner images", images::build_all);
+            report.provide("images of the compose file", images::ensure_for_compose);
+            report.provide("Compose", || compose::ensure().map(drop));
         }
         report.provide("cargo-deny", || {
             deny.join()

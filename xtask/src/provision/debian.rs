@@ -36,6 +36,24 @@ pub(crate) fn is_root() -> Result<bool> {
     Ok(command::output(Command::new("id").arg("-u"))? == "0")
 }
 
+/// Where this machine gets Debian from, if it is one.
+pub(crate) fn mirror() -> Option<String> {
+    let mut targets = Command::new("apt-get");
+    targets.args([
+        "indextargets",
+        "--format",
+        "$(REPO_URI) $(CODENAME)",
+        "Created-By: Packages",
+        "Origin: Debian",
+    ]);
+    let mirrors = command::output(targets.arg("Component: main")).ok()?;
+    // What is not the suite itself (bookworm-updates, bookworm-security) need not be on the same server.
+    mirrors.lines().find_map(|line| {
+        let (mirror, codename) = line.split_once(' ')?;
+        (!codename.contains('-')).then(|| mirror.to_owned())
+    })
+}
+
 fn apt(packages: &[&str]) -> Result<String> {
     let mut apt = Command::new("apt-get");
     apt.env("DEBIAN_FRONTEND", "noninteractive");

@@ -1,0 +1,52 @@
+# The image of Jobber's server. Its context is the repository's root.
+#
+# Target `server` (the default) compiles Jobber and needs BuildKit, which `docker compose build` uses. Target `prebuilt` takes
+# a binary from target/image/jobber: `cargo xtask images` builds that one, with any builder.
+
+FROM debian:trixie-slim AS postgres-client
+# Of the package only the program for backups; what it depends on would bring Perl. Debian 13's is PostgreSQL 17, as the
+# compose file's server is: a pg_dump refuses a server that is newer than itself.
+WORKDIR /package
+RUN apt-get update -qq \
+ && apt-get download postgresql-client-17 \
+ && dpkg -x postgresql-client-17_*.deb .
+
+FROM debian:trixie-slim AS base
+# The authorities that TLS trusts, and what pg_dump links to.
+RUN apt-get update -qq \
+ && apt-get install -qq -y --no-install-recommends ca-certificates libpq5 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
+COPY --from=postgres-client /package/usr/lib/postgresql/17/bin/pg_dump /usr/local/bin/pg_dump
+# A fixed id, so that operators can give it rights on a folder. No set-id bit stays, and pg_dump must find its libraries.
+RUN groupadd --gid 10000 jobber \
+ && useradd --uid 10000 --gid jobber --home-dir /var/lib/jobber --no-create-home --shell /usr/sbin/nologin jobber \
+ && install --directory --owner=jobber --group=jobber --mode=0700 /var/lib/jobber \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+ && pg_dump --version
+COPY docker/server/entrypoint.sh docker/server/secrets.sh /opt/jobber/
+# Whatever umask the checkout had.
+RUN chmod 0755 /opt/jobber /opt/jobber/*.sh
+ENV JOBBER_DATA=/var/lib/jobber
+EXPOSE 3000 3001 5211
+VOLUME /var/lib/jobber
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 CMD ["/usr/local/bin/jobber", "healthcheck"]
+ENTRYPOINT ["/opt/jobber/entrypoint.sh"]
+CMD ["serve"]
+
+FROM base AS prebuilt
+COPY target/image/jobber /usr/local/bin/jobber
+RUN jobber --version
+
+FROM rust:1.95-trixie AS build
+WORKDIR /source
+COPY . .
+# Dependencies and what is compiled of them stay in the builder's caches, so that a change of Jobber compiles only Jobber.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/source/target,sharing=locked \
+    cargo build --locked --release --package jobber --bin jobber \
+ && strip --output-file /jobber target/release/jobber
+
+FROM base AS server
+COPY --from=build /jobber /usr/local/bin/jobber
+RUN jobber --version

@@ -11,6 +11,7 @@ mod support;
 
 mod calls;
 mod command_line;
+mod compose;
 mod deploys;
 mod development;
 mod docker_engine;

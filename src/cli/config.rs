@@ -1,10 +1,14 @@
 //! `jobber config`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
+use super::failure::Exit;
+use super::output::note;
+use super::remote::RemoteArgs;
+use super::text::text;
 use crate::config::{Config, DEFAULTS, Overrides};
 
 #[derive(Debug, Args)]
@@ -15,32 +19,49 @@ pub(super) struct ConfigArgs {
     /// Print the commented defaults instead.
     #[arg(long)]
     defaults: bool,
+    /// Ask the server, instead of reading what this machine's configuration is.
+    #[arg(long, conflicts_with = "defaults")]
+    remote: bool,
+    #[command(flatten)]
+    server: RemoteArgs,
 }
 
-pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if args.defaults {
-        out.write_all(DEFAULTS.as_bytes())?;
-        return Ok(());
+impl ConfigArgs {
+    /// Whether to answer with JSON.
+    pub(super) fn json(&self) -> bool {
+        self.server.json
     }
-    let config = Config::load(args.config.as_deref(), Overrides::default())?;
-    let width = config
-        .settings
+}
+
+pub(super) async fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
+    let output = args.server.output();
+    if args.defaults {
+        output.answer(&json!({ "defaults": DEFAULTS }), || Ok(DEFAULTS.to_owned()))?;
+        return Ok(Exit::Ok);
+    }
+    let settings = if args.remote {
+        args.server.client().await?.get("/api/config").await?
+    } else {
+        let config = Config::load(args.config.as_deref(), Overrides::default())?;
+        for warning in &config.warnings {
+            note(&format!("# {warning}"));
+        }
+        json!(config.settings)
+    };
+    output.answer(&settings, || {
+        Ok(listed(settings.as_array().map_or(&[], Vec::as_slice)))
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// Assignments with where they come from: what an environment file takes.
+fn listed(settings: &[serde_json::Value]) -> String {
+    let assignment = |setting| format!("{}={}", text(setting, "name"), text(setting, "value"));
+    let width = settings
         .iter()
-        .map(|setting| setting.name.len() + setting.value.len())
+        .map(|setting| assignment(setting).len())
         .max()
         .unwrap_or(0);
-    for setting in &config.settings {
-        let assignment = format!("{}={}", setting.name, setting.value);
-        writeln!(
-            out,
-            "{assignment:<width$}  # {}",
-            setting.source,
-            width = width + 1
-        )?;
-    }
-    for warning in &config.warnings {
-        writeln!(out, "# {warning}")?;
-    }
-    Ok(())
+    let line = |setting| format!("{:<width$}  # {}\n", assignment(setting), text(setting, "source"));
+    settings.iter().map(line).collect()
 }

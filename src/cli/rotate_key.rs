@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::{Value, json};
 
+use super::failure::Exit;
+use super::output::Output;
 use crate::bootstrap::{database_settings, key_source};
 use crate::config::{Config, Overrides};
-use crate::sealing::Keys;
+use crate::sealing::{KeyId, Keys};
 use crate::store::{
     Database, Resealed, SealedError, Unopened, discard, establish_keys, migrate, require_no_key, reseal,
 };
@@ -20,6 +23,9 @@ pub(super) struct RotateKeyArgs {
     /// Remove the variables that no key opens. For keys that are lost: without them such variables can not be read again.
     #[arg(long)]
     discard_unreadable: bool,
+    /// Answer with JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// What the command did.
@@ -31,14 +37,50 @@ struct Rotated {
     discarded: Option<u64>,
 }
 
-pub(super) fn run(args: &RotateKeyArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &RotateKeyArgs) -> anyhow::Result<Exit> {
     let config = Config::load(args.config.as_deref(), Overrides::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let rotated = runtime.block_on(rotate(&config, args.discard_unreadable))?;
+    if args.json {
+        Output::new(true).answer(&document(&rotated), || Ok(String::new()))?;
+        return Ok(if rotated.is_whole() {
+            Exit::Ok
+        } else {
+            Exit::Failed
+        });
+    }
     tell(rotated.added, &rotated.resealed);
-    tell_unopened(&rotated)
+    tell_unopened(&rotated)?;
+    Ok(Exit::Ok)
+}
+
+impl Rotated {
+    /// Whether nothing is left that does not open.
+    fn is_whole(&self) -> bool {
+        self.discarded.is_some() || self.resealed.unopened.is_empty()
+    }
+}
+
+fn document(rotated: &Rotated) -> Value {
+    let Resealed {
+        values,
+        active,
+        unused,
+        unopened,
+    } = &rotated.resealed;
+    let names = |keys: &[KeyId]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let closed = unopened.iter().map(|variable| {
+        json!({
+            "job": variable.job, "name": variable.name, "reason": variable.error.to_string(),
+            "key": variable.key.map(|key| key.to_string()),
+        })
+    });
+    json!({
+        "success": rotated.is_whole(), "keyAdded": rotated.added, "values": values, "key": active.to_string(),
+        "unusedKeys": names(unused), "unopened": closed.collect::<Vec<_>>(), "discarded": rotated.discarded,
+    })
 }
 
 /// Adds a key if the keys are in the file, and seals everything that opens with the first one.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -136,6 +137,16 @@ impl Database {
             busy: status.size.saturating_sub(status.available),
             awaited: status.waiting,
         }
+    }
+
+    /// The database's version and its clock.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when it does not answer.
+    pub async fn about(&self) -> Result<(String, DateTime<Utc>), DatabaseError> {
+        let query = "select current_setting('server_version'), clock_timestamp()";
+        let row = self.client().await?.query_one(query, &[]).await?;
+        Ok((row.get(0), row.get(1)))
     }
 
     /// Closes the pool: waiting and later users get an error.

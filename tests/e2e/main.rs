@@ -11,6 +11,9 @@ mod support;
 
 mod calls;
 mod command_line;
+mod command_line_refusals;
+mod command_line_remote;
+mod command_line_templates;
 mod compose;
 mod deploys;
 mod development;

@@ -8,8 +8,9 @@ use anyhow::Context;
 use tokio::sync::watch as level;
 
 use super::broker::BrokerLender;
-use super::pack::{MANIFEST, Snapshot};
+use super::pack::Snapshot;
 use super::watch::Changes;
+use crate::cli::files::MANIFEST;
 use crate::publish::{Change, PublishError, PublishOptions, Published, Publisher};
 use crate::store::JobStore;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use async_zip::tokio::write::ZipFileWriter;
 use async_zip::{Compression, ZipEntryBuilder};
 use serde_json::Value;
@@ -13,15 +13,10 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::archive::{Upload, UploadWriter};
+use crate::cli::files::{MANIFEST, collect};
 
-/// Files more than this are no package.
-const MAX_FILES: usize = 100_000;
-/// Folders in folders more than this are a loop.
-const MAX_DEPTH: usize = 64;
 /// What goes from the zip's writer to its reader at once.
 const PIPE_BYTES: usize = 256 * 1024;
-/// The file that makes a folder a package.
-pub(super) const MANIFEST: &str = "package.json";
 
 /// A folder's files as they were a moment ago.
 #[derive(Debug)]
@@ -37,29 +32,6 @@ pub(super) struct Snapshot {
     files: BTreeMap<String, PathBuf>,
 }
 
-/// Whether a path below a package's folder is left out: what tools keep for themselves, links to programs that
-/// `npm` makes, and the files of editors.
-pub(super) fn is_ignored(relative: &Path) -> bool {
-    let mut parents_are_modules = false;
-    for part in relative.components() {
-        let Component::Normal(name) = part else { continue };
-        let Some(name) = name.to_str() else { continue };
-        let of_tools = matches!(
-            name,
-            ".git" | ".hg" | ".svn" | ".jobber" | ".DS_Store" | ".idea" | ".vscode"
-        );
-        let of_npm =
-            parents_are_modules && matches!(name, ".bin" | ".cache" | ".package-lock.json" | ".vite");
-        let of_editors =
-            name.ends_with('~') || name.ends_with(".swp") || name.ends_with(".swx") || name == "4913";
-        if of_tools || of_npm || of_editors {
-            return true;
-        }
-        parents_are_modules = name == "node_modules";
-    }
-    false
-}
-
 impl Snapshot {
     /// Reads a folder. Blocks; reads every file.
     pub(super) fn take(folder: &Path, data: &Path) -> anyhow::Result<Self> {
@@ -73,8 +45,7 @@ impl Snapshot {
             value.with_context(|| format!("{} has no `{name}`", manifest_file.display()))
         };
         let (name, version) = (field("name")?, field("version")?);
-        let mut files = BTreeMap::new();
-        collect(folder, folder, data, 0, &mut files)?;
+        let mut files = collect(folder, Some(data))?;
         files.remove(MANIFEST);
         let digest = digest(&text, &files)?;
         Ok(Self {
@@ -130,47 +101,6 @@ impl Snapshot {
 
 fn is_executable(path: &Path) -> io::Result<bool> {
     Ok(path.metadata()?.permissions().mode() & 0o111 != 0)
-}
-
-/// Links are followed, for an archive holds none: a dependency given as `file:…` is one.
-fn collect(
-    root: &Path,
-    folder: &Path,
-    data: &Path,
-    depth: usize,
-    files: &mut BTreeMap<String, PathBuf>,
-) -> anyhow::Result<()> {
-    if depth > MAX_DEPTH {
-        bail!(
-            "{} is more than {MAX_DEPTH} folders deep; is there a link to a folder above it?",
-            folder.display()
-        );
-    }
-    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    for entry in entries {
-        let path = entry?.path();
-        let relative = path.strip_prefix(root)?;
-        if is_ignored(relative) || path.starts_with(data) {
-            continue;
-        }
-        let Ok(about) = path.metadata() else {
-            tracing::debug!(path = %path.display(), "left out: a link that leads nowhere");
-            continue;
-        };
-        if about.is_dir() {
-            collect(root, &path, data, depth + 1, files)?;
-        } else if about.is_file() {
-            let name = relative
-                .to_str()
-                .with_context(|| format!("{} is no UTF-8", path.display()))?
-                .to_owned();
-            files.insert(name, path);
-            if files.len() > MAX_FILES {
-                bail!("{} has more than {MAX_FILES} files", root.display());
-            }
-        }
-    }
-    Ok(())
 }
 
 fn digest(manifest: &[u8], files: &BTreeMap<String, PathBuf>) -> anyhow::Result<[u8; 32]> {

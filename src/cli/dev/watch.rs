@@ -8,7 +8,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::pack::is_ignored;
+use crate::cli::files::is_ignored;
 
 /// Editors and compilers write several files one after the other: quiet for this long, they are done.
 const QUIET: Duration = Duration::from_millis(80);

@@ -7,6 +7,7 @@ mod error;
 mod images;
 mod live;
 mod network;
+mod survey;
 mod watch;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use super::start_line::start_line;
 
 pub use config::{DockerArgumentKind, DockerEngineConfig};
 pub use network::{ensure_bridge, remove_bridge};
+pub use survey::{Survey, survey};
 
 /// How long one request to the daemon may take. Longer than any grace given to a runner.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);

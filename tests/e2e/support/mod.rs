@@ -6,6 +6,7 @@ mod mqtt;
 mod package;
 mod process;
 mod server;
+mod tool;
 mod wait;
 
 pub use broker::{Broker, certify};
@@ -13,4 +14,5 @@ pub use docker::{containers_of, inspect, kill_container, started_with};
 pub use mqtt::MqttClient;
 pub use package::Package;
 pub use server::{Options, Server, shared};
+pub use tool::Tool;
 pub use wait::eventually;

@@ -1,0 +1,198 @@
+//! What is checked on the server's own machine, with its configuration.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+
+use super::finding::{self, Finding};
+use crate::bootstrap::database_settings;
+use crate::config::{Config, EngineKind, Overrides};
+use crate::engine::docker::{Survey, survey};
+use crate::store::Database;
+
+/// How long one look may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Everything that can be seen from here.
+pub(super) async fn look(file: Option<&Path>) -> Vec<Finding> {
+    let config = match Config::load(file, Overrides::default()) {
+        Ok(config) => config,
+        Err(error) => {
+            let remedy = "run this with the server's own environment and --config, or with --remote to look at nothing here";
+            return vec![Finding::failed(
+                "configuration",
+                error.to_string().replace('\n', ";"),
+                remedy,
+            )];
+        }
+    };
+    let mut findings = vec![configuration(&config)];
+    findings.extend(postgres(&config).await);
+    findings.extend(match config.runners.engine {
+        EngineKind::Docker => docker(&config).await,
+        EngineKind::Process => vec![Finding::skipped(
+            "docker",
+            "RUNNER_ENGINE is `process`: runners are no containers",
+        )],
+    });
+    findings.push(manager(&config).await);
+    findings.push(disk("JOBBER_DATA", &config.server.data));
+    findings
+}
+
+fn configuration(config: &Config) -> Finding {
+    match config.warnings.as_slice() {
+        [] => Finding::ok("configuration", format!("{} options", config.settings.len())),
+        warnings => Finding::warning(
+            "configuration",
+            warnings.join("; "),
+            "`jobber config` shows what is in force",
+        ),
+    }
+}
+
+async fn postgres(config: &Config) -> Vec<Finding> {
+    let remedy = "see that Postgres runs and takes connections from here, and that DATABASE_URL has its host, user, password and database";
+    let database = match Database::new(&database_settings(config)) {
+        Ok(database) => database,
+        Err(error) => return vec![Finding::failed("postgres", error.to_string(), remedy)],
+    };
+    let before = Utc::now();
+    let about = timeout(LOOK, database.about()).await;
+    let after = Utc::now();
+    database.close();
+    match about {
+        Ok(Ok((version, theirs))) => {
+            let took = (after - before).num_milliseconds();
+            vec![
+                Finding::ok("postgres", format!("version {version}, answered in {took} ms")),
+                finding::clock("Postgres", before, theirs, after),
+            ]
+        }
+        Ok(Err(error)) => vec![Finding::failed("postgres", error.to_string(), remedy)],
+        Err(_elapsed) => vec![Finding::failed("postgres", "does not answer", remedy)],
+    }
+}
+
+async fn docker(config: &Config) -> Vec<Finding> {
+    let runners = &config.runners;
+    let before = Utc::now();
+    let seen = timeout(
+        LOOK,
+        survey(
+            &runners.docker_host,
+            runners.network.as_deref(),
+            runners.images.values(),
+        ),
+    )
+    .await;
+    let after = Utc::now();
+    let failed = |seen: String| {
+        let remedy = format!(
+            "see that the Docker daemon runs (`systemctl start docker`), and that {} (DOCKER_HOST) may be used by this user",
+            runners.docker_host
+        );
+        vec![Finding::failed("docker", seen, remedy)]
+    };
+    let survey = match seen {
+        Ok(Ok(survey)) => survey,
+        Ok(Err(error)) => return failed(error.to_string()),
+        Err(_elapsed) => return failed("does not answer".to_owned()),
+    };
+    let mut findings = vec![
+        Finding::ok("docker", format!("version {}", survey.version)),
+        network(config, &survey),
+        images(config, &survey),
+    ];
+    findings.extend(
+        survey
+            .clock
+            .map(|theirs| finding::clock("Docker", before, theirs, after)),
+    );
+    // Another machine's folders are not to be seen from here.
+    let is_here = runners.docker_host.starts_with("unix:");
+    let root = survey.root.filter(|root| is_here && root.is_dir());
+    findings.extend(root.map(|root| disk("Docker", &root)));
+    findings
+}
+
+fn network(config: &Config, survey: &Survey) -> Finding {
+    match &config.runners.network {
+        None => Finding::ok("network", "Docker's default bridge"),
+        Some(name) if survey.has_network => Finding::ok("network", name.clone()),
+        Some(name) => Finding::failed(
+            "network",
+            format!("Docker has no network {name} (RUNNER_CONTAINER_DOCKER_NETWORK)"),
+            format!("docker network create {name}"),
+        ),
+    }
+}
+
+fn images(config: &Config, survey: &Survey) -> Finding {
+    let missing = survey.missing_images.join(", ");
+    match survey.missing_images.as_slice() {
+        [] => Finding::ok("images", format!("{} runner images", config.runners.images.len())),
+        [first, ..] if config.runners.pull => Finding::warning(
+            "images",
+            format!("not there yet, and pulled when they are needed: {missing}"),
+            format!("docker pull {first}, so that the first caller does not wait for it"),
+        ),
+        _ => Finding::failed(
+            "images",
+            format!("not there, and pulling is turned off: {missing}"),
+            "build them (docker/runner-node has the Dockerfile) or load them with `docker load`",
+        ),
+    }
+}
+
+/// Whether runners could find the server by the name that they are told.
+async fn manager(config: &Config) -> Finding {
+    let port = config.server.manager.port;
+    let Some(host) = &config.server.manager_host else {
+        return Finding::ok(
+            "manager",
+            format!("runners dial this machine's host name, port {port}"),
+        );
+    };
+    let found = timeout(LOOK, lookup_host((host.as_str(), port))).await;
+    match found {
+        Ok(Ok(mut addresses)) => match addresses.next() {
+            Some(address) => Finding::ok("manager", format!("MANAGER_HOST {host} is {}", address.ip())),
+            None => unknown_manager(host, "it has no address"),
+        },
+        Ok(Err(error)) => unknown_manager(host, &error.to_string()),
+        Err(_elapsed) => unknown_manager(host, "the name server does not answer"),
+    }
+}
+
+/// The name may be known on the runners' network alone.
+fn unknown_manager(host: &str, why: &str) -> Finding {
+    let remedy = "set MANAGER_HOST to a name or address at which containers reach this server";
+    Finding::warning(
+        "manager",
+        format!("MANAGER_HOST {host} is not known here: {why}"),
+        remedy,
+    )
+}
+
+fn disk(what: &str, folder: &Path) -> Finding {
+    let there = folder
+        .ancestors()
+        .find(|folder| folder.is_dir())
+        .unwrap_or(Path::new("."));
+    match rustix::fs::statvfs(there) {
+        Ok(space) => finding::disk(
+            &format!("{what} {}", folder.display()),
+            space.f_bavail.saturating_mul(space.f_frsize),
+            space.f_blocks.saturating_mul(space.f_frsize),
+        ),
+        Err(error) => Finding::failed(
+            "disk",
+            format!("{}: {error}", folder.display()),
+            "make the folder, and give it to the server's user",
+        ),
+    }
+}

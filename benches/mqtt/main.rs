@@ -4,6 +4,8 @@
 //! same publisher over the same broker, in turns, and do the same with them: `count.mjs`, next to nothing or some hashes of the
 //! payload. The bare client runs in the runner's image, on its network, under its limits. What is measured is what the programs themselves have counted.
 //!
+//! The same work is without a record of every message, which the bare client does not keep. `--record` shows what that costs.
+//!
 //! QoS 1: the messages wait at the broker in a session of the side, which then drains it. QoS 0, of which a broker keeps
 //! nothing: each side is sent a little more than it can take.
 //!
@@ -59,6 +61,10 @@ struct Options {
     /// Rounds; the medians over them are shown.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Have Jobber keep a record of every message, in a Postgres on the same machine. The bare client keeps none, and is
+    /// compared with a Jobber that keeps none either, unless this is given.
+    #[arg(long)]
+    record: bool,
     /// Fail when a bar is missed.
     #[arg(long)]
     check: bool,
@@ -79,7 +85,7 @@ fn main() -> Result<()> {
     );
     let port = Broker::free_port()?;
     // Ends last: the others use its network, which it removes.
-    let mut jobber = Jobber::start(port, &options.mqtt)?;
+    let mut jobber = Jobber::start(port, &options.mqtt, options.record)?;
     let runner = jobber.runner()?;
     let folder = tempfile::tempdir()?;
     let broker = Broker::start(folder.path(), port, host_on(&runner.network)?)?;
@@ -88,9 +94,10 @@ fn main() -> Result<()> {
     let mut client = Client::new(runner, port, &options.mqtt)?;
     client.come()?;
     println!(
-        "MQTT {}, Mosquitto on {}; jobber: one Docker runner; client: mqtt for Node, in the same image",
+        "MQTT {}, Mosquitto on {}; jobber: one Docker runner, {} record of messages; client: mqtt for Node, in the same image",
         options.mqtt,
-        broker.address()
+        broker.address(),
+        if options.record { "with a" } else { "without a" }
     );
     println!(
         "dropped: by jobber, beyond what may be unhandled; what the client can not take waits at the broker"

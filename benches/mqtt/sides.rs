@@ -72,7 +72,7 @@ pub(crate) struct Jobber {
 
 impl Jobber {
     /// Starts it before its broker, which will listen on this port.
-    pub(crate) fn start(broker_port: u16, version: &str) -> Result<Self> {
+    pub(crate) fn start(broker_port: u16, version: &str, record: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let package = Package {
             name: JOB.to_owned(),
@@ -83,7 +83,9 @@ impl Jobber {
             ],
         };
         let package = package.write(folder.path())?;
-        let dev = Dev::start("docker", &folder.path().join("data"), &[package])?;
+        let options = [("LEDGER_ENABLED", if record { "true" } else { "false" })];
+        let data = folder.path().join("data");
+        let dev = Dev::start_with(&options, "docker", &data, &[package])?;
         let jobber = Self { dev, _folder: folder };
         jobber.dev.eventually(CHANGE, || jobber.counts("/count"))?;
         Ok(jobber)

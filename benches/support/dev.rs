@@ -66,6 +66,16 @@ pub(crate) struct Runner {
 impl Dev {
     /// Starts it on the data in `data` and returns once its API answers. The packages in `folders` are being published then.
     pub(crate) fn start(engine: &str, data: &Path, folders: &[PathBuf]) -> Result<Self> {
+        Self::start_with(&[], engine, data, folders)
+    }
+
+    /// The same, with these options, as the environment has them.
+    pub(crate) fn start_with(
+        options: &[(&str, &str)],
+        engine: &str,
+        data: &Path,
+        folders: &[PathBuf],
+    ) -> Result<Self> {
         let log = data.with_extension("log");
         let output = File::create(&log)?;
         let process = Command::new(env!("CARGO_BIN_EXE_jobber"))
@@ -74,6 +84,7 @@ impl Dev {
             .arg("--data")
             .arg(data)
             .args(folders)
+            .envs(options.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

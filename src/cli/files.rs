@@ -38,6 +38,18 @@ pub(super) fn is_ignored(relative: &Path) -> bool {
     false
 }
 
+/// Whether a file of the package's own, by its name, is one in which people keep secrets.
+pub(super) fn may_hold_secrets(name: &str) -> bool {
+    let is_foreign = name.split('/').any(|part| part == "node_modules");
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let is_template = [".example", ".sample", ".template"]
+        .iter()
+        .any(|end| file.ends_with(end));
+    let is_environment = file == ".env" || file.starts_with(".env.");
+    let is_known = matches!(file, ".npmrc" | ".netrc" | "id_rsa" | "id_ed25519") || file.ends_with(".pem");
+    !is_foreign && !is_template && (is_environment || is_known)
+}
+
 /// The package's files: names in the archive with the files on disk. The manifest is among them, whatever is ignored.
 ///
 /// # Errors
@@ -169,6 +181,23 @@ mod tests {
             ("index.js~", ""),
         ]);
         assert_eq!(names(root.path()), ["node_modules/a/index.js", "package.json"]);
+    }
+
+    #[test]
+    fn files_of_secrets_are_known_by_their_names() {
+        let found: Vec<_> = [
+            ".env",
+            "config/.env.production",
+            ".env.example",
+            ".npmrc",
+            "node_modules/a/.npmrc",
+            "tls/key.pem",
+            "environment.js",
+        ]
+        .into_iter()
+        .filter(|name| may_hold_secrets(name))
+        .collect();
+        assert_eq!(found, [".env", "config/.env.production", ".npmrc", "tls/key.pem"]);
     }
 
     #[test]

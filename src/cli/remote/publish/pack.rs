@@ -8,7 +8,8 @@ use async_zip::tokio::write::ZipFileWriter;
 use async_zip::{Compression, ZipEntryBuilder};
 use tempfile::NamedTempFile;
 
-use crate::cli::files::collect;
+use crate::cli::files::{collect, may_hold_secrets};
+use crate::cli::output::note;
 
 /// A zip on disk, gone with this.
 #[derive(Debug)]
@@ -24,6 +25,12 @@ pub(super) async fn pack(folder: &Path) -> anyhow::Result<Packed> {
         .canonicalize()
         .with_context(|| folder.display().to_string())?;
     let files = tokio::task::spawn_blocking(move || collect(&folder, None)).await??;
+    for name in files.keys().filter(|name| may_hold_secrets(name)) {
+        note(&format!(
+            "warning: {name} becomes part of the version, which others can download; `jobber env import` is for secrets, \
+             and `.jobberignore` leaves files out"
+        ));
+    }
     let file = NamedTempFile::new().context("a temporary file")?;
     let out = tokio::fs::File::from_std(file.reopen()?);
     let mut zip = ZipFileWriter::with_tokio(out);

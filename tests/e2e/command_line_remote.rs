@@ -124,6 +124,9 @@ async fn a_package_is_made_published_called_watched_and_rolled_back() {
             .any(|line| line.starts_with("story ") && line.contains("1.0.0")),
         "{jobs}"
     );
+    let shown = tool.run(&["jobs", "story"]).await.expect();
+    let route = shown.lines().find(|line| line.starts_with("http ")).unwrap();
+    assert!(route.ends_with("healthy"), "{shown}");
     tool.run(&["jobs", "remove", "story"]).await.expect();
     tool.run(&["jobs", "story"]).await.refused(4, &["job-not-found"]);
 }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, ROLLOUT, job_path};
+use super::client::{Client, ROLLOUT, job_path, segment};
 use super::connection::RemoteArgs;
 use crate::cli::failure::Exit;
 use crate::cli::output::table;
@@ -99,11 +99,15 @@ fn listed(jobs: &[Value]) -> String {
 async fn show(remote: &RemoteArgs, job: &str) -> anyhow::Result<()> {
     let client = remote.client().await?;
     let mut found = client.get(&job_path(job, "")).await?;
-    let triggers = if found["jobVersionId"].is_null() {
+    let mut triggers = if found["jobVersionId"].is_null() {
         Vec::new()
     } else {
         triggers(&client, job).await?
     };
+    for trigger in &mut triggers {
+        let of_trigger = format!("/triggers/{}/status", segment(&text(trigger, "id")));
+        trigger["status"] = client.get(&job_path(job, &of_trigger)).await?;
+    }
     found["triggers"] = json!(triggers);
     remote.output().answer(&found, || Ok(shown(&found, &triggers)))
 }
@@ -127,11 +131,28 @@ fn shown(job: &Value, triggers: &[Value]) -> String {
         lines += &format!("{name:<12} {}\n", printable(&text(job, name), false));
     }
     if !triggers.is_empty() {
-        let row = |trigger: &Value| vec![text(trigger, "type"), text(trigger, "name"), starts(trigger)];
+        let row = |trigger: &Value| {
+            let name = text(trigger, "name");
+            vec![
+                text(trigger, "type"),
+                name,
+                starts(trigger),
+                standing(&trigger["status"]),
+            ]
+        };
         lines.push('\n');
-        lines += &table(&["TRIGGER", "NAME", "STARTS"], triggers.iter().map(row));
+        lines += &table(&["TRIGGER", "NAME", "STARTS", "STATUS"], triggers.iter().map(row));
     }
     lines
+}
+
+/// How a trigger stands, and why if that is not well.
+fn standing(status: &Value) -> String {
+    let (word, why) = (text(status, "status"), status["message"].as_str());
+    match why.filter(|why| word != "healthy" && !why.is_empty()) {
+        Some(why) => format!("{word}: {why}"),
+        None => word,
+    }
 }
 
 /// What a trigger waits for, in a few words.

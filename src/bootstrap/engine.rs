@@ -54,6 +54,7 @@ pub(super) async fn engine(
                 max_milli_cpus: runners.max_milli_cpus,
                 pids: runners.pids,
                 tmp: runners.tmp.bytes(),
+                runtime: runners.runtime.clone(),
             })
             .await?;
             let missing = engine.missing_images().await?;

@@ -12,9 +12,9 @@ use crate::api::AdminConfig;
 use crate::archive::ArchiveLimits;
 use crate::callbacks::Manners;
 use crate::calls::CallConfig;
-use crate::config::Config;
+use crate::config::{Config, EngineKind};
 use crate::gateway::GatewayConfig;
-use crate::publish::PublisherConfig;
+use crate::publish::{DockerGrants, PublisherConfig};
 use crate::sealing::KeySource;
 use crate::store::{CallLimits, DatabaseConfig, FunctionStoreLimits, QueueLimits};
 
@@ -65,6 +65,10 @@ pub(super) fn publisher(config: &Config, gateway: SocketAddr) -> PublisherConfig
         },
         prepare: config.archives.publish_timeout,
         gateway_url: format!("http://{shown}"),
+        docker: match config.runners.engine {
+            EngineKind::Docker => DockerGrants::Kinds(config.runners.allowed.clone()),
+            EngineKind::Process => DockerGrants::NoContainers,
+        },
         ..PublisherConfig::default()
     }
 }

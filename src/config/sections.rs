@@ -200,6 +200,8 @@ pub struct RunnerSection {
     pub pids: u32,
     /// Size of `/tmp`.
     pub tmp: ByteSize,
+    /// The runtime of their containers; `None` is the Docker daemon's default.
+    pub runtime: Option<String>,
     /// Node programs for the process engine.
     pub node_programs: BTreeMap<u32, PathBuf>,
 }
@@ -234,6 +236,7 @@ impl RunnerSection {
         let max_cpus = reader.take_optional("RUNNER_MAX_CPUS", milli_cpus);
         let pids = reader.take("RUNNER_PIDS", positive);
         let tmp = reader.take("RUNNER_TMP", bytes);
+        let runtime = reader.take_optional("RUNNER_CONTAINER_RUNTIME", non_empty);
         let node_programs = per_runtime(reader, program_option, |reader, name| {
             reader.take_optional(name, non_empty)
         });
@@ -250,6 +253,7 @@ impl RunnerSection {
             max_milli_cpus: max_cpus?,
             pids: pids?,
             tmp: tmp?,
+            runtime: runtime?,
             node_programs: node_programs?
                 .into_iter()
                 .map(|(major, path)| (major, path.into()))

@@ -8,6 +8,7 @@
 //! A crash between any two steps leaves the old version serving; publishing the same archive again goes on.
 
 mod answer;
+mod docker;
 mod error;
 mod package;
 mod publisher;
@@ -16,6 +17,7 @@ mod rollout;
 mod spans;
 
 pub use answer::{Change, Published, PublishedRoute, PublishedTrigger, Warning};
+pub use docker::DockerGrants;
 pub use error::PublishError;
 pub use package::{Package, PackageRoute, PackageTrigger, problem_code};
 pub use publisher::{PublishOptions, Publisher, PublisherConfig};

@@ -1,7 +1,8 @@
 //! An inspected archive as a package: its manifest, checked against its files.
 
 use jobber_actors::manifest::{
-    Manifest, ManifestErrors, ManifestProblem, ProblemCode, Severity, TriggerConfig, TriggerKind,
+    DockerArguments, Manifest, ManifestErrors, ManifestProblem, ProblemCode, Severity, TriggerConfig,
+    TriggerKind,
 };
 use jobber_actors::routing::RoutePattern;
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub struct Package {
     pub json: Value,
     /// Its triggers, in the order of the manifest.
     pub triggers: Vec<PackageTrigger>,
+    /// What it asks of Docker.
+    pub docker: DockerArguments,
     /// What the author should look at.
     pub warnings: Vec<Warning>,
 }
@@ -89,6 +92,7 @@ impl Package {
                 version: checked.manifest.version.as_str().to_owned(),
                 json,
                 triggers: checked.manifest.triggers.iter().map(PackageTrigger::of).collect(),
+                docker: checked.manifest.action.runner_docker_arguments,
                 warnings: checked.warnings.into_iter().map(warning).collect(),
             }),
             _ => Err(ManifestErrors {

@@ -1,5 +1,6 @@
 //! The use case of publishing, step by step.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::answer::{Change, Published, Warning};
+use super::docker::DockerGrants;
 use super::error::PublishError;
 use super::package::Package;
 use super::rollout::{PrepareFailure, Rollout};
@@ -31,6 +33,8 @@ pub struct PublisherConfig {
     pub reconcile: Duration,
     /// Where the gateway is reached, without a slash at the end; for the answer's URLs.
     pub gateway_url: String,
+    /// What packages get of what they ask of Docker; for the answer's warnings.
+    pub docker: DockerGrants,
 }
 
 impl Default for PublisherConfig {
@@ -42,6 +46,7 @@ impl Default for PublisherConfig {
             prepare: Duration::from_secs(60),
             reconcile: Duration::from_secs(30),
             gateway_url: "http://localhost:3001".to_owned(),
+            docker: DockerGrants::Kinds(BTreeSet::new()),
         }
     }
 }
@@ -189,7 +194,10 @@ impl Shared {
     async fn publish(&self, upload: Upload, options: PublishOptions) -> Result<Published, PublishError> {
         let _slot = self.slot().await?;
         let inspection = inspect(upload.path(), self.config.archive).await?;
-        let package = Package::read(&inspection).map_err(PublishError::Manifest)?;
+        let mut package = Package::read(&inspection).map_err(PublishError::Manifest)?;
+        package
+            .warnings
+            .extend(self.config.docker.warnings(&package.docker));
         spans::package(&package.name, &package.version);
         let _lock = self.lock(&package.name).await?;
 

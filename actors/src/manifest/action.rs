@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::docker::{DockerArguments, memory};
+use super::passthrough::PassthroughArgument;
 use super::problem::ProblemCode;
 use super::quantities::{ByteSize, Cpus, as_number_or_unlimited, as_seconds, as_seconds_or_never};
 use super::reader::{Fields, Node};
@@ -264,6 +265,12 @@ impl ActionConfig {
                 ProblemCode::NoEffect,
                 format!("`memoryLimit` {message}"),
             );
+        }
+        let passthrough = &self.runner_docker_arguments.direct_passthrough_arguments;
+        let has_cpus = |argument: &PassthroughArgument| matches!(argument, PassthroughArgument::Cpus(_));
+        if self.cpus.is_some() && passthrough.iter().any(has_cpus) {
+            let message = "`--cpus` has no effect beside `cpus`";
+            fields.warning_at("runnerDockerArguments", ProblemCode::NoEffect, message);
         }
     }
 }

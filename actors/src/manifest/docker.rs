@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::passthrough::{self, PassthroughArgument};
 use super::problem::ProblemCode;
 use super::quantities::ByteSize;
 use super::reader::{Fields, Node};
@@ -29,8 +30,9 @@ pub struct DockerArguments {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = r"^\d+[bkmg]$"))]
     pub memory_limit: Option<ByteSize>,
-    /// Arguments of `docker run`, of which the operator's manual lists those that are understood.
-    pub direct_passthrough_arguments: Vec<String>,
+    /// Arguments of `docker run`, as `--name=value` or as two elements. Those that are understood are in the reference; all
+    /// others are refused.
+    pub direct_passthrough_arguments: Vec<PassthroughArgument>,
 }
 
 impl DockerArguments {
@@ -47,7 +49,10 @@ impl DockerArguments {
             volumes: list(&mut fields, "volumes", VolumeMount::read),
             labels: list(&mut fields, "labels", ContainerLabel::read),
             memory_limit: fields.take("memoryLimit").and_then(|node| memory(&node)),
-            direct_passthrough_arguments: list(&mut fields, "directPassthroughArguments", |node| text(&node)),
+            direct_passthrough_arguments: passthrough::read(elements(
+                &mut fields,
+                "directPassthroughArguments",
+            )),
         };
         fields.warn_of_unknown();
         Some(arguments)
@@ -169,14 +174,17 @@ pub(super) fn memory(node: &Node<'_>) -> Option<ByteSize> {
 }
 
 fn list<T>(fields: &mut Fields<'_>, name: &'static str, read: impl Fn(Node<'_>) -> Option<T>) -> Vec<T> {
-    let elements = fields
-        .take(name)
-        .map(|node| node.elements(MAX_ELEMENTS))
-        .unwrap_or_default();
-    elements.into_iter().filter_map(read).collect()
+    elements(fields, name).into_iter().filter_map(read).collect()
 }
 
-fn text(node: &Node<'_>) -> Option<String> {
+fn elements<'a>(fields: &mut Fields<'a>, name: &'static str) -> Vec<Node<'a>> {
+    fields
+        .take(name)
+        .map(|node| node.elements(MAX_ELEMENTS))
+        .unwrap_or_default()
+}
+
+pub(super) fn text(node: &Node<'_>) -> Option<String> {
     let text = node.string()?;
     if text.is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
         node.error(

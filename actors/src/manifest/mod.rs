@@ -12,6 +12,7 @@ mod links;
 mod mqtt;
 mod names;
 mod package;
+mod passthrough;
 mod problem;
 mod quantities;
 mod reader;
@@ -29,6 +30,10 @@ pub use links::Link;
 pub use mqtt::{MqttTrigger, QualityOfService};
 pub use names::{JobName, NameError, RelativePath, TriggerName, VariableName, VersionName};
 pub use package::{CheckedManifest, Manifest};
+pub use passthrough::{
+    Capability, CpuSet, CpuShares, DeviceAccess, DnsOption, GpuRequest, GroupName, HostAddress, HostAlias,
+    HostName, PassthroughArgument, Sysctl, TmpfsMount, UNDERSTOOD, Ulimit, Understood,
+};
 pub use problem::{ManifestErrors, ManifestProblem, ProblemCode, Severity};
 pub use quantities::{ByteSize, ByteSizeError, Cpus};
 pub use runtime::{Engines, Runtime, RuntimeError};

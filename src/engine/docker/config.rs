@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
+use jobber_actors::manifest::DockerArguments;
+
 use super::super::ManagerAddress;
 
 /// A kind of Docker argument that a package may ask for in `runnerDockerArguments`.
@@ -39,6 +41,18 @@ impl DockerArgumentKind {
             Self::Labels => "labels",
             Self::MemoryLimit => "memoryLimit",
             Self::DirectPassthroughArguments => "directPassthroughArguments",
+        }
+    }
+
+    /// Whether a package asks for something of this kind.
+    #[must_use]
+    pub fn is_asked_in(self, arguments: &DockerArguments) -> bool {
+        match self {
+            Self::Networks => !arguments.networks.is_empty(),
+            Self::Volumes => !arguments.volumes.is_empty(),
+            Self::Labels => !arguments.labels.is_empty(),
+            Self::MemoryLimit => arguments.memory_limit.is_some(),
+            Self::DirectPassthroughArguments => !arguments.direct_passthrough_arguments.is_empty(),
         }
     }
 }
@@ -86,4 +100,6 @@ pub struct DockerEngineConfig {
     pub pids: u32,
     /// Bytes of a runner's `/tmp`.
     pub tmp: u64,
+    /// The runtime of the containers, such as `runsc`; `None` is the daemon's default.
+    pub runtime: Option<String>,
 }

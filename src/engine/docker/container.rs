@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount, MountType,
+    ResourcesUlimits,
+};
 use jobber_actors::domain::RunnerId;
-use jobber_actors::manifest::{ByteSize, MountMode, VolumeMount};
+use jobber_actors::manifest::{ByteSize, MountMode, PassthroughArgument, VolumeMount};
 use jobber_actors::ports::{EngineError, RunnerSpec};
 
 use super::config::{DockerArgumentKind, DockerEngineConfig};
+use super::passthrough;
 
 /// The label with the name of the server that a container belongs to.
 pub(super) const INSTANCE_LABEL: &str = "jobber.instance";
@@ -23,6 +27,11 @@ const RESERVED_LABELS: &str = "jobber.";
 pub(super) const APP_DIRECTORY: &str = "/app";
 /// The user that owns [`APP_DIRECTORY`] in the image.
 const RUNNER_USER: &str = "10001:10001";
+
+/// The kernel writes no memory of a crashed process into a file, and keeps no messages of `mq_open` under `/dev/mqueue`.
+const NO_FILES_OF_THE_KERNEL: [&str; 2] = ["core", "msgqueue"];
+/// From -1000 (never killed) to 1000 (killed first); other processes have 0.
+const OOM_SCORE: i64 = 500;
 
 /// The container's name.
 pub(super) fn name(instance: &str, runner: RunnerId) -> String {
@@ -48,7 +57,7 @@ pub(super) fn create_body(
     spec: &RunnerSpec,
     image: &str,
 ) -> ContainerCreateBody {
-    ContainerCreateBody {
+    let mut body = ContainerCreateBody {
         image: Some(image.to_owned()),
         user: Some(RUNNER_USER.to_owned()),
         labels: Some(labels(config, spec)),
@@ -60,20 +69,29 @@ pub(super) fn create_body(
         open_stdin: Some(true),
         stdin_once: Some(true),
         tty: Some(false),
-        host_config: Some(host_config(config, spec)),
         ..ContainerCreateBody::default()
+    };
+    let mut host = host_config(config, spec);
+    for argument in passthrough_arguments(config, spec) {
+        passthrough::apply(argument, &mut body, &mut host);
     }
+    body.host_config = Some(host);
+    body
 }
 
 /// The networks beyond the first that the container joins before it starts.
 pub(super) fn further_networks<'a>(config: &DockerEngineConfig, spec: &'a RunnerSpec) -> &'a [String] {
-    if allowed(
-        config,
-        spec,
-        DockerArgumentKind::Networks,
-        spec.docker.networks.is_empty(),
-    ) {
+    if granted(config, spec, DockerArgumentKind::Networks) {
         &spec.docker.networks
+    } else {
+        &[]
+    }
+}
+
+/// What is granted of the package's `directPassthroughArguments`.
+fn passthrough_arguments<'a>(config: &DockerEngineConfig, spec: &'a RunnerSpec) -> &'a [PassthroughArgument] {
+    if granted(config, spec, DockerArgumentKind::DirectPassthroughArguments) {
+        &spec.docker.direct_passthrough_arguments
     } else {
         &[]
     }
@@ -81,25 +99,20 @@ pub(super) fn further_networks<'a>(config: &DockerEngineConfig, spec: &'a Runner
 
 fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
     let memory = as_i64(memory(config, spec));
-    let milli_cpus = at_most(
-        spec.resources.milli_cpus.or(config.milli_cpus),
-        config.max_milli_cpus,
-    );
-    let passthrough = &spec.docker.direct_passthrough_arguments;
-    if allowed(
-        config,
-        spec,
-        DockerArgumentKind::DirectPassthroughArguments,
-        passthrough.is_empty(),
-    ) {
-        tracing::warn!(runner = %spec.runner, ?passthrough, "directPassthroughArguments are not applied by this version");
-    }
+    let asked_cpus = spec
+        .resources
+        .milli_cpus
+        .or_else(|| passthrough::milli_cpus(passthrough_arguments(config, spec)));
+    let milli_cpus = at_most(asked_cpus.or(config.milli_cpus), config.max_milli_cpus);
     HostConfig {
         memory: Some(memory),
         // The same as `memory`: no swap. A runner over its limit ends instead of slowing down the machine.
         memory_swap: Some(memory),
+        // Where the machine itself has no memory left, functions go before the server and its database.
+        oom_score_adj: Some(OOM_SCORE),
         nano_cpus: milli_cpus.map(|thousandths| i64::from(thousandths) * 1_000_000),
         pids_limit: Some(i64::from(config.pids)),
+        ulimits: Some(NO_FILES_OF_THE_KERNEL.map(nothing).to_vec()),
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         readonly_rootfs: Some(true),
@@ -117,15 +130,27 @@ fn host_config(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
         init: Some(true),
         // Removed by the engine: Docker's own removal could come before the exit's cause was read.
         auto_remove: Some(false),
-        ipc_mode: Some("private".to_owned()),
+        // Its own, and without /dev/shm: only /tmp and the package's folder can be written.
+        ipc_mode: Some("none".to_owned()),
+        // The paths in /proc/self/cgroup begin at the container, and tell nothing of the host.
+        cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+        runtime: config.runtime.clone(),
         ..HostConfig::default()
     }
 }
 
+fn nothing(limit: &str) -> ResourcesUlimits {
+    ResourcesUlimits {
+        name: Some(limit.to_owned()),
+        soft: Some(0),
+        hard: Some(0),
+    }
+}
+
 fn memory(config: &DockerEngineConfig, spec: &RunnerSpec) -> u64 {
-    let asked = spec.docker.memory_limit.map(ByteSize::bytes);
-    let own = asked.filter(|_| allowed(config, spec, DockerArgumentKind::MemoryLimit, asked.is_none()));
-    let wanted = own.or(spec.resources.memory).unwrap_or(config.memory);
+    let limit = spec.docker.memory_limit.map(ByteSize::bytes);
+    let granted = limit.filter(|_| granted(config, spec, DockerArgumentKind::MemoryLimit));
+    let wanted = spec.resources.memory.or(granted).unwrap_or(config.memory);
     config.max_memory.map_or(wanted, |most| wanted.min(most))
 }
 
@@ -139,12 +164,7 @@ fn at_most(wanted: Option<u32>, most: Option<u32>) -> Option<u32> {
 
 fn labels(config: &DockerEngineConfig, spec: &RunnerSpec) -> HashMap<String, String> {
     let mut labels = HashMap::new();
-    if allowed(
-        config,
-        spec,
-        DockerArgumentKind::Labels,
-        spec.docker.labels.is_empty(),
-    ) {
+    if granted(config, spec, DockerArgumentKind::Labels) {
         let own = spec
             .docker
             .labels
@@ -162,12 +182,7 @@ fn labels(config: &DockerEngineConfig, spec: &RunnerSpec) -> HashMap<String, Str
 }
 
 fn mounts(config: &DockerEngineConfig, spec: &RunnerSpec) -> Vec<Mount> {
-    if !allowed(
-        config,
-        spec,
-        DockerArgumentKind::Volumes,
-        spec.docker.volumes.is_empty(),
-    ) {
+    if !granted(config, spec, DockerArgumentKind::Volumes) {
         return Vec::new();
     }
     let mount = |volume: &VolumeMount| Mount {
@@ -185,13 +200,13 @@ fn mounts(config: &DockerEngineConfig, spec: &RunnerSpec) -> Vec<Mount> {
     spec.docker.volumes.iter().map(mount).collect()
 }
 
-/// Whether a kind of argument is there and allowed. Publishing has warned of what is not allowed; here it is ignored.
-fn allowed(config: &DockerEngineConfig, spec: &RunnerSpec, kind: DockerArgumentKind, absent: bool) -> bool {
-    let allowed = config.allowed.contains(&kind);
-    if !absent && !allowed {
+/// Whether a kind of argument is asked for and allowed. Publishing has warned of what is not allowed; here it is ignored.
+fn granted(config: &DockerEngineConfig, spec: &RunnerSpec, kind: DockerArgumentKind) -> bool {
+    let (asked, allowed) = (kind.is_asked_in(&spec.docker), config.allowed.contains(&kind));
+    if asked && !allowed {
         tracing::debug!(runner = %spec.runner, kind = kind.name(), "ignored: the operator does not allow it");
     }
-    !absent && allowed
+    asked && allowed
 }
 
 fn as_i64(bytes: u64) -> i64 {
@@ -199,112 +214,4 @@ fn as_i64(bytes: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use jobber_actors::manifest::{DockerArguments, Runtime};
-    use jobber_actors::ports::Resources;
-    use secrecy::SecretString;
-
-    use super::*;
-    use crate::engine::ManagerAddress;
-
-    fn config() -> DockerEngineConfig {
-        DockerEngineConfig {
-            host: "unix:///var/run/docker.sock".into(),
-            instance: "test".into(),
-            manager: ManagerAddress {
-                host: "manager".into(),
-                port: 5211,
-            },
-            network: None,
-            images: BTreeMap::from([(24, "image:24".into())]),
-            pull: false,
-            allowed: BTreeSet::from(DockerArgumentKind::ALL),
-            memory: 512,
-            max_memory: None,
-            milli_cpus: None,
-            max_milli_cpus: None,
-            pids: 64,
-            tmp: 1024,
-        }
-    }
-
-    fn spec(resources: Resources, docker: DockerArguments) -> RunnerSpec {
-        RunnerSpec {
-            runner: RunnerId::generate(),
-            job: None,
-            runtime: Runtime::Node24,
-            resources,
-            docker,
-            token: SecretString::from("token"),
-        }
-    }
-
-    fn host(config: &DockerEngineConfig, spec: &RunnerSpec) -> HostConfig {
-        create_body(config, spec, "image:24").host_config.unwrap()
-    }
-
-    #[test]
-    fn a_job_gets_what_it_asks_for_within_the_operators_limits() {
-        let asks = |memory, milli_cpus| spec(Resources { memory, milli_cpus }, DockerArguments::default());
-        let limited = DockerEngineConfig {
-            max_memory: Some(1000),
-            max_milli_cpus: Some(500),
-            ..config()
-        };
-        let given = |config: &DockerEngineConfig, spec: &RunnerSpec| {
-            let host = host(config, spec);
-            assert_eq!(host.memory, host.memory_swap);
-            (host.memory.unwrap(), host.nano_cpus)
-        };
-        assert_eq!(given(&config(), &asks(None, None)), (512, None));
-        assert_eq!(
-            given(&config(), &asks(Some(9000), Some(2000))),
-            (9000, Some(2_000_000_000))
-        );
-        assert_eq!(
-            given(&limited, &asks(Some(9000), Some(2000))),
-            (1000, Some(500_000_000))
-        );
-        assert_eq!(given(&limited, &asks(Some(700), None)), (700, Some(500_000_000)));
-    }
-
-    #[test]
-    fn volumes_are_folders_of_the_host_by_path_and_volumes_by_name() {
-        let volume = |source: &str, mode| VolumeMount {
-            source: source.into(),
-            target: "/data".into(),
-            mode,
-        };
-        let docker = DockerArguments {
-            volumes: vec![volume("/srv", MountMode::Ro), volume("cache", MountMode::Rw)],
-            ..DockerArguments::default()
-        };
-        let spec = spec(Resources::default(), docker);
-
-        let mounts = host(&config(), &spec).mounts.unwrap();
-        assert_eq!(
-            (mounts[0].typ, mounts[0].read_only),
-            (Some(MountType::BIND), Some(true))
-        );
-        assert_eq!(
-            (mounts[1].typ, mounts[1].read_only),
-            (Some(MountType::VOLUME), Some(false))
-        );
-
-        let forbidding = DockerEngineConfig {
-            allowed: BTreeSet::new(),
-            ..config()
-        };
-        assert!(host(&forbidding, &spec).mounts.unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_runtime_without_an_image_is_named_with_its_option() {
-        let mut config = config();
-        config.images.clear();
-        let error = image(&config, &spec(Resources::default(), DockerArguments::default())).unwrap_err();
-        assert!(error.to_string().contains("RUNNER_IMAGE_NODE24_URL"), "{error}");
-    }
-}
+mod tests;

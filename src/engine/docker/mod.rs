@@ -7,6 +7,8 @@ mod error;
 mod images;
 mod live;
 mod network;
+mod passthrough;
+mod runtime;
 mod survey;
 mod watch;
 
@@ -53,10 +55,11 @@ pub struct DockerEngine {
 }
 
 impl DockerEngine {
-    /// Connects to the daemon, asks for its version and begins to watch it.
+    /// Connects to the daemon, asks for its version and its runtimes and begins to watch it.
     ///
     /// # Errors
-    /// [`EngineError::Unreachable`] when it does not answer.
+    /// [`EngineError::Unreachable`] when it does not answer, [`EngineError::RuntimeMissing`] when it has no runtime of the
+    /// name that is configured.
     pub async fn connect(config: DockerEngineConfig) -> Result<Self, EngineError> {
         let docker = connect(&config.host)?;
         let version = docker.version().await.map_err(|error| {
@@ -70,6 +73,9 @@ impl DockerEngine {
             api = version.api_version.as_deref().unwrap_or("unknown"),
             "connected to Docker"
         );
+        if let Some(runtime) = &config.runtime {
+            runtime::require(&docker, runtime).await?;
+        }
         let images = Images::new(config.pull);
         let daemon = Arc::new(Daemon {
             docker,

@@ -102,6 +102,7 @@ fn config(instance: &str, bridge: IpAddr, port: u16) -> DockerEngineConfig {
         max_milli_cpus: None,
         pids: 64,
         tmp: 8 << 20,
+        runtime: None,
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{accepted, only_error, warnings, with};
 use crate::manifest::{
-    ActionConfig, ByteSize, Capture, ContainerLabel, DockerArguments, MountMode, ProblemCode, QueueConfig,
-    RetryPolicy, RunnerMode, VolumeMount,
+    ActionConfig, ByteSize, Capture, ContainerLabel, DockerArguments, MountMode, PassthroughArgument,
+    ProblemCode, QueueConfig, RetryPolicy, RunnerMode, VolumeMount,
 };
 
 fn action(value: Value) -> ActionConfig {
@@ -188,7 +188,7 @@ fn docker_arguments_are_typed() {
         "volumes": [{ "source": "/srv/data", "target": "/data", "mode": "ro" }, { "source": "cache", "target": "/cache" }],
         "labels": [{ "key": "team", "value": "a.b-c_1" }],
         "memoryLimit": "1g",
-        "directPassthroughArguments": ["--add-host=db:10.0.0.2"],
+        "directPassthroughArguments": ["--dns=10.0.0.2"],
     }}));
     let volume = |source: &str, target: &str, mode| VolumeMount {
         source: source.into(),
@@ -208,7 +208,7 @@ fn docker_arguments_are_typed() {
                 value: "a.b-c_1".into()
             }],
             memory_limit: Some(ByteSize::from_mebibytes(1_024)),
-            direct_passthrough_arguments: vec!["--add-host=db:10.0.0.2".into()],
+            direct_passthrough_arguments: vec![PassthroughArgument::Dns([10, 0, 0, 2].into())],
         }
     );
     assert_eq!(action.requested_memory(), Some(ByteSize::from_mebibytes(1_024)));

@@ -3,6 +3,7 @@
 mod action;
 mod document;
 mod names;
+mod passthrough;
 mod round_trip;
 mod runtime;
 mod schema;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::accepted;
 use crate::manifest::{Manifest, ProblemCode, json_schema};
 
-fn reference(file: &str) -> PathBuf {
+pub(super) fn reference(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "docs", "reference", file]
         .iter()
         .collect()

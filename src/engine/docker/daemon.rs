@@ -25,8 +25,9 @@ use super::live::{LiveContainer, LiveContainers};
 use crate::engine::outbox::Outbox;
 use crate::engine::output::OutputPump;
 
-/// How long the last lines of a container that is over may take to arrive.
-const LAST_LINES: Duration = Duration::from_millis(250);
+/// How long the last lines of a container that is over may take to arrive: Docker ends its stream a moment after the container,
+/// and on a busy machine that moment is long. They say whether its heap was exhausted.
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// Docker learns of a container's end and of the kernel having killed it for its memory by two ways, in either order. So often
 /// it is asked, with this pause, after a kill without a reason.
 const MEMORY_LOOKS: u32 = 6;

@@ -166,6 +166,12 @@ async fn a_container_is_hardened_and_shows_no_secret() {
     assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
     assert_eq!(host.security_opt, Some(vec!["no-new-privileges".to_owned()]));
     assert_eq!(host.readonly_rootfs, Some(true));
+    assert_eq!(host.privileged, Some(false));
+    assert_eq!(host.ipc_mode.as_deref(), Some("none"));
+    assert_eq!(host.oom_score_adj, Some(500));
+    assert_eq!(host.log_config.unwrap().typ.as_deref(), Some("none"));
+    assert_eq!(host.init, Some(true));
+    assert!(host.binds.is_none() && host.mounts.unwrap_or_default().is_empty());
     assert_eq!(
         (host.memory, host.memory_swap),
         (Some(128 << 20), Some(128 << 20))
@@ -358,6 +364,29 @@ async fn a_package_gets_of_docker_what_the_operator_allows() {
         Some(128 << 20),
         "the memory limit was not allowed"
     );
+}
+
+#[tokio::test]
+async fn the_containers_runtime_is_the_one_that_is_configured() {
+    let stage = Stage::new("runtime").await;
+    let config = |runtime: &str| DockerEngineConfig {
+        runtime: Some(runtime.to_owned()),
+        ..stage.config.clone()
+    };
+    let engine = DockerEngine::connect(config("runc")).await.unwrap();
+    let spec = spec(Runtime::Node20);
+    engine.start(spec.clone()).await.unwrap();
+    let container = daemon::inspect(&stage.container(spec.runner)).await;
+    assert_eq!(container.host_config.unwrap().runtime.as_deref(), Some("runc"));
+
+    let error = DockerEngine::connect(config("no-such-runtime"))
+        .await
+        .err()
+        .unwrap();
+    let told = error.to_string();
+    for part in ["no-such-runtime", "runc", "RUNNER_CONTAINER_RUNTIME"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -10,14 +10,13 @@ use jobber_kernel::{Child, Context, tell};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::door::{Door, Stranger, Telling};
 use crate::runner::{Runner, SessionNews, SessionOpened};
 use crate::session::{HandshakeError, Session, SessionOwner, read_hello};
 use crate::tree::Surroundings;
 
-/// Most connections that have not proved themselves yet; further ones wait in the kernel's backlog.
-const MAX_STRANGERS: usize = 128;
 /// A pause after the system refused a connection (out of descriptors, say), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -81,21 +80,19 @@ async fn accept(listener: TcpListener, around: Arc<Surroundings>) {
             return;
         }
     };
-    let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
+    let door = Arc::new(Door::new(Instant::now()));
     loop {
-        // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&strangers).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((socket, peer)) => {
                 if let Err(error) = socket.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "TCP_NODELAY was not set");
                 }
                 let session_around = Arc::clone(&around);
+                let stranger = door.arrive(peer.ip());
+                let door = Arc::clone(&door);
                 around.sessions.tasks.spawn_on(&around.io, "session", async move {
-                    if let Err(error) = serve(socket, place, &session_around).await {
-                        tracing::warn!(%peer, %error, "a connection was not let in");
+                    if let Err(error) = serve(socket, stranger, &session_around).await {
+                        tell_of_refusal(&door, peer, &error);
                     }
                 });
             }
@@ -107,14 +104,32 @@ async fn accept(listener: TcpListener, around: Arc<Surroundings>) {
     }
 }
 
+fn tell_of_refusal(door: &Door, peer: SocketAddr, error: &HandshakeError) {
+    let Telling::Told { untold_before } = door.refuse(Instant::now()) else {
+        return;
+    };
+    if untold_before > 0 {
+        tracing::warn!(
+            connections = untold_before,
+            "more connections were not let in than are told of"
+        );
+    }
+    tracing::warn!(%peer, %error, "a connection was not let in");
+}
+
 async fn serve(
     socket: TcpStream,
-    place: OwnedSemaphorePermit,
+    stranger: Stranger,
     around: &Arc<Surroundings>,
 ) -> Result<(), HandshakeError> {
     let (mut reader, writer) = socket.into_split();
-    let guest = let_in(&mut reader, around).await?;
-    drop(place);
+    let guest = tokio::select! {
+        // A token that was claimed is not thrown away: who has proved itself is in.
+        biased;
+        guest = let_in(&mut reader, around) => guest?,
+        () = stranger.shown_out() => return Err(HandshakeError::Crowded),
+    };
+    drop(stranger);
     guest.speak(reader, writer).await;
     Ok(())
 }

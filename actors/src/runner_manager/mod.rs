@@ -1,6 +1,7 @@
 //! Where runners dial in.
 
 mod actor;
+mod door;
 mod registry;
 
 pub use actor::RunnerManager;

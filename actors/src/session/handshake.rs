@@ -34,6 +34,9 @@ pub enum HandshakeError {
     /// The bytes are no frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// It had said nothing yet when others, from its address most of all, wanted its place.
+    #[error("it had not said HELLO when more connections came than may wait")]
+    Crowded,
     /// The token is not one that was given out, or was used before.
     #[error("the token is unknown or was used before")]
     Token,

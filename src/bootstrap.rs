@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Days;
+use jobber_actors::clock::Clock;
 use jobber_actors::mqtt::SharedLentBroker;
 use jobber_actors::ports::{EngineError, LogStore};
 use jobber_actors::trace::SharedRecorder;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::access::PasswordError;
 use crate::api::{AdminServer, ApiParts, ApiState, MetricParts};
+use crate::backup::{BackupScheduler, Backups};
 use crate::child::Spawner;
 use crate::config::Config;
 use crate::engine::process::NodeProgramError;
@@ -140,6 +142,7 @@ pub struct Server {
     /// How it is.
     pub health: Health,
     database: Database,
+    backups: Backups,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     deadline: Duration,
@@ -178,6 +181,7 @@ impl Server {
             passwords,
             keys,
             first_user,
+            backups,
         } = foundation;
 
         let admin = sockets.admin.local_addr()?;
@@ -228,6 +232,7 @@ impl Server {
                         rollups: rollups.clone(),
                         waiting: waiting.clone(),
                     },
+                    backups: backups.clone(),
                 });
                 let admin =
                     AdminServer::new(sockets.admin, state).expect("the socket told its address a moment ago");
@@ -241,6 +246,10 @@ impl Server {
         let publisher = made.expect("the tree makes its servers before it starts");
 
         let (stop, stopped) = watch::channel(false);
+        if let Some(schedule) = config.backups.schedule.clone() {
+            let scheduler = BackupScheduler::new(backups.clone(), schedule, Clock::System);
+            tasks.spawn_on(scheduler.run(stopped.clone()), io);
+        }
         upkeep::begin(
             &mut tasks,
             io,
@@ -272,6 +281,7 @@ impl Server {
             gateway,
             health,
             database,
+            backups,
             stop,
             tasks,
             deadline: config.server.shutdown_deadline,
@@ -286,6 +296,7 @@ impl Server {
         }
         self.stop.send_replace(true);
         let rest = async {
+            self.backups.shutdown().await;
             self.publisher.shutdown().await;
             while self.tasks.join_next().await.is_some() {}
         };

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod api;
 pub mod archive;
+pub mod backup;
 pub mod bootstrap;
 pub mod callbacks;
 pub mod calls;

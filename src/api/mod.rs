@@ -8,6 +8,7 @@ mod access;
 mod api_tokens;
 mod audit;
 mod auth;
+mod backups;
 mod callback_secret;
 mod config;
 mod connection;

@@ -12,9 +12,9 @@ use super::input::BodyLimit;
 use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
-    access, api_tokens, audit, auth, callback_secret, dead_letters, docs_page, environment, everywhere,
-    health, invocations, jobs, logs, metrics, problem, publish, runners, schedules, settings, store,
-    triggers, users, versions,
+    access, api_tokens, audit, auth, backups, callback_secret, dead_letters, docs_page, environment,
+    everywhere, health, invocations, jobs, logs, metrics, problem, publish, runners, schedules, settings,
+    store, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -75,6 +75,10 @@ operations! {
     updateApiToken => api_tokens::update,
     deleteApiToken => api_tokens::remove,
     listAuditEntries => audit::list,
+    listBackups => backups::list,
+    createBackup => backups::create,
+    downloadBackup => backups::download,
+    deleteBackup => backups::remove,
     publishJob => publish::publish,
     listJobs => jobs::list,
     getJob => jobs::get,

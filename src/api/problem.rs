@@ -329,6 +329,7 @@ mod tests {
         let sources = [
             include_str!("api_tokens.rs"),
             include_str!("auth.rs"),
+            include_str!("backups.rs"),
             include_str!("dead_letters.rs"),
             include_str!("environment.rs"),
             include_str!("invocations.rs"),

@@ -39,6 +39,11 @@ pub(super) struct Actor(Value);
 #[schema(value_type = String, format = Binary)]
 pub(super) struct Archive(Value);
 
+/// The file of a backup: a tar, encrypted by age if its name ends in `.age`.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct BackupFile(Value);
+
 /// An upload as a form, which is read part by part.
 #[derive(ToSchema)]
 pub(super) struct PublishForm {

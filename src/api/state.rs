@@ -10,6 +10,7 @@ use super::access::Access;
 use super::config::AdminConfig;
 use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
+use crate::backup::Backups;
 use crate::config::Setting;
 use crate::gateway::Gauges;
 use crate::health::Health;
@@ -44,6 +45,7 @@ pub struct ApiState {
     pub(super) sessions: SessionStore,
     pub(super) api_tokens: ApiTokenStore,
     pub(super) audit: AuditStore,
+    pub(super) backups: Backups,
     pub(super) passwords: Passwords,
     pub(super) health: Health,
     pub(super) settings: Arc<[Setting]>,
@@ -83,6 +85,8 @@ pub struct ApiParts {
     pub invocations: PostgresInvocations,
     /// What is counted elsewhere than in the tree.
     pub metrics: MetricParts,
+    /// Backups.
+    pub backups: Backups,
 }
 
 /// What is counted elsewhere than in the tree.
@@ -123,6 +127,7 @@ impl ApiState {
             logs,
             invocations,
             metrics,
+            backups,
         } = parts;
         let MetricParts {
             gateway,
@@ -159,6 +164,7 @@ impl ApiState {
             health,
             invocations,
             metrics,
+            backups,
             database,
             publisher,
             tree,

@@ -18,6 +18,7 @@ pub use inspect::{InspectError, Inspection, inspect};
 pub use limits::ArchiveLimits;
 pub use refusal::{ArchiveRefusal, NameProblem, SpecialKind};
 pub use store::{DiskArchiveStore, ReferenceGuard, StoredArchive};
+pub(crate) use store::{folder_of, place_of, sync_folder};
 pub use upload::{Upload, UploadError, UploadWriter};
 
 #[cfg(test)]

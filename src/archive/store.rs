@@ -55,7 +55,7 @@ impl DiskArchiveStore {
     /// When the folders can not be made or read.
     pub fn open(data: &Path) -> io::Result<Self> {
         let store = Self {
-            archives: data.join("archives"),
+            archives: folder_of(data),
             uploads: data.join("tmp"),
             references: Arc::default(),
         };
@@ -198,11 +198,30 @@ impl DiskArchiveStore {
         }
     }
 
-    fn path_of(&self, digest: ArchiveDigest) -> PathBuf {
-        let name = digest.to_string();
-        let (folder, file) = name.split_at(2);
-        self.archives.join(folder).join(file).with_extension("zip")
+    /// The archive as it was published; `None` if it is not there. Blocks.
+    pub(crate) fn open_zip(&self, digest: ArchiveDigest) -> io::Result<Option<fs::File>> {
+        match fs::File::open(self.path_of(digest)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
+
+    fn path_of(&self, digest: ArchiveDigest) -> PathBuf {
+        place_of(&self.archives, digest)
+    }
+}
+
+/// Where an archive is below the folder of all of them.
+pub(crate) fn place_of(archives: &Path, digest: ArchiveDigest) -> PathBuf {
+    let name = digest.to_string();
+    let (folder, file) = name.split_at(2);
+    archives.join(folder).join(file).with_extension("zip")
+}
+
+/// The folder of all archives, in a data folder.
+pub(crate) fn folder_of(data: &Path) -> PathBuf {
+    data.join("archives")
 }
 
 #[async_trait]
@@ -225,7 +244,7 @@ fn digest_of(path: &Path) -> Option<ArchiveDigest> {
     format!("{folder}{}", path.file_stem()?.to_str()?).parse().ok()
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::{BootstrapError, Extras, FirstUser, calls, engine, first_user, logs, settings};
 use crate::access::Passwords;
 use crate::archive::DiskArchiveStore;
+use crate::backup::Backups;
 use crate::calls::{CallWork, Calls};
 use crate::child::Spawner;
 use crate::config::Config;
@@ -40,6 +41,7 @@ pub(super) struct Foundation {
     pub(super) passwords: Passwords,
     pub(super) keys: Arc<Keys>,
     pub(super) first_user: Option<FirstUser>,
+    pub(super) backups: Backups,
 }
 
 impl Foundation {
@@ -76,6 +78,8 @@ impl Foundation {
             tracing::info!(sealed, "sealed variables that were in the database in clear");
         }
         let archives = DiskArchiveStore::open(data).map_err(data_error)?;
+        let backups = Backups::new(settings::backups(config, &database, &archives, &spawner));
+        backups.look().await;
         let token = AdminToken::ensure(&database, data).await?;
         let passwords = Passwords::new(Handle::current())?;
         let first_user = if without_users {
@@ -122,6 +126,7 @@ impl Foundation {
         Ok(Self {
             calls: calls::calls(config, &database, Arc::clone(&keys)).await?,
             database,
+            backups,
             archives,
             functions,
             invocations,

@@ -9,14 +9,16 @@ use jobber_actors::sink::RingLimits;
 use jobber_actors::tree::{MqttSettings, TreeSettings};
 
 use crate::api::AdminConfig;
-use crate::archive::ArchiveLimits;
+use crate::archive::{ArchiveLimits, DiskArchiveStore};
+use crate::backup::BackupParts;
 use crate::callbacks::Manners;
 use crate::calls::CallConfig;
+use crate::child::Spawner;
 use crate::config::{Config, EngineKind};
 use crate::gateway::GatewayConfig;
 use crate::publish::{DockerGrants, PublisherConfig};
 use crate::sealing::KeySource;
-use crate::store::{CallLimits, DatabaseConfig, FunctionStoreLimits, QueueLimits};
+use crate::store::{CallLimits, Database, DatabaseConfig, FunctionStoreLimits, QueueLimits};
 
 pub(super) fn tree(config: &Config) -> TreeSettings {
     TreeSettings {
@@ -102,6 +104,25 @@ pub(crate) fn database(config: &Config) -> DatabaseConfig {
         connect: section.connect,
         statement: section.statement,
         ..DatabaseConfig::new(section.url.clone())
+    }
+}
+
+pub(super) fn backups(
+    config: &Config,
+    database: &Database,
+    archives: &DiskArchiveStore,
+    spawner: &Spawner,
+) -> BackupParts {
+    let (section, data) = (&config.backups, &config.server.data);
+    BackupParts {
+        database: database.clone(),
+        url: config.database.url.clone(),
+        archives: archives.clone(),
+        data: data.clone(),
+        folder: section.folder.clone().unwrap_or_else(|| data.join("backups")),
+        keep: section.keep,
+        passphrase: section.passphrase.clone(),
+        spawner: spawner.clone(),
     }
 }
 

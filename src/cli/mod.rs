@@ -9,7 +9,9 @@ mod files;
 mod healthcheck;
 mod init;
 mod output;
+mod passphrase;
 mod remote;
+mod restore;
 mod rotate_key;
 mod runtime;
 mod serve;
@@ -70,6 +72,10 @@ enum Command {
     Tokens(remote::TokensArgs),
     /// List runners, end one.
     Runners(remote::RunnersArgs),
+    /// Make a backup of a whole system; list, download, remove and verify them.
+    Backup(remote::BackupArgs),
+    /// Restore a backup into the system of this configuration, on this machine. Its server must not run.
+    Restore(restore::RestoreArgs),
     /// Check what a server needs, with a remedy for each fault.
     Doctor(doctor::DoctorArgs),
     /// Print the configuration that is in force, secrets masked.
@@ -99,6 +105,8 @@ impl Command {
             Self::Env(args) => args.json(),
             Self::Tokens(args) => args.json(),
             Self::Runners(args) => args.json(),
+            Self::Backup(args) => args.json(),
+            Self::Restore(args) => args.json,
             Self::Doctor(args) => args.json(),
             Self::Config(args) => args.json(),
             Self::RotateKey(args) => args.json,
@@ -114,6 +122,7 @@ impl Command {
             Self::Serve(args) => serve::run(&args).map(|()| Exit::Ok),
             Self::Healthcheck(args) => healthcheck::run(&args).map(|()| Exit::Ok),
             Self::RotateKey(args) => rotate_key::run(&args),
+            Self::Restore(args) => restore::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Completions(args) => completions::run::<Cli>(&args),
             Self::Login(args) => wait(args.run()),
@@ -129,6 +138,7 @@ impl Command {
             Self::Env(args) => wait(args.run()),
             Self::Tokens(args) => wait(args.run()),
             Self::Runners(args) => wait(args.run()),
+            Self::Backup(args) => wait(args.run()),
             Self::Doctor(args) => wait(doctor::run(&args)),
             Self::Config(args) => wait(config::run(&args)),
         }

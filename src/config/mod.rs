@@ -2,6 +2,7 @@
 //! says, the later ones winning. Every option is one flat name. All that is wrong is told at once, by name.
 
 mod access;
+mod backups;
 mod calls;
 mod ledger;
 mod logs;
@@ -17,6 +18,8 @@ use std::fmt;
 use std::path::Path;
 
 pub use access::AccessSection;
+pub use backups::BackupSection;
+pub(crate) use backups::MIN_PASSPHRASE;
 pub use calls::CallSection;
 pub use ledger::LedgerSection;
 pub use logs::{LogDriver, LogSection, LokiSection};
@@ -37,13 +40,6 @@ use crate::telemetry;
 
 /// The defaults, with a comment on each option.
 pub const DEFAULTS: &str = include_str!("default.toml");
-
-/// Variables that people have set for features that are still to come. They are no mistake, but they do nothing yet.
-const NOT_YET_USED: [&str; 3] = [
-    "DATABASE_BACKUP_SCHEDULE",
-    "DATABASE_BACKUP_SCHEDULE_TIMEZONE",
-    "DATABASE_BACKUP_SCHEDULE_RETENTION_COUNT",
-];
 
 /// Everything that an operator can set, checked.
 #[derive(Clone, Debug)]
@@ -72,6 +68,8 @@ pub struct Config {
     pub queue: QueueSection,
     /// Asynchronous calls.
     pub calls: CallSection,
+    /// Backups.
+    pub backups: BackupSection,
     /// Connections to MQTT brokers.
     pub mqtt: MqttSection,
     /// The first user.
@@ -120,10 +118,7 @@ impl Config {
         overrides: Overrides,
     ) -> Result<Self, ConfigErrors> {
         let is_set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
-        let unused = NOT_YET_USED.iter().filter(|name| is_set(name));
-        let mut warnings: Vec<_> = unused
-            .map(|name| format!("{name} is set, but this version of Jobber does not use it yet"))
-            .collect();
+        let mut warnings = Vec::new();
         if cfg!(not(feature = "otlp")) && is_set(telemetry::ENDPOINT) {
             let name = telemetry::ENDPOINT;
             warnings.push(format!(
@@ -159,6 +154,7 @@ impl Config {
         let metrics = MetricsSection::read(reader);
         let queue = QueueSection::read(reader);
         let calls = CallSection::read(reader);
+        let backups = BackupSection::read(reader);
         let mqtt = MqttSection::read(reader);
         let access = AccessSection::read(reader);
         Some(Self {
@@ -174,6 +170,7 @@ impl Config {
             metrics: metrics?,
             queue: queue?,
             calls: calls?,
+            backups: backups?,
             mqtt: mqtt?,
             access: access?,
             settings: Vec::new(),

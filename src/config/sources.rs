@@ -13,12 +13,21 @@ use super::reader::ConfigProblem;
 
 /// Options that hold a secret. The variable `<name>_FILE` may name a file with it: unlike an environment, a file is not
 /// shown by `docker inspect` and not inherited by child processes.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "DATABASE_URL",
     "STARTUP_PASSWORD",
     "JOBBER_MASTER_KEY",
+    "DATABASE_BACKUP_PASSPHRASE",
     "LOG_DRIVER_LOKI_PUSH",
     "LOG_DRIVER_LOKI_QUERY",
+];
+/// What options were called before, in the environment. The present name wins.
+const FORMER_NAMES: [(&str, &str); 2] = [
+    ("DATABASE_BACKUP_TIMEZONE", "DATABASE_BACKUP_SCHEDULE_TIMEZONE"),
+    (
+        "DATABASE_BACKUP_RETENTION_COUNT",
+        "DATABASE_BACKUP_SCHEDULE_RETENTION_COUNT",
+    ),
 ];
 /// More than any secret has.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -66,8 +75,11 @@ pub(super) fn merge(
         Some(file) => from_file(defaults, file, &known, problems),
         None => defaults,
     };
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     let variables = known.iter().filter_map(|name| {
-        let value = environment(&name.to_uppercase()).filter(|value| !value.is_empty())?;
+        let variable = name.to_uppercase();
+        let former = FORMER_NAMES.iter().find(|(present, _)| *present == variable);
+        let value = set(&variable).or_else(|| set(former?.1))?;
         Some((name.clone(), Value::from(value)))
     });
     let secrets = secrets(&environment, problems);

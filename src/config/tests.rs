@@ -233,10 +233,52 @@ fn secrets_are_masked_in_what_is_shown() {
 }
 
 #[test]
-fn variables_of_features_to_come_are_warned_of() {
-    let config = load(&[("DATABASE_BACKUP_SCHEDULE", "0 3 * * *")]).unwrap();
-    assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].starts_with("DATABASE_BACKUP_SCHEDULE"));
+fn backups_are_made_at_midnight_unless_something_else_is_said() {
+    let backups = load(&[]).unwrap().backups;
+    let schedule = backups.schedule.unwrap();
+    assert_eq!(
+        (schedule.cron.as_str(), schedule.timezone.name(), backups.keep),
+        ("0 0 * * *", "UTC", 32)
+    );
+    assert!(backups.folder.is_none() && backups.passphrase.is_none());
+
+    // The names with `SCHEDULE` in them are those of before.
+    let config = load(&[
+        ("DATABASE_BACKUP_SCHEDULE", "@weekly"),
+        ("DATABASE_BACKUP_SCHEDULE_TIMEZONE", "Europe/Berlin"),
+        ("DATABASE_BACKUP_SCHEDULE_RETENTION_COUNT", "9"),
+        ("DATABASE_BACKUP_RETENTION_COUNT", "4"),
+    ]);
+    let backups = config.unwrap().backups;
+    assert_eq!(
+        (backups.schedule.unwrap().timezone.name(), backups.keep),
+        ("Europe/Berlin", 4)
+    );
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "database_backup_schedule = \"\"\n").unwrap();
+    assert!(
+        load_file(Some(file.path()), &[])
+            .unwrap()
+            .backups
+            .schedule
+            .is_none()
+    );
+}
+
+#[test]
+fn wrong_options_of_backups_are_told_and_no_passphrase_is() {
+    let wrong = load(&[
+        ("DATABASE_BACKUP_SCHEDULE", "midnight"),
+        ("DATABASE_BACKUP_TIMEZONE", "Europe/Berlim"),
+        ("DATABASE_BACKUP_RETENTION_COUNT", "0"),
+        ("DATABASE_BACKUP_PASSPHRASE", "hunter2"),
+    ]);
+    let told = wrong.unwrap_err().to_string();
+    for name in ["SCHEDULE", "TIMEZONE", "RETENTION_COUNT", "PASSPHRASE"] {
+        assert!(told.contains(&format!("DATABASE_BACKUP_{name}: ")), "{told}");
+    }
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! A private Postgres, for `jobber dev` and for tests: started from the programs that are installed, listening on
+//! Programs of Postgres that are installed: those that dump and restore a database, and a private server for `jobber dev` and for
+//! tests. That one is started from the programs that are installed, listening on
 //! loopback only, with a password of its own, in a data directory of its own.
 //!
 //! Postgres refuses to run as root, and as another user it could not reach a directory that only root may enter. So as
 //! root it is started in a user namespace in which root is an ordinary user (`unshare --user --map-user`).
 
+mod clients;
 mod leftover;
 mod programs;
 mod server;
@@ -19,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::child::{ChildProcess, Spawner, free_port, make_private_folder, read_capped};
 
+pub use clients::{ClientError, PostgresClients};
 pub use programs::{PostgresPrograms, ProgramsError};
 
 /// The role that owns everything, and the database it connects to.

@@ -6,9 +6,9 @@ use std::process::Command;
 use crate::child::{DeathSignal, Spawner, find_program, is_executable};
 
 /// Where Debian and its kin keep the programs, one folder for each major version.
-const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
+pub(super) const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 /// Where others keep them.
-const OTHER_FOLDERS: [&str; 4] = [
+pub(super) const OTHER_FOLDERS: [&str; 4] = [
     "/usr/local/pgsql/bin",
     "/usr/pgsql/bin",
     "/opt/homebrew/bin",
@@ -102,7 +102,7 @@ fn candidates() -> Vec<PathBuf> {
     folders
 }
 
-fn debian_folders(root: &Path) -> Vec<PathBuf> {
+pub(super) fn debian_folders(root: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(root) else {
         return Vec::new();
     };

@@ -23,6 +23,17 @@ pub enum MigrationError {
     Migration(#[from] refinery::Error),
 }
 
+/// The number of the newest migration that this version knows.
+#[must_use]
+pub fn newest_migration() -> u32 {
+    let runner = embedded::migrations::runner();
+    let numbers = runner.get_migrations().iter().map(refinery::Migration::version);
+    numbers
+        .max()
+        .and_then(|newest| u32::try_from(newest).ok())
+        .unwrap_or(0)
+}
+
 /// Applies the migrations that are not applied yet, on a connection of its own and under an advisory lock. Returns
 /// how many were applied.
 ///

@@ -6,6 +6,7 @@
 mod admin_token;
 mod api_tokens;
 mod audit;
+mod backups;
 mod calls;
 mod catalogue;
 mod database;
@@ -40,6 +41,8 @@ pub use api_tokens::{
     ApiTokenFilter, ApiTokenPatch, ApiTokenSort, ApiTokenStore, NewApiToken, StoredApiToken,
 };
 pub use audit::{AuditEntry, AuditFilter, AuditSort, AuditStore, StoredAuditEntry};
+pub(crate) use backups::ASIDE;
+pub use backups::{BackupSession, SCHEDULED, Snapshot, Stock, last_scheduled_backup};
 pub use calls::{
     CallLimits, CallStore, CallbackAttempt, CallbackEnd, Cancelled, DueCallback, NewCall, RequestKey,
     StoredCall, StoredState, Submitted,
@@ -68,7 +71,7 @@ pub use listener::{Hint, Listener, ListenerConfig};
 pub use listing::{Listing, Order, Page, Place, Sort, part_of};
 pub use lock::JobLock;
 pub use logs::PostgresLogStore;
-pub use migrations::{MigrationError, migrate};
+pub use migrations::{MigrationError, migrate, newest_migration};
 pub use partitions::DailyPartitions;
 pub use rollups::{PostgresRollups, SeriesBucket, SeriesFilter, SeriesRange, Step};
 pub use routes::RouteConflict;

@@ -14,6 +14,7 @@ use jobber_actors::tree::LaneView;
 use jobber_kernel::TreeNode;
 
 use crate::api::state::ApiState;
+use crate::backup::BackupGauge;
 use crate::gateway::GaugeReading;
 use crate::process::{self, ProcessFigures, Started};
 use crate::rollups::RollupGauge;
@@ -48,6 +49,7 @@ pub(super) struct Figures {
     pub(super) gateway: GaugeReading,
     pub(super) process: Option<ProcessFigures>,
     pub(super) started: Started,
+    pub(super) backups: BackupGauge,
 }
 
 /// A job, and what its invocations came to.
@@ -106,6 +108,7 @@ impl Figures {
             gateway: sources.gateway.read(),
             process: process::figures(),
             started: sources.started,
+            backups: state.backups.gauge(),
         }
     }
 

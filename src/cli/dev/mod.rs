@@ -104,6 +104,8 @@ fn overrides(args: &DevArgs, data: &DataDirectory) -> Overrides {
         .set("MANAGER_HOST", "127.0.0.1")
         .set("RUNNER_ENGINE", engine)
         .set("GATEWAY_EXPOSE_ERRORS", "true")
+        // Only when it is asked to.
+        .set("DATABASE_BACKUP_SCHEDULE", "")
 }
 
 async fn serve(args: DevArgs, data: DataDirectory, config: Config, around: Around) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! Commands that ask a server, wherever it is, over its admin API.
 
+mod backup;
 mod client;
 mod connection;
 mod env;
@@ -17,6 +18,7 @@ mod sse;
 mod tokens;
 mod versions;
 
+pub(super) use backup::{BackupArgs, refused};
 pub(super) use client::{Client, job_path};
 pub(super) use connection::RemoteArgs;
 pub(super) use env::EnvArgs;

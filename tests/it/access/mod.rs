@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{App, answer};
 
-const PASSWORD: &str = "correct horse";
+pub const PASSWORD: &str = "correct horse";
 
 pub fn everything() -> Value {
     json!([{ "effect": "allow", "resource": "*", "actions": ["read", "write", "delete"] }])
@@ -40,7 +40,7 @@ pub async fn token(app: &App, user: &str, permissions: Value) -> (String, String
 }
 
 /// A user with these permissions, and a request of theirs.
-async fn somebody(app: &App, permissions: Value) -> Somebody {
+pub async fn somebody(app: &App, permissions: Value) -> Somebody {
     let name = format!("user-{}", next(app).await);
     let id = user(app, &name, permissions).await;
     let (_, secret) = token(app, &id, everything()).await;
@@ -53,16 +53,16 @@ async fn next(app: &App) -> usize {
     users.as_array().unwrap().len()
 }
 
-struct Somebody {
+pub struct Somebody {
     secret: String,
 }
 
 impl Somebody {
-    fn request(&self, app: &App, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, app: &App, method: Method, path: &str) -> RequestBuilder {
         app.stranger(method, path).bearer_auth(&self.secret)
     }
 
-    async fn status(&self, app: &App, method: Method, path: &str) -> StatusCode {
+    pub async fn status(&self, app: &App, method: Method, path: &str) -> StatusCode {
         answer(self.request(app, method, path)).await.0
     }
 }

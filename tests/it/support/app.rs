@@ -9,6 +9,7 @@ use chrono::Days;
 use jobber::access::Passwords;
 use jobber::api::{AdminConfig, AdminServer, ApiParts, ApiState, MetricParts};
 use jobber::archive::{ArchiveLimits, DiskArchiveStore};
+use jobber::backup::{BackupParts, Backups};
 use jobber::calls::Calls;
 use jobber::child::Spawner;
 use jobber::config::{Config, Overrides};
@@ -42,6 +43,9 @@ use super::{Package, TestDatabase};
 
 /// A secret of 32 bytes in the configuration.
 pub const SECRET: &str = "the-secret-of-the-configuration-";
+
+/// Backups that stay.
+pub const KEPT_BACKUPS: usize = 3;
 
 /// What keeps functions' lines.
 struct LogSide {
@@ -216,6 +220,16 @@ impl App {
             ..PublisherConfig::default()
         };
         let (health, waiting) = (Health::default(), RollupGauge::default());
+        let backups = Backups::new(BackupParts {
+            database: database.clone(),
+            url: db.url.clone(),
+            archives: archives.clone(),
+            data: data.path().to_owned(),
+            folder: data.path().join("backups"),
+            keep: KEPT_BACKUPS,
+            passphrase: None,
+            spawner: Spawner::start().unwrap(),
+        });
         let servers = |handle: &TreeHandle| {
             let publisher = Publisher::new(publishing, database.clone(), archives, Arc::new(handle.clone()));
             let gateway =
@@ -242,6 +256,7 @@ impl App {
                     rollups: rollups(&database),
                     waiting: waiting.clone(),
                 },
+                backups,
             });
             Servers {
                 gateway: Arc::new(gateway),

@@ -2,6 +2,7 @@
 //!
 //! Every metric is there, whether it has values or not, so that what is documented can be compared with what is given.
 
+mod backups;
 mod jobs;
 mod queues;
 mod server;
@@ -48,6 +49,7 @@ impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut metrics = Metrics(&mut encoder);
         self.server(&mut metrics)?;
+        self.backups(&mut metrics)?;
         self.invocations_of_jobs(&mut metrics)?;
         self.lanes_and_runners(&mut metrics)?;
         self.schedules(&mut metrics)?;

@@ -4,7 +4,7 @@
 # a binary from target/image/jobber: `cargo xtask images` builds that one, with any builder.
 
 FROM debian:trixie-slim AS postgres-client
-# Of the package only the program for backups; what it depends on would bring Perl. Debian 13's is PostgreSQL 17, as the
+# Of the package only the programs for backups; what it depends on would bring Perl. Debian 13's is PostgreSQL 17, as the
 # compose file's server is: a pg_dump refuses a server that is newer than itself.
 WORKDIR /package
 RUN apt-get update -qq \
@@ -16,13 +16,14 @@ FROM debian:trixie-slim AS base
 RUN apt-get update -qq \
  && apt-get install -qq -y --no-install-recommends ca-certificates libpq5 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
-COPY --from=postgres-client /package/usr/lib/postgresql/17/bin/pg_dump /usr/local/bin/pg_dump
-# A fixed id, so that operators can give it rights on a folder. No set-id bit stays, and pg_dump must find its libraries.
+COPY --from=postgres-client /package/usr/lib/postgresql/17/bin/pg_dump /package/usr/lib/postgresql/17/bin/pg_restore /usr/local/bin/
+# A fixed id, so that operators can give it rights on a folder. No set-id bit stays, and the programs must find their libraries.
 RUN groupadd --gid 10000 jobber \
  && useradd --uid 10000 --gid jobber --home-dir /var/lib/jobber --no-create-home --shell /usr/sbin/nologin jobber \
- && install --directory --owner=jobber --group=jobber --mode=0700 /var/lib/jobber \
+ && install --directory --owner=jobber --group=jobber --mode=0700 /var/lib/jobber /var/backups/jobber \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
- && pg_dump --version
+ && pg_dump --version \
+ && pg_restore --version
 COPY docker/server/entrypoint.sh docker/server/secrets.sh /opt/jobber/
 # Whatever umask the checkout had.
 RUN chmod 0755 /opt/jobber /opt/jobber/*.sh

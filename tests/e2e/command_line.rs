@@ -16,7 +16,7 @@ use crate::support::eventually;
 const BOUND: Duration = Duration::from_secs(60);
 
 /// The program with nothing of this process's environment but what finds other programs.
-fn jobber(arguments: &[&str]) -> Command {
+pub fn jobber(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobber"));
     command
         .args(arguments)
@@ -220,7 +220,7 @@ async fn rotated(data: &Path, database: &str) -> Said {
 }
 
 /// A server whose API answers. Ports that were free a moment ago may be taken by another test: then it is tried anew.
-async fn started(data: &Path, database: &str) -> (Child, String) {
+pub async fn started(data: &Path, database: &str) -> (Child, String) {
     for _ in 0..5 {
         let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = sockets

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod backups;
 mod calls;
 mod command_line;
 mod command_line_refusals;

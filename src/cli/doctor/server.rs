@@ -1,11 +1,14 @@
 //! What is checked by asking the server.
 
+use chrono::{DateTime, Utc};
+use jobber_actors::schedule::{CronExpression, Schedule, parse_zone};
 use serde_json::Value;
 
 use super::finding::Finding;
+use crate::backup::is_overdue;
 use crate::cli::failure::{Exit, exit_of};
 use crate::cli::remote::{Client, RemoteArgs, job_path};
-use crate::cli::text::text;
+use crate::cli::text::{ago, moment, text};
 
 /// Most jobs of which the brokers are looked at.
 const MOST: usize = 1_000;
@@ -16,14 +19,14 @@ pub(super) async fn look(remote: &RemoteArgs) -> anyhow::Result<Vec<Finding>> {
     let (url, has_token) = (connection.url.clone(), connection.token.is_some());
     let client = Client::new(connection).await?;
     let mut findings = vec![ready(&client, &url).await];
-    findings.push(if has_token {
-        brokers(&client).await
+    if has_token {
+        findings.push(backups(&client).await);
+        findings.push(brokers(&client).await);
     } else {
-        Finding::skipped(
-            "broker",
-            format!("there is no token for {url}: run `jobber login {url}`"),
-        )
-    });
+        let why = format!("there is no token for {url}: run `jobber login {url}`");
+        findings.push(Finding::skipped("backup", why.clone()));
+        findings.push(Finding::skipped("broker", why));
+    }
     Ok(findings)
 }
 
@@ -57,6 +60,56 @@ fn amiss(report: &Value) -> String {
     let amiss = checks.iter().filter(|check| check["status"] != "ok");
     let told = amiss.map(|check| format!("{} {}", text(check, "check"), text(check, "reason")));
     told.collect::<Vec<_>>().join(", ")
+}
+
+/// How old the newest backup is, and how old it may be.
+async fn backups(client: &Client) -> Finding {
+    let asked = async { anyhow::Ok((client.get("/api/config").await?, client.get("/api/backups").await?)) };
+    match asked.await {
+        Ok((settings, backups)) => newest(&settings, &backups, Utc::now()),
+        Err(error) => Finding::failed(
+            "backup",
+            first_line(&error),
+            "sign in with a token that may read system/config and system/backups",
+        ),
+    }
+}
+
+fn newest(settings: &Value, backups: &Value, now: DateTime<Utc>) -> Finding {
+    let settings = settings.as_array().map_or(&[][..], Vec::as_slice);
+    let option = |name: &str| {
+        let setting = settings.iter().find(|setting| setting["name"] == name);
+        setting.map(|setting| text(setting, "value")).unwrap_or_default()
+    };
+    let (cron, zone) = (
+        option("DATABASE_BACKUP_SCHEDULE"),
+        option("DATABASE_BACKUP_TIMEZONE"),
+    );
+    let newest = backups.get(0).and_then(|newest| moment(newest, "created"));
+    let told = newest.map_or_else(
+        || "there is no backup".to_owned(),
+        |newest| format!("the newest one was made {}", ago(newest, now)),
+    );
+    if cron.is_empty() {
+        return Finding::skipped("backup", format!("no schedule is set; {told}"));
+    }
+    let (Ok(cron), Ok(timezone)) = (CronExpression::parse(&cron), parse_zone(&zone)) else {
+        return Finding::skipped("backup", format!("the schedule {cron} is not known here; {told}"));
+    };
+    let schedule = Schedule { cron, timezone };
+    match newest {
+        None => Finding::warning(
+            "backup",
+            told,
+            "the first one comes with the schedule; `jobber backup` makes one now",
+        ),
+        Some(newest) if is_overdue(&schedule, newest, now) => Finding::failed(
+            "backup",
+            told,
+            "the server's log and the audit log (`scheduled backup`) say why there is no newer one; `jobber backup` makes one now",
+        ),
+        Some(_) => Finding::ok("backup", told),
+    }
 }
 
 async fn brokers(client: &Client) -> Finding {
@@ -147,6 +200,27 @@ mod tests {
             (failed.state, failed.seen.as_str()),
             (State::Failed, "b t: refused")
         );
+    }
+
+    #[test]
+    fn a_backup_may_be_as_old_as_the_schedule_says() {
+        let settings = |cron: &str| {
+            json!([
+                { "name": "DATABASE_BACKUP_SCHEDULE", "value": cron },
+                { "name": "DATABASE_BACKUP_TIMEZONE", "value": "UTC" },
+            ])
+        };
+        let now = "2026-11-26T12:00:00Z".parse().unwrap();
+        let state = |cron, created: Option<&str>| {
+            let backups: Vec<_> = created.iter().map(|created| json!({ "created": created })).collect();
+            newest(&settings(cron), &json!(backups), now).state
+        };
+        let (today, before) = (Some("2026-11-26T00:00:00Z"), Some("2026-11-25T00:00:00Z"));
+        assert_eq!(state("0 0 * * *", today), State::Ok);
+        assert_eq!(state("0 0 * * *", before), State::Failed);
+        assert_eq!(state("@monthly", before), State::Ok);
+        assert_eq!(state("0 0 * * *", None), State::Warning);
+        assert_eq!(state("", before), State::Skipped);
     }
 
     #[test]

@@ -14,5 +14,5 @@ pub use docker::{containers_of, inspect, kill_container, started_with};
 pub use mqtt::MqttClient;
 pub use package::Package;
 pub use server::{Options, Server, shared};
-pub use tool::Tool;
+pub use tool::{Said, Tool};
 pub use wait::eventually;

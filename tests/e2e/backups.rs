@@ -1,0 +1,165 @@
+//! A system that is lost but for a backup.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jobber::child::Spawner;
+use jobber::postgres::EmbeddedPostgres;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::process::Child;
+
+use crate::command_line::{jobber, started};
+use crate::support::{Said, Tool, eventually};
+
+const BOUND: Duration = Duration::from_secs(60);
+const PASSPHRASE: &str = "correct horse battery staple\n";
+
+/// A machine with a Postgres, a data directory, and a server on both.
+struct Machine {
+    folder: tempfile::TempDir,
+    postgres: EmbeddedPostgres,
+    _spawner: Spawner,
+}
+
+impl Machine {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let spawner = Spawner::start().unwrap();
+        let postgres = EmbeddedPostgres::start(&folder.path().join("postgres"), &spawner)
+            .await
+            .unwrap();
+        Self {
+            folder,
+            postgres,
+            _spawner: spawner,
+        }
+    }
+
+    fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    async fn serve(&self) -> Running {
+        let (server, admin) = started(&self.data(), self.postgres.url().expose_secret()).await;
+        let token = std::fs::read_to_string(self.data().join("admin-token")).unwrap();
+        let tool = Tool::new()
+            .with("JOBBER_URL", &admin)
+            .with("JOBBER_TOKEN", token.trim());
+        let options = tool.run(&["config", "--remote", "--json"]).await.json();
+        let port = options
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|option| option["name"] == "GATEWAY_PORT")
+            .and_then(|option| option["value"].as_str())
+            .unwrap()
+            .to_owned();
+        let tool = tool.with("JOBBER_GATEWAY_URL", &format!("http://127.0.0.1:{port}"));
+        Running { server, tool, token }
+    }
+
+    async fn restore(&self, file: &Path, more: &[&str]) -> Said {
+        let mut command = jobber(&["restore"]);
+        command
+            .arg(file)
+            .args(more)
+            .env("DATABASE_URL", self.postgres.url().expose_secret())
+            .env("JOBBER_DATA", self.data());
+        let output = tokio::time::timeout(BOUND, command.output())
+            .await
+            .expect("it ends")
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said {
+            status: output.status.code().unwrap(),
+            out: text(output.stdout),
+            error: text(output.stderr),
+        }
+    }
+}
+
+struct Running {
+    server: Child,
+    tool: Tool,
+    token: String,
+}
+
+impl Running {
+    /// What the function answers.
+    async fn call(&self) -> Value {
+        let answer = eventually("the function answers", BOUND, || async {
+            let said = self.tool.run(&["invoke", "story", "--json"]).await;
+            (said.status == 0).then(|| said.json())
+        })
+        .await;
+        serde_json::from_str(answer["body"]["text"].as_str().unwrap()).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
+    let lost = Machine::new().await;
+    let mut running = lost.serve().await;
+    let tool = &running.tool;
+    tool.run(&["init", "story"]).await.expect();
+    tool.edit("story/index.js", "hello: name", "hello: process.env.WHO");
+    tool.run(&["publish", "story"]).await.expect();
+    tool.run(&["env", "set", "story", "WHO=somebody"]).await.expect();
+    let visits = eventually("the variable has reached the function", BOUND, || async {
+        let answer = running.call().await;
+        (answer["hello"] == "somebody").then(|| answer["visits"].as_i64().unwrap())
+    })
+    .await;
+
+    std::fs::write(tool.home().join("passphrase"), PASSPHRASE).unwrap();
+    let file = tool.home().join("kept.tar.age");
+    let made = tool
+        .run(&["backup", "--output", "kept.tar.age", "--passphrase-file", "passphrase", "--json"])
+        .await
+        .json();
+    assert_eq!(made["encrypted"], true);
+    assert_eq!(made["bytes"].as_u64().unwrap(), file.metadata().unwrap().len());
+    let listed = tool.run(&["backup", "list", "--json"]).await.json();
+    assert_eq!(listed[0]["name"], made["name"]);
+    let told = tool
+        .run(&["backup", "verify", "kept.tar.age", "--passphrase-file", "passphrase"])
+        .await
+        .expect();
+    assert!(told.contains("1 packages, with the key file"), "{told}");
+    tool.run(&["backup", "verify", "kept.tar.age"])
+        .await
+        .refused(6, &["no passphrase was given", "--passphrase-file"]);
+    tool.run(&["backup", "verify", "passphrase"])
+        .await
+        .refused(6, &["no backup of Jobber"]);
+    let passphrase = tool.home().join("passphrase");
+    let passphrase = ["--passphrase-file", passphrase.to_str().unwrap()];
+    lost.restore(&file, &passphrase)
+        .await
+        .refused(6, &["a server is connected", "stop every server"]);
+
+    running.server.kill().await.unwrap();
+    let data = lost.data();
+    lost.postgres.stop().await.unwrap();
+    lost.folder.close().unwrap();
+    assert!(!data.exists());
+
+    let new = Machine::new().await;
+    let said = new.restore(&file, &passphrase).await;
+    assert!(!said.error.contains("warning"), "{}", said.error);
+    let told = said.expect();
+    assert!(
+        told.starts_with("restored 1 jobs with 1 versions and 1 packages"),
+        "{told}"
+    );
+    new.restore(&file, &passphrase)
+        .await
+        .refused(6, &["not empty", "1 jobs, 1 versions", "--replace"]);
+    let mut again = new.serve().await;
+    assert_eq!(again.token, running.token);
+    let answer = again.call().await;
+    assert_eq!(answer["hello"], "somebody");
+    assert_eq!(answer["visits"].as_i64(), Some(visits + 1));
+    again.server.kill().await.unwrap();
+}

@@ -5,6 +5,7 @@
 //! then. A restore reads all of it into a place beside what is there, and only then exchanges the two. docs/guide/backups.md is for
 //! operators.
 
+mod exchange;
 mod fault;
 mod folder;
 mod manifest;

@@ -5,13 +5,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+use super::exchange::Folders;
 use super::fault::ReadError;
 use super::manifest::{Manifest, Part};
-use super::secrets;
 use super::stage::Staged;
-use crate::archive::{folder_of, sync_folder};
+use crate::archive::folder_of;
 use crate::child::Spawner;
 use crate::postgres::{ClientError, PostgresClients};
 use crate::sealing::{KeyFileError, KeySource, Keys};
@@ -67,6 +67,16 @@ pub enum RestoreError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It failed, and so did undoing it.
+    #[error(
+        "{original}. What was there could not be put back ({back}); run it again with --replace once that is mended"
+    )]
+    NotPutBack {
+        /// Why it failed.
+        original: Box<RestoreError>,
+        /// Why it could not be undone.
+        back: Box<RestoreError>,
     },
     /// It is restored, and not what it says.
     #[error("the dump has schema {found}, and the backup says {said}: nothing was kept of it")]
@@ -165,8 +175,20 @@ pub async fn restore(
         folders.keep()?;
         return told(target, &session, staged, occupied).await;
     };
-    folders.put_back()?;
-    Err(error)
+    Err(error.after(folders.put_back()))
+}
+
+impl RestoreError {
+    /// This failure, after what was there was put back, or was not.
+    pub(super) fn after(self, back: Result<(), Self>) -> Self {
+        match back {
+            Ok(()) => self,
+            Err(back) => Self::NotPutBack {
+                original: Box::new(self),
+                back: Box::new(back),
+            },
+        }
+    }
 }
 
 async fn look(session: &BackupSession, data: &Path) -> Result<Occupied, RestoreError> {
@@ -232,17 +254,15 @@ async fn into_database(
             .map_err(|error| io_error(&target.data, error))?;
         clients.restore(&target.spawner, &target.url, dump).await?;
         let (found, said) = (session.schema().await?, staged.manifest.schema);
-        if found == said {
-            Ok(())
-        } else {
-            Err(RestoreError::OtherSchema { found, said })
+        if found != said {
+            return Err(RestoreError::OtherSchema { found, said });
         }
+        Ok(session.forget_aside().await?)
     };
-    if let Err(error) = restoring.await {
-        session.put_back().await?;
-        return Err(error);
+    match restoring.await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(error.after(session.put_back().await.map_err(RestoreError::from))),
     }
-    Ok(session.forget_aside().await?)
 }
 
 async fn told(
@@ -266,113 +286,6 @@ async fn told(
     })
 }
 
-/// The files of the data folder while it is not sure yet that they stay.
-struct Folders {
-    archives: PathBuf,
-    aside: PathBuf,
-    /// What was there is aside.
-    is_aside: bool,
-    /// What was restored is in its place.
-    is_placed: bool,
-    /// What secrets were before they were replaced.
-    secrets: Vec<(PathBuf, Option<SecretString>)>,
-}
-
-impl Folders {
-    /// Puts the packages and the secrets of a backup in their places, and what was there aside.
-    fn put(data: &Path, staged: &Staged) -> Result<Self, RestoreError> {
-        let archives = folder_of(data);
-        let aside = data.join("archives.before-restore");
-        let mut folders = Self {
-            archives,
-            aside,
-            is_aside: false,
-            is_placed: false,
-            secrets: Vec::new(),
-        };
-        match folders.exchange(data, staged) {
-            Ok(()) => Ok(folders),
-            Err(error) => {
-                folders.put_back()?;
-                Err(io_error(data, error))
-            }
-        }
-    }
-
-    fn exchange(&mut self, data: &Path, staged: &Staged) -> io::Result<()> {
-        // Left by a restore that was cut off: what is there now is of the same backup, or was never touched.
-        if self.aside.exists() {
-            if self.archives.exists() {
-                fs::remove_dir_all(&self.archives)?;
-            }
-            fs::rename(&self.aside, &self.archives)?;
-        }
-        if self.archives.exists() {
-            fs::rename(&self.archives, &self.aside)?;
-            self.is_aside = true;
-        }
-        fs::rename(staged.archives(), &self.archives)?;
-        self.is_placed = true;
-        for (part, secret) in &staged.secrets {
-            let Some(path) = secrets::place(data, *part) else {
-                continue;
-            };
-            let before = secrets::read_one(&path)?;
-            let secret = match (&before, part) {
-                // Other values may need the keys that were here.
-                (Some(before), Part::MasterKey) => both(secret, before),
-                _ => secret.clone(),
-            };
-            self.secrets.push((path.clone(), before));
-            secrets::write(&path, &secret)?;
-        }
-        sync_folder(data)
-    }
-
-    /// It stays; what was there before goes.
-    fn keep(self) -> Result<(), RestoreError> {
-        if self.is_aside {
-            fs::remove_dir_all(&self.aside).map_err(|error| io_error(&self.aside, error))?;
-        }
-        Ok(())
-    }
-
-    /// As it was.
-    fn put_back(self) -> Result<(), RestoreError> {
-        let back = || -> io::Result<()> {
-            if self.is_placed {
-                fs::remove_dir_all(&self.archives)?;
-            }
-            if self.is_aside {
-                fs::rename(&self.aside, &self.archives)?;
-            }
-            for (path, before) in &self.secrets {
-                match before {
-                    Some(before) => secrets::write(path, before)?,
-                    None => fs::remove_file(path)?,
-                }
-            }
-            Ok(())
-        };
-        back().map_err(|error| io_error(&self.archives, error))
-    }
-}
-
-/// The keys of a backup first, and then those that were here, once each.
-fn both(restored: &SecretString, here: &SecretString) -> SecretString {
-    let mut lines: Vec<&str> = Vec::new();
-    let all = restored
-        .expose_secret()
-        .lines()
-        .chain(here.expose_secret().lines());
-    for line in all.map(str::trim).filter(|line| !line.is_empty()) {
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    SecretString::from(lines.join("\n") + "\n")
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RestoreError> + Send + 'static,
 ) -> Result<T, RestoreError> {
@@ -380,7 +293,7 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|error| Err(io_error(Path::new("."), io::Error::other(error))))
 }
 
-fn io_error(path: &Path, source: io::Error) -> RestoreError {
+pub(super) fn io_error(path: &Path, source: io::Error) -> RestoreError {
     RestoreError::Io {
         path: path.to_owned(),
         source,
@@ -390,12 +303,6 @@ fn io_error(path: &Path, source: io::Error) -> RestoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_of_both_systems_are_kept_and_those_of_the_backup_come_first() {
-        let together = both(&"new\nold\n".into(), &"mine\nold\n".into());
-        assert_eq!(together.expose_secret(), "new\nold\nmine\n");
-    }
 
     #[test]
     fn what_would_be_lost_is_told() {

@@ -43,7 +43,7 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let restored = runtime.block_on(async {
+    let restored: anyhow::Result<Restored> = runtime.block_on(async {
         let settings = DatabaseConfig {
             pool_size: 1,
             ..database_settings(&config)
@@ -57,9 +57,9 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<Exit> {
         };
         let restored = restore(&target, &args.file, passphrase, args.replace).await;
         target.database.close();
-        restored.map_err(|error| failure(error).into())
+        Ok(restored.map_err(failure)?)
     });
-    let restored: Restored = restored.map_err(|error: anyhow::Error| error)?;
+    let restored = restored?;
     warn(&restored, &config);
     Output::new(args.json).answer(&document(&restored), || Ok(told(&restored)))?;
     Ok(Exit::Ok)

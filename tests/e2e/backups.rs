@@ -115,7 +115,14 @@ async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
     std::fs::write(tool.home().join("passphrase"), PASSPHRASE).unwrap();
     let file = tool.home().join("kept.tar.age");
     let made = tool
-        .run(&["backup", "--output", "kept.tar.age", "--passphrase-file", "passphrase", "--json"])
+        .run(&[
+            "backup",
+            "--output",
+            "kept.tar.age",
+            "--passphrase-file",
+            "passphrase",
+            "--json",
+        ])
         .await
         .json();
     assert_eq!(made["encrypted"], true);
@@ -123,7 +130,13 @@ async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
     let listed = tool.run(&["backup", "list", "--json"]).await.json();
     assert_eq!(listed[0]["name"], made["name"]);
     let told = tool
-        .run(&["backup", "verify", "kept.tar.age", "--passphrase-file", "passphrase"])
+        .run(&[
+            "backup",
+            "verify",
+            "kept.tar.age",
+            "--passphrase-file",
+            "passphrase",
+        ])
         .await
         .expect();
     assert!(told.contains("1 packages, with the key file"), "{told}");

@@ -64,7 +64,12 @@ fn amiss(report: &Value) -> String {
 
 /// How old the newest backup is, and how old it may be.
 async fn backups(client: &Client) -> Finding {
-    let asked = async { anyhow::Ok((client.get("/api/config").await?, client.get("/api/backups").await?)) };
+    let asked = async {
+        anyhow::Ok((
+            client.get("/api/config").await?,
+            client.get("/api/backups").await?,
+        ))
+    };
     match asked.await {
         Ok((settings, backups)) => newest(&settings, &backups, Utc::now()),
         Err(error) => Finding::failed(
@@ -212,7 +217,10 @@ mod tests {
         };
         let now = "2026-11-26T12:00:00Z".parse().unwrap();
         let state = |cron, created: Option<&str>| {
-            let backups: Vec<_> = created.iter().map(|created| json!({ "created": created })).collect();
+            let backups: Vec<_> = created
+                .iter()
+                .map(|created| json!({ "created": created }))
+                .collect();
             newest(&settings(cron), &json!(backups), now).state
         };
         let (today, before) = (Some("2026-11-26T00:00:00Z"), Some("2026-11-25T00:00:00Z"));

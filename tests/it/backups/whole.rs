@@ -18,7 +18,7 @@ const MODULE: &str = "
     export const handler = async (request, response, context) => {
         if (!request.path) return;
         console.log('called', request.path());
-        await context.store.set('visits', 1);
+        await context.increment('visits');
         response.text('hello');
     };";
 

@@ -45,3 +45,4 @@ mod schedules;
 mod schemathesis;
 mod sealed;
 mod traces;
+mod upgrades;

@@ -20,6 +20,7 @@ mod deploys;
 mod development;
 mod docker_arguments;
 mod docker_engine;
+mod documents;
 mod failures;
 mod hostile;
 mod mqtt;

@@ -45,7 +45,7 @@ first_answer() { awk "BEGIN { printf \"%.1f\\n\", $EPOCHREALTIME - $begin }" > "
 # The background's processes end with the page. What is not shown otherwise is when the page fails.
 end() {
   local status=$?
-  if [ "$status" != 0 ]; then tail --lines 20 "$PAGE/.hidden" "$PAGE/.background" 2> /dev/null; fi
+  if [ "$status" != 0 ]; then tail --lines 20 "$PAGE/.hidden" "$PAGE/.background" 2> /dev/null || true; fi
   kill $(jobs -p) 2> /dev/null || true
   wait
   exit "$status"

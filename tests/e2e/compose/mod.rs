@@ -1,5 +1,6 @@
 //! `docker compose up`, as an operator does it: the repository's own file on real Docker.
 
+mod life;
 mod project;
 
 use std::time::Duration;
@@ -58,7 +59,7 @@ async fn the_compose_file_has_no_warnings_in_any_profile_and_its_settings_are_ex
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_comes_up_serves_keeps_its_database_to_itself_and_outlives_restarts() {
-    let mut project = Project::prepare().await;
+    let mut project = Project::prepare("up").await;
     project.compose(&["up", "--detach", "--no-build"]).await;
     for service in ["postgres", "mosquitto", "jobber"] {
         project.until_healthy(service).await;

@@ -91,16 +91,16 @@ pub struct Project {
 }
 
 impl Project {
-    /// Builds the server's image from the binary under test, and names all images for a project.
-    pub async fn prepare() -> Self {
-        let name = format!("jobber-e2e-{}", std::process::id());
+    /// Builds the server's image from the binary under test, and names all images for a project of this story.
+    pub async fn prepare(story: &str) -> Self {
+        let name = format!("jobber-e2e-{}-{story}", std::process::id());
         let mut project = Self {
             tags: Vec::new(),
             ports: free_ports(),
             down: false,
             name,
         };
-        stripped(Path::new(env!("CARGO_BIN_EXE_jobber"))).await;
+        stripped(Path::new(env!("CARGO_BIN_EXE_jobber")), story).await;
         let image = format!("jobber/server:{}", project.name);
         project.tags.push(image.clone());
         let file = root().join("docker/server.Dockerfile");
@@ -236,10 +236,10 @@ impl Drop for Project {
 }
 
 /// Puts the binary where its Dockerfile looks for it, without what only a debugger reads.
-async fn stripped(binary: &Path) {
+async fn stripped(binary: &Path, story: &str) {
     let folder = root().join("target/image");
     std::fs::create_dir_all(&folder).unwrap();
-    let new: PathBuf = folder.join(format!("jobber.{}", std::process::id()));
+    let new: PathBuf = folder.join(format!("jobber.{}.{story}", std::process::id()));
     let mut strip = Command::new("strip");
     strip.arg("--output-file").arg(&new).arg(binary);
     let said = run(strip).await;

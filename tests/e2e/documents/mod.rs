@@ -15,7 +15,7 @@ use self::page::{Step, steps};
 use self::place::Place;
 
 /// Blocks with which nothing is done, in all pages together; each says why.
-const LEFT: usize = 18;
+const LEFT: usize = 22;
 /// Most commands from an empty data directory to the first answer of one's own function.
 const FIRST_COMMANDS: usize = 4;
 
@@ -59,6 +59,7 @@ pages! {
     the_guide_to_debugging: "docs/guide/debugging.md" on Place::shared().await;
     the_guide_to_publishing_from_ci: "docs/guide/ci.md" on Place::shared().await;
     the_guide_to_upgrading: "docs/guide/upgrading.md" on Place::shared().await;
+    the_guide_to_backups: "docs/guide/backups.md" on Place::shared().await;
     the_guide_to_operations: "docs/guide/operations.md" on Place::shared().await;
     the_guide_to_tuning: "docs/guide/tuning.md" on Place::shared().await;
 

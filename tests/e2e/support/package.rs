@@ -57,6 +57,16 @@ impl Package {
         self
     }
 
+    /// Writes it into a folder, as whoever works on it has it.
+    pub fn write(&self, folder: &std::path::Path) {
+        std::fs::create_dir(folder).unwrap();
+        let manifest = serde_json::to_vec_pretty(&self.manifest).unwrap();
+        std::fs::write(folder.join("package.json"), manifest).unwrap();
+        for (name, bytes) in &self.files {
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+
     /// The zip.
     pub async fn zip(&self) -> Vec<u8> {
         let manifest = serde_json::to_vec_pretty(&self.manifest).unwrap();

@@ -155,7 +155,7 @@ async fn definitions(client: &Client) -> Vec<String> {
             || coalesce(pg_get_expr(adbin, adrelid), '')
         from pg_attribute join pg_class c on c.oid = attrelid left join pg_attrdef on adrelid = attrelid and adnum = attnum
         where relnamespace = 'public'::regnamespace and attnum > 0 and relkind in ('r', 'p')
-        union all select c.oid::regclass || coalesce(pg_get_expr(relpartbound, c.oid), '') || coalesce(pg_get_partkeydef(c.oid), '')
+        union all select c.oid::regclass || coalesce(pg_get_expr(relpartbound, c.oid), '') || coalesce(pg_get_partkeydef(c.oid), '') || coalesce(reloptions::text, '')
         from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
         union all select pg_get_indexdef(indexrelid) from pg_index join pg_class c on c.oid = indrelid
         where relnamespace = 'public'::regnamespace

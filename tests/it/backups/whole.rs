@@ -76,7 +76,7 @@ async fn run(app: &App) {
         let recorded = "select least(
             (select count(*) from invocations), (select count(*) from runner_logs), (select count(*) from job_store),
             (select count(*) from schedule_fires where state = 'fired'),
-            (select count(*) from async_calls where state not in ('queued', 'running')))";
+            (select count(*) from async_calls where ending is not null))";
         (app.count(recorded).await > 0).then_some(())
     })
     .await;

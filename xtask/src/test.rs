@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::node::{self, NEWEST, Node};
-use crate::provision::{compose, docker, mosquitto, postgres, promtool, schemathesis};
+use crate::provision::{compose, docker, documents, mosquitto, postgres, promtool, schemathesis};
 use crate::report::{Harness, Report};
 use crate::{checks, command, images, workspace};
 
@@ -125,6 +125,7 @@ pub(crate) fn only(suite: Suite, filter: &Filter) -> Result<()> {
             promtool::ensure()?;
         }
         Suite::E2e => {
+            documents::ensure()?;
             images::build_all()?;
             images::ensure_for_compose()?;
         }
@@ -146,6 +147,7 @@ fn provide(options: &Options, report: &mut Report) {
         let deny = scope.spawn(checks::ensure_deny);
         report.provide("Postgres", postgres::ensure);
         report.provide("Mosquitto", mosquitto::ensure);
+        report.provide("programs of the documentation", documents::ensure);
         report.provide("Schemathesis", schemathesis::ensure);
         report.provide("promtool", promtool::ensure);
         for major in node::MAJORS {

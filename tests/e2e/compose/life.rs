@@ -24,7 +24,8 @@ const COUNTS: &str = r"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_is_used_from_the_command_line_backed_up_destroyed_and_restored() {
     let mut project = Project::prepare("life").await;
-    let tool = up(&project).await;
+    up(&project).await;
+    let tool = signed_in(&project).await;
     publish(&project, &tool).await;
 
     let before = counted(&tool, |counts| counts["instants"].as_u64() > Some(0)).await;
@@ -54,8 +55,8 @@ async fn a_system_is_used_from_the_command_line_backed_up_destroyed_and_restored
 
     let restored = restore(&project, tool.home()).await;
     assert!(restored.contains("1 job"), "{restored}");
-    let tool = up(&project).await;
-    // The broker is new as well, and its password another one.
+    up(&project).await;
+    // Users and tokens are those of the backup. The broker is a new one, with a password of its own.
     give_password(&project, &tool).await;
     let after = counted(&tool, |counts| counts["instants"] != kept["instants"]).await;
     assert_eq!(after["messages"], 1, "what the function had kept");
@@ -71,12 +72,15 @@ async fn a_system_is_used_from_the_command_line_backed_up_destroyed_and_restored
     .await;
 }
 
-/// Brings it up, and signs in as its administrator.
-async fn up(project: &Project) -> Tool {
+async fn up(project: &Project) {
     project.compose(&["up", "--detach", "--no-build"]).await;
     for service in ["postgres", "mosquitto", "jobber"] {
         project.until_healthy(service).await;
     }
+}
+
+/// Its administrator at another machine.
+async fn signed_in(project: &Project) -> Tool {
     let tool = Tool::new().with("JOBBER_GATEWAY_URL", &project.gateway());
     let password = project.read("/run/secrets/admin-password").await;
     let login = [

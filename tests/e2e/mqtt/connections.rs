@@ -1,13 +1,11 @@
 //! Ways to a broker.
 
-use std::path::PathBuf;
-
 use jobber::mosquitto::MosquittoSettings;
 use rumqttc_v5::PublishProperties;
 use serde_json::{Value, json};
 
 use super::listens;
-use crate::support::{Broker, MqttClient, Options, Server, certify, shared};
+use crate::support::{Broker, MqttClient, Options, Package, Server, certify, shared};
 
 /// Answers with the name of its trigger.
 const NAMES: &str = "export const handler = (request) => request.name();";
@@ -131,7 +129,14 @@ async fn websockets_and_tls_with_an_authority_from_a_variable_carry_messages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_that_names_no_broker_is_lent_one() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/mqtt-echo");
+    let echo = "export const handler = (request, response) => \
+        response.publish(request.topic().replace('request', 'response'), request.data());";
+    let trigger = json!({
+        "type": "mqtt", "name": "echo", "topics": ["echo/request/#"], "connection": { "version": "5" },
+    });
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("package");
+    Package::new("mqtt-echo", echo).trigger(trigger).write(&folder);
     let mut server = Server::start(Options {
         engine: "process",
         folders: vec![folder],

@@ -3,6 +3,7 @@
 pub(crate) mod compose;
 pub(crate) mod debian;
 pub(crate) mod docker;
+pub(crate) mod documents;
 pub(crate) mod mosquitto;
 pub(crate) mod postgres;
 pub(crate) mod promtool;

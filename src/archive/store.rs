@@ -198,13 +198,14 @@ impl DiskArchiveStore {
         }
     }
 
-    /// The archive as it was published; `None` if it is not there. Blocks.
-    pub(crate) fn open_zip(&self, digest: ArchiveDigest) -> io::Result<Option<fs::File>> {
-        match fs::File::open(self.path_of(digest)) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// Whether there is an archive. Blocks.
+    pub(crate) fn has_zip(&self, digest: ArchiveDigest) -> io::Result<bool> {
+        self.path_of(digest).try_exists()
+    }
+
+    /// The archive as it was published. Blocks.
+    pub(crate) fn open_zip(&self, digest: ArchiveDigest) -> io::Result<fs::File> {
+        fs::File::open(self.path_of(digest))
     }
 
     fn path_of(&self, digest: ArchiveDigest) -> PathBuf {

@@ -240,7 +240,7 @@ impl Shared {
         let (folder, stopped) = (self.folder.clone(), Arc::clone(&self.stopped));
         let keep = self.parts.keep;
         let (info, gone) = blocking(move || {
-            let contents = contents(&snapshot, dump, &archives, &data, passphrase.is_some())?;
+            let contents = contents(&snapshot, dump, archives, &data, passphrase.is_some())?;
             let info = write_file(&folder, name, contents, passphrase.as_ref(), &stopped)?;
             let gone = folder
                 .keep(keep)
@@ -310,19 +310,19 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| Err(BackupError::Lost(error.to_string())))
 }
 
-/// Opens everything that goes into the file.
+/// Finds everything that goes into the file.
 fn contents(
     snapshot: &Snapshot,
     dump: File,
-    archives: &DiskArchiveStore,
+    archives: DiskArchiveStore,
     data: &Path,
     encrypted: bool,
 ) -> Result<Contents, BackupError> {
-    let (mut packages, mut missing): (Vec<(ArchiveDigest, File)>, _) = (Vec::new(), Vec::new());
+    let (mut packages, mut missing): (Vec<ArchiveDigest>, _) = (Vec::new(), Vec::new());
     for digest in &snapshot.archives {
-        match archives.open_zip(*digest) {
-            Ok(Some(file)) => packages.push((*digest, file)),
-            Ok(None) => missing.push(digest.to_string()),
+        match archives.has_zip(*digest) {
+            Ok(true) => packages.push(*digest),
+            Ok(false) => missing.push(digest.to_string()),
             Err(error) => return Err(BackupError::io(data, error)),
         }
     }
@@ -351,7 +351,11 @@ fn contents(
             has_secrets: !secrets.is_empty(),
         },
         dump,
-        archives: packages,
+        archives: Box::new(
+            packages
+                .into_iter()
+                .map(move |digest| Ok((digest, archives.open_zip(digest)?))),
+        ),
         secrets,
     })
 }

@@ -40,10 +40,13 @@ fn contents(manifest: Manifest) -> Contents {
     Contents {
         manifest,
         dump: file_of(&[1; 1000]),
-        archives: vec![
-            ([1; 32].into(), file_of(&[2; 512])),
-            ([2; 32].into(), file_of(b"")),
-        ],
+        archives: Box::new(
+            [
+                Ok(([1; 32].into(), file_of(&[2; 512]))),
+                Ok(([2; 32].into(), file_of(b""))),
+            ]
+            .into_iter(),
+        ),
         secrets: Vec::new(),
     }
 }

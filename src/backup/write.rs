@@ -22,8 +22,8 @@ pub(super) struct Contents {
     pub(super) manifest: Manifest,
     /// The database.
     pub(super) dump: File,
-    /// The packages, opened when the list was made, so that none of them can go meanwhile.
-    pub(super) archives: Vec<(ArchiveDigest, File)>,
+    /// The packages. Each is opened when its turn has come: there may be more of them than a process may have files open.
+    pub(super) archives: Box<dyn Iterator<Item = io::Result<(ArchiveDigest, File)>>>,
     /// Only for encrypted backups.
     pub(super) secrets: Vec<(Part, SecretString)>,
 }
@@ -68,7 +68,8 @@ fn parts<W: Write>(out: W, contents: Contents, stop: &AtomicBool) -> io::Result<
     writer.text(Part::Manifest, &serde_json::to_vec_pretty(&manifest)?)?;
     dump.rewind()?;
     writer.file(Part::Database, dump)?;
-    for (digest, archive) in archives {
+    for archive in archives {
+        let (digest, archive) = archive?;
         writer.file(Part::Archive(digest), archive)?;
     }
     for (part, secret) in secrets {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use super::connection::Connection;
 use crate::cli::failure::{Exit, Failure, Fault};
+use crate::cli::text::given_moment;
 use crate::outgoing;
 
 /// How long a server may take to be reached.
@@ -38,6 +40,19 @@ pub(in crate::cli) type Parameter = (&'static str, String);
 pub(in crate::cli) struct Client {
     http: reqwest::Client,
     pub(super) connection: Connection,
+}
+
+/// The parameters for the time between two moments, as people give them.
+pub(super) fn span(since: Option<&str>, until: Option<&str>) -> Result<Vec<Parameter>, Failure> {
+    let now = Utc::now();
+    [("from", since), ("to", until)]
+        .into_iter()
+        .filter_map(|(name, given)| Some((name, given?)))
+        .map(|(name, given)| {
+            let moment = given_moment(given, now).map_err(Failure::usage)?;
+            Ok((name, moment.to_rfc3339()))
+        })
+        .collect()
 }
 
 /// A part of a path: names may have slashes.

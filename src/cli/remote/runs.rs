@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::client::{Client, Parameter, ROLLOUT, job_path, segment};
+use super::client::{Client, Parameter, ROLLOUT, job_path, segment, span};
 use super::connection::RemoteArgs;
 use super::prompt;
 use super::versions::version_id;
 use crate::cli::failure::{Exit, Failure, exit_of};
 use crate::cli::output::{note, table};
-use crate::cli::text::{ago_of, bytes, given_moment, milliseconds, printable, text};
+use crate::cli::text::{ago_of, bytes, milliseconds, printable, text};
 
 /// How often it is looked whether an invocation is over, and for how long.
 const LOOK: Duration = Duration::from_millis(200);
@@ -119,7 +119,7 @@ impl RunsArgs {
     }
 
     async fn filter(&self, client: &Client) -> anyhow::Result<Vec<Parameter>> {
-        let mut filter = Vec::new();
+        let mut filter = span(self.since.as_deref(), self.until.as_deref())?;
         let mut add = |name, value: Option<String>| filter.extend(value.map(|value| (name, value)));
         add("status", self.status.clone());
         add("type", self.kind.clone());
@@ -127,14 +127,6 @@ impl RunsArgs {
         add("longerThan", self.longer_than.map(|count| count.to_string()));
         add("shorterThan", self.shorter_than.map(|count| count.to_string()));
         add("text", self.text.clone());
-        let now = Utc::now();
-        for (parameter, given) in [("from", &self.since), ("to", &self.until)] {
-            let moment = given.as_ref().map(|given| given_moment(given, now)).transpose();
-            add(
-                parameter,
-                moment.map_err(Failure::usage)?.map(|moment| moment.to_rfc3339()),
-            );
-        }
         if let (Some(job), Some(version)) = (&self.what, &self.version) {
             let id = version_id(client, job, version).await?;
             add("versionId", Some(id));

@@ -4,16 +4,15 @@ mod follow;
 
 use std::time::Duration;
 
-use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::client::{Client, Parameter, job_path};
+use super::client::{Client, Parameter, job_path, span};
 use super::connection::RemoteArgs;
 use super::versions::version_id;
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::Exit;
 use crate::cli::output::{Output, Tone};
-use crate::cli::text::{given_moment, printable, text};
+use crate::cli::text::{printable, text};
 
 /// Most lines that are asked for at once.
 const MOST: u16 = 1_000;
@@ -110,20 +109,12 @@ impl LogsArgs {
     }
 
     async fn filter(&self, client: &Client) -> anyhow::Result<Vec<Parameter>> {
-        let mut filter = Vec::new();
+        let mut filter = span(self.since.as_deref(), self.until.as_deref())?;
         let mut add = |name, value: Option<String>| filter.extend(value.map(|value| (name, value)));
         add("invocation", self.invocation.clone());
         add("stream", self.stream.map(name));
         add("level", self.level.map(name));
         add("text", self.text.clone());
-        let now = Utc::now();
-        for (parameter, given) in [("from", &self.since), ("to", &self.until)] {
-            let moment = given.as_ref().map(|given| given_moment(given, now)).transpose();
-            add(
-                parameter,
-                moment.map_err(Failure::usage)?.map(|moment| moment.to_rfc3339()),
-            );
-        }
         if let Some(version) = &self.version {
             let id = version_id(client, &self.job, version).await?;
             add("version", Some(id));

@@ -1,0 +1,30 @@
+import { useQuery } from '@tanstack/react-query';
+import type { HttpTrigger } from '../../api/models';
+import { settingsQuery } from '../../api/queries';
+import { quoted } from '../../components/format';
+import { useRights } from '../../session/session';
+
+/** Where functions answer, as this browser would reach it: the gateway's port on the host of the panel. */
+export function useGateway(): string {
+  const rights = useRights();
+  const settings = useQuery({ ...settingsQuery, enabled: rights.may('read', 'system', 'config') });
+  const value = (name: string) => settings.data?.find((setting) => setting.name === name)?.value;
+  const port = value('GATEWAY_PORT') ?? '3001';
+  return `http://${window.location.hostname}:${port}`;
+}
+
+/** The address of a route, or its pattern where that is no address. */
+export function address(gateway: string, trigger: HttpTrigger): string {
+  const base = trigger.hostname ? gateway.replace(/\/\/[^:/]+/, `//${trigger.hostname}`) : gateway;
+  return `${base}${trigger.path ?? ''}`;
+}
+
+/** A command that calls the route. Parameters stay as they are, to be filled in. */
+export function curl(gateway: string, trigger: HttpTrigger): string {
+  const method = trigger.method ?? 'GET';
+  const parts = ['curl'];
+  if (method !== 'GET') parts.push('-X', method);
+  if (['POST', 'PUT', 'PATCH'].includes(method)) parts.push('-H', "'Content-Type: application/json'", '-d', "'{}'");
+  parts.push(quoted(address(gateway, trigger)));
+  return parts.join(' ');
+}

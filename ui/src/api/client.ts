@@ -64,7 +64,7 @@ export async function whole<A extends Answer>(answer: Promise<A>): Promise<NonNu
 export async function data<A extends Answer>(
   answer: Promise<A>,
 ): Promise<NonNullable<A['data']> extends { data: infer D } ? D : never> {
-  const envelope = (await whole(answer)) as { data: unknown };
+  const envelope = (await whole(answer)) as unknown as { data: unknown };
   return envelope.data as NonNullable<A['data']> extends { data: infer D } ? D : never;
 }
 

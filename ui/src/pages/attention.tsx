@@ -1,0 +1,104 @@
+import { useInfiniteQuery, useQueries, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import type { ReactNode } from 'react';
+import { type Actor, BAD_OUTCOMES, type Job } from '../api/models';
+import { allTriggersQuery, invocationsQuery, queueQuery, treeQuery, triggerStatusQuery } from '../api/queries';
+import { PACE } from '../live/pace';
+import { Badge, Card, Empty, Time } from '../components/basics';
+import { useRights } from '../session/session';
+
+interface Matter {
+  key: string;
+  status: string;
+  text: ReactNode;
+  to: ReactNode;
+}
+
+const LATELY = 86_400_000;
+/** So many restarts of one actor are a loop. */
+const LOOP = 5;
+
+function* actors(actor: Actor): Generator<Actor> {
+  yield actor;
+  for (const child of actor.children) yield* actors(child);
+}
+
+/** What somebody should look at: failures, dead letters, missed schedules, brokers, crash loops. */
+export function Attention({ jobs }: { jobs: readonly Job[] }) {
+  const matters = [...useFailures(jobs), ...useLetters(jobs), ...useBrokers(jobs), ...useLoops()];
+  return (
+    <Card title="Needs attention" flush>
+      {matters.length === 0 ? <Empty title="Nothing needs you">No failures, dead letters, missed schedules, lost brokers or crash loops in 24 hours.</Empty> : (
+        <ul>{matters.map((matter) => <li key={matter.key} className="line row between"><Badge status={matter.status} text={matter.text} />{matter.to}</li>)}</ul>
+      )}
+    </Card>
+  );
+}
+
+function useFailures(jobs: readonly Job[]): Matter[] {
+  const rights = useRights();
+  // Rounded, so that the query stays the same while the page is looked at.
+  const [from] = useState(() => new Date(Math.floor((Date.now() - LATELY) / 60_000) * 60_000).toISOString());
+  const enabled = rights.some('read', 'job', '*', 'invocations');
+  const options = { enabled, refetchInterval: PACE.page };
+  const failed = useInfiniteQuery({ ...invocationsQuery(null, { status: BAD_OUTCOMES.join(','), from }, true), ...options });
+  const missed = useInfiniteQuery({ ...invocationsQuery(null, { status: 'missed', from }, true), ...options });
+  const names = new Map(jobs.map((job) => [job.id, job.name]));
+  const matters = (query: typeof failed, status: string, what: string, search: Record<string, string>): Matter[] => {
+    const groups = Object.groupBy(query.data?.pages[0]?.data ?? [], (item) => item.jobId);
+    return Object.entries(groups).map(([id, items]) => {
+      const many = items?.length ?? 0;
+      const name = names.get(id) ?? id.slice(-8);
+      return {
+        key: `${status}-${id}`, status,
+        text: <span><strong>{name}</strong>: {many}{many >= 100 ? ' or more' : ''} {what}, last <Time at={items?.[0]?.queued} /></span>,
+        to: names.has(id) ? <Link className="btn small" to="/jobs/$job/invocations" params={{ job: name }} search={search}>Look</Link> : null,
+      };
+    });
+  };
+  return [
+    ...matters(failed, 'failed', 'went wrong', { status: BAD_OUTCOMES.join(','), from }),
+    ...matters(missed, 'missed', 'missed', { status: 'missed', from }),
+  ];
+}
+
+function useLetters(jobs: readonly Job[]): Matter[] {
+  const rights = useRights();
+  const queues = useQueries({ queries: jobs.map((job) => ({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue'), refetchInterval: PACE.minute })) });
+  return jobs.flatMap((job, index) => {
+    const dead = queues[index]?.data?.dead ?? 0;
+    if (dead === 0) return [];
+    return [{
+      key: `dead-${job.id}`, status: 'dead', text: <span><strong>{job.name}</strong>: {dead} dead letters</span>,
+      to: <Link className="btn small" to="/jobs/$job/dead-letters" params={{ job: job.name }}>Decide</Link>,
+    }];
+  });
+}
+
+function useBrokers(jobs: readonly Job[]): Matter[] {
+  const rights = useRights();
+  const triggers = useQuery({ ...allTriggersQuery('mqtt'), enabled: rights.some('read', 'job', '*', 'triggers', '*') });
+  const active = new Map(jobs.filter((job) => job.status === 'enabled').map((job) => [job.jobVersionId, job]));
+  const shown = (triggers.data ?? []).filter((trigger) => active.has(trigger.versionId));
+  const states = useQueries({ queries: shown.map((trigger) => triggerStatusQuery(trigger.jobId, trigger.id)) });
+  return shown.flatMap((trigger, index) => {
+    const state = states[index]?.data;
+    const job = active.get(trigger.versionId);
+    if (state?.status !== 'unhealthy' || job === undefined) return [];
+    return [{
+      key: `broker-${trigger.id}`, status: 'unhealthy', text: <span><strong>{job.name}</strong>: {state.message}</span>,
+      to: <Link className="btn small" to="/jobs/$job/triggers" params={{ job: job.name }}>Look</Link>,
+    }];
+  });
+}
+
+function useLoops(): Matter[] {
+  const rights = useRights();
+  const tree = useQuery({ ...treeQuery, enabled: rights.may('read', 'system', 'supervision'), refetchInterval: PACE.minute });
+  if (tree.data === undefined) return [];
+  return [...actors(tree.data)].filter((actor) => actor.restarts >= LOOP || actor.state === 'failed').slice(0, 5).map((actor) => ({
+    key: `loop-${actor.id}`, status: 'unhealthy', text: <span><strong>{actor.name}</strong>: {actor.restarts} restarts</span>,
+    to: <Link className="btn small" to="/supervision">Look</Link>,
+  }));
+}

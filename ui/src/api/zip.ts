@@ -42,7 +42,7 @@ export function zip(files: Readonly<Record<string, string>>): Blob {
     const content = encoder.encode(text);
     const common = about(name, content);
     const entry = [number(0x04034b50, 4), common, name, content];
-    directory.push(number(0x02014b50, 4), number(20, 2), common, new Uint8Array(12), number(offset, 4), name);
+    directory.push(number(0x02014b50, 4), number(20, 2), common, new Uint8Array(10), number(offset, 4), name);
     body.push(...entry);
     offset += size(entry);
   }

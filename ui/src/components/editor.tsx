@@ -48,7 +48,7 @@ export default function Editor({ label, value, onChange }: EditorProps) {
         extensions: [
           lineNumbers(), history(), bracketMatching(), json(), syntaxHighlighting(colours), look,
           keymap.of([...defaultKeymap, ...historyKeymap]), EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ 'aria-label': label }),
+          EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) changed.current(update.state.doc.toString());
           }),

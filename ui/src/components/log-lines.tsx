@@ -11,7 +11,7 @@ const Row = memo(function Row({ line, linked }: { line: LogLine; linked: boolean
       <span className={`lvl l-${line.stream === 'system' ? 'system' : line.level}`}>{line.stream === 'system' ? 'jobber' : line.level}</span>
       <span className="msg">{line.message}{line.fields == null ? null : <span className="muted"> {JSON.stringify(line.fields)}</span>}</span>
       {linked && line.invocationId != null
-        ? <Link className="to" to="/invocations/$invocation" params={{ invocation: line.invocationId }} preload={false} aria-label={`Invocation ${line.invocationId}`}>{line.invocationId.slice(-8)}</Link>
+        ? <Link className="to" to="/invocations/$invocation" params={{ invocation: line.invocationId }} preload={false} title={line.invocationId} aria-label={`Invocation ${line.invocationId.slice(-8)}`}>{line.invocationId.slice(-8)}</Link>
         : <span className="to" />}
     </li>
   );

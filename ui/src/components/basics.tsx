@@ -34,6 +34,13 @@ export function Time({ at }: { at: string | number | null | undefined }) {
   );
 }
 
+/** The first of these moments that is still to come. */
+export function Upcoming({ moments }: { moments: readonly string[] }) {
+  const current = useSyncExternalStore(tick, () => now);
+  const next = moments.find((at) => Date.parse(at) > current - 1000);
+  return next === undefined ? <span className="muted">due</span> : <Time at={next} />;
+}
+
 export function Badge({ status, text }: { status: string; text?: ReactNode }) {
   return <span className={`badge s-${status}`}>{text ?? status.replaceAll('-', ' ')}</span>;
 }

@@ -25,6 +25,7 @@ export const clockTime = (at: number): string => clock.format(at);
 /** Milliseconds in the unit that reads best. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return '–';
+  if (ms === 0) return '0 ms';
   if (ms < 1) return `${ms.toFixed(2)} ms`;
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -54,11 +55,15 @@ export function percent(share: number | null | undefined): string {
   return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 }
 
+/** Pairs of texts, such as header fields, on one line each. */
+const PAIR = /\[\n\s+("(?:[^"\\]|\\.)*"),\n\s+("(?:[^"\\]|\\.)*")\n\s+\]/g;
+const indented = (value: unknown): string => (JSON.stringify(value, null, 2) ?? '').replace(PAIR, '[$1, $2]');
+
 /** JSON for people; a text that is none comes back as it is. */
 export function pretty(value: unknown): string {
-  if (typeof value !== 'string') return JSON.stringify(value, null, 2) ?? '';
+  if (typeof value !== 'string') return indented(value);
   try {
-    return JSON.stringify(JSON.parse(value), null, 2);
+    return indented(JSON.parse(value));
   } catch {
     return value;
   }

@@ -9,8 +9,9 @@ const OWN = new Set(['host', 'content-length', 'connection', 'accept-encoding', 
 export function curlOf(invocation: OpenedInvocation, trigger: HttpTrigger | undefined, gateway: string): string | null {
   if (invocation.type !== 'http') return null;
   const [method = 'GET', path = '/'] = invocation.subject.split(' ');
-  const input = isRecord(invocation.payload?.input) ? invocation.payload.input : {};
-  const target = typeof input.url === 'string' ? input.url.replace(/^[a-z]+:\/\/[^/]+/i, '') : path;
+  const captured = isRecord(invocation.payload?.input) ? invocation.payload.input : {};
+  const input = isRecord(captured.http) ? captured.http : {};
+  const target = typeof input.target === 'string' ? input.target : path;
   const base = trigger?.hostname ? gateway.replace(/\/\/[^:/]+/, `//${trigger.hostname}`) : gateway;
   const parts = ['curl'];
   if (method !== 'GET') parts.push('-X', method);

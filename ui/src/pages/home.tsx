@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { Suspense, lazy } from 'react';
 import { allTriggersQuery, healthQuery, invocationsQuery, jobsQuery, overviewQuery, seriesQuery } from '../api/queries';
 import type { Job, ScheduleTrigger } from '../api/models';
-import { Badge, Card, Empty, PageHead, Stats, Time } from '../components/basics';
+import { Badge, Card, Empty, PageHead, Stats, Upcoming } from '../components/basics';
 import { Loaded } from '../components/failure';
 import { count, duration, percent } from '../components/format';
 import { InvocationTable } from '../components/invocation-table';
@@ -116,7 +116,7 @@ function Next({ jobs }: { jobs: readonly Job[] }) {
           return (
             <li key={trigger.id} className="line row between">
               <span className="row grow">{job === undefined ? null : <Link to="/jobs/$job/triggers" params={{ job: job.name }}>{job.name}</Link>}<span className="muted">{trigger.name} <code>{trigger.cron}</code></span></span>
-              <Time at={trigger.next.find((at) => Date.parse(at) > Date.now()) ?? trigger.next[0]} />
+              <Upcoming moments={trigger.next} />
             </li>
           );
         })}</ul>

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useEffect, useId, useMemo, useRef, useState } from 'react';
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { jobsQuery } from '../api/queries';
 import { chooseTheme, useTheme } from '../components/theme';
 import { useRights } from '../session/session';
@@ -28,7 +28,7 @@ function score(text: string, words: readonly string[]): number | null {
 }
 
 /** Everything by typing: pages, jobs and their tabs, an invocation by its id. */
-export default function Palette({ onClose }: { onClose: () => void }) {
+export function Palette({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const list = useRef<HTMLUListElement>(null);
   const id = useId();
@@ -38,7 +38,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   const rights = useRights();
   const theme = useTheme();
   const jobs = useQuery({ ...jobsQuery, enabled: rights.some('read', 'job', '*') });
-  useEffect(() => {
+  // Before anything is painted: what is typed at once belongs to it.
+  useLayoutEffect(() => {
     dialog.current?.showModal();
   }, []);
   const entries = useMemo(() => {

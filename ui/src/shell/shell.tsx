@@ -1,12 +1,12 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
-import { Suspense, lazy, useEffect, useRef, useState } from 'react';
+import { Suspense, useEffect, useRef, useState } from 'react';
 import { Catch } from '../components/failure';
 import { Icon, Mark } from '../components/icons';
 import { chooseTheme, useTheme } from '../components/theme';
 import { useIdentity, useRights, useSignOut } from '../session/session';
+import { Palette } from './palette';
 import { PLACES } from './places';
 
-const Palette = lazy(() => import('./palette'));
 const GROUPS = ['Functions', 'Server', 'Access'] as const;
 
 /** What surrounds every page: navigation, search, theme, and who is signed in. */
@@ -46,7 +46,7 @@ export function Shell() {
           </Catch>
         </main>
       </div>
-      {finding ? <Suspense fallback={null}><Palette onClose={() => setFinding(false)} /></Suspense> : null}
+      {finding ? <Palette onClose={() => setFinding(false)} /> : null}
     </div>
   );
 }

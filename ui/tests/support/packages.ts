@@ -15,7 +15,7 @@ const CODE = `export async function handler(request, response) {
     return;
   }
   console.log('called', request.path());
-  if (request.query('fail') !== undefined) throw new TypeError('it was asked to fail');
+  if (request.query('fail') != null) throw new TypeError('it was asked to fail');
   response.json({ path: request.path(), body: request.text() });
 }
 `;

@@ -32,7 +32,7 @@ export function JobLayout() {
     <Loaded query={job}>
       {(found) => (
         <JobContext value={found}>
-          <PageHead title={<span className="row">{found.name} <span className="tag">{found.version ?? 'no version'}</span> <Badge status={found.status} /></span>}
+          <PageHead title={<span className="row">{found.name} <span className="tag">{found.version ?? 'no version'}</span> <small><Badge status={found.status} /></small></span>}
             {...(found.description ? { about: found.description } : {})} />
           <nav className="tabs" aria-label={`Pages of ${found.name}`}>
             {TABS.filter((tab) => tab.shown(rights, found)).map(({ to, title }) => (

@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { JobAction, Trigger } from '../../api/models';
 import { actionsQuery, currentTriggersQuery, invocationsQuery, queueQuery, runnersQuery, seriesQuery } from '../../api/queries';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Badge, Card, Copy, Empty, Facts, Kind, Stats, Time } from '../../components/basics';
+import { Badge, Card, Copy, Empty, Facts, Kind, Stats, Time, Upcoming } from '../../components/basics';
 import { Loaded } from '../../components/failure';
 import { count, duration, percent } from '../../components/format';
 import { Icon } from '../../components/icons';
@@ -79,7 +79,7 @@ function TriggerLine({ trigger }: { trigger: Trigger }) {
   if (trigger.type === 'mqtt') {
     return <li className="line row"><Kind type="mqtt" label={false} /><code>{trigger.topics.join(', ')}</code><span className="muted">QoS {trigger.qos}</span></li>;
   }
-  return <li className="line row"><Kind type="schedule" label={false} /><code>{trigger.cron}</code><span className="muted">{trigger.timezone}, next <Time at={trigger.next[0]} /></span></li>;
+  return <li className="line row"><Kind type="schedule" label={false} /><code>{trigger.cron}</code><span className="muted">{trigger.timezone}, next <Upcoming moments={trigger.next} /></span></li>;
 }
 
 function ActionFacts({ action }: { action: JobAction }) {

@@ -17,7 +17,7 @@ const policy =
 
 export default defineConfig({
   plugins: [react()],
-  build: { target: 'es2022', sourcemap: false, assetsInlineLimit: 0, manifest: true },
+  build: { outDir: 'dist/panel', target: 'es2022', sourcemap: false, assetsInlineLimit: 0, manifest: true },
   server: { host: '127.0.0.1', port, strictPort: true, proxy },
   preview: {
     host: '127.0.0.1',

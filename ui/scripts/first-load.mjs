@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 const LIMIT = 300 * 1000;
-const dist = new URL('../dist/', import.meta.url);
+const dist = new URL('../dist/panel/', import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL('.vite/manifest.json', dist), 'utf8'));
 const entry = Object.keys(manifest).find((name) => manifest[name].isEntry);
 const home = Object.keys(manifest).find((name) => name.endsWith('pages/home.tsx'));

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 
-const PAUSE = 250;
+const PAUSE = 120;
 
 /** A text to look for, taken when the typing pauses. */
 export function TextFilter({ label, value, onChange }: { label: string; value: string; onChange: (text: string) => void }) {

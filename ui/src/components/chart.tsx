@@ -44,7 +44,7 @@ export default function Chart({ label, times, lines, format, markers = [] }: Cha
       scales: { x: { time: true }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
       axes: axes((value) => now.format(value)),
       series: [{}, ...now.lines.map((line) => ({
-        label: line.label, stroke: colour(line.colour), width: 1.5, spanGaps: false, points: { show: false },
+        label: line.label, stroke: colour(line.colour), width: 1.5, spanGaps: false, points: { show: true, size: 5, fill: colour(line.colour), filter: alone },
         value: (_: uPlot, value: number | null) => (value === null ? '–' : now.format(value)),
         ...(line.filled ? { fill: `${colour(line.colour)}33` } : {}),
       }))],
@@ -58,6 +58,16 @@ export default function Chart({ label, times, lines, format, markers = [] }: Cha
   return <div className="chart" ref={place} role="img" aria-label={label} />;
 }
 
+/** Values with none on either side: a line through them would have no length. */
+function alone(self: uPlot, series: number): number[] {
+  const values = self.data[series] ?? [];
+  const there = (at: number) => values[at] !== null && values[at] !== undefined;
+  return Array.from(values, (_, at) => at).filter((at) => there(at) && !there(at - 1) && !there(at + 1));
+}
+
+/** Words of markers that are nearer to each other than this are left out, in pixels of the page. */
+const WORD = 44;
+
 function drawMarkers(self: uPlot, markers: readonly { at: number; text: string }[]): void {
   const { ctx, bbox } = self;
   ctx.save();
@@ -65,14 +75,17 @@ function drawMarkers(self: uPlot, markers: readonly { at: number; text: string }
   ctx.fillStyle = colour('--violet');
   ctx.font = `${11 * devicePixelRatio}px system-ui`;
   ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
-  for (const { at, text } of markers) {
+  let free = 0;
+  for (const { at, text } of markers.toSorted((one, two) => one.at - two.at)) {
     const x = self.valToPos(at / 1000, 'x', true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
+    if (x < free) continue;
     ctx.fillText(text, x + 4, bbox.top + 12 * devicePixelRatio);
+    free = x + WORD * devicePixelRatio;
   }
   ctx.restore();
 }

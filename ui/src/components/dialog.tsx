@@ -18,6 +18,8 @@ export function Dialog({ title, onClose, children, big }: DialogProps) {
     const dialog = ref.current;
     const before = document.activeElement;
     dialog?.showModal();
+    // What is to be filled in, if anything is, and not the button that closes.
+    dialog?.querySelector<HTMLElement>('form input, form select, form textarea')?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement) before.focus();

@@ -48,7 +48,7 @@ export function Supervision() {
 
 function Node({ actor, amiss, depth }: { actor: Actor; amiss: boolean; depth: number }) {
   const children = amiss ? actor.children.filter((child) => [...all(child)].some(failed)) : actor.children;
-  const [opened, setOpened] = useState(depth < 4);
+  const [opened, setOpened] = useState(depth < 3);
   const head = <Head actor={actor} />;
   if (children.length === 0) return <div className="leaf">{head}</div>;
   return (

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useParams } from '@tanstack/react-router';
-import { Suspense } from 'react';
+import { Link, Outlet, useParams, useRouterState } from '@tanstack/react-router';
+import { Suspense, useEffect, useRef } from 'react';
 import type { Job } from '../../api/models';
 import { jobQuery } from '../../api/queries';
 import { Badge, PageHead } from '../../components/basics';
@@ -28,13 +28,20 @@ export function JobLayout() {
   const job = useQuery(jobQuery(name));
   const rights = useRights();
   useTitle(name);
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const tabs = useRef<HTMLElement>(null);
+  const there = job.data !== undefined;
+  useEffect(() => {
+    // On a phone the tabs are wider than the window.
+    tabs.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [path, there]);
   return (
     <Loaded query={job}>
       {(found) => (
         <JobContext value={found}>
           <PageHead title={<span className="row">{found.name} <span className="tag">{found.version ?? 'no version'}</span> <small><Badge status={found.status} /></small></span>}
             {...(found.description ? { about: found.description } : {})} />
-          <nav className="tabs" aria-label={`Pages of ${found.name}`}>
+          <nav ref={tabs} className="tabs" aria-label={`Pages of ${found.name}`}>
             {TABS.filter((tab) => tab.shown(rights, found)).map(({ to, title }) => (
               <Link key={to} to={to} params={{ job: name }} activeOptions={{ exact: true, includeSearch: false }}>{title}</Link>
             ))}

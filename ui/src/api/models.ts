@@ -55,7 +55,6 @@ export interface HttpTrigger extends AnyTrigger {
   type: 'http';
   method?: string | null;
   path?: string | null;
-  pathRegex?: string | null;
   hostname?: string | null;
 }
 

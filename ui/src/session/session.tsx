@@ -16,7 +16,7 @@ export interface Rights {
   may: (act: Act, ...resource: Segment[]) => boolean;
   /** Whether some such resource may be, so that a page about them makes sense. */
   some: (act: Act, ...resource: Segment[]) => boolean;
-  /** Whether something of this job may be used so. */
+  /** Whether something of this job may be used so; `*` in the rest asks about some of it. */
   ofJob: (job: Pick<Job, 'id' | 'name'>, act: Act, ...rest: Segment[]) => boolean;
 }
 
@@ -30,7 +30,10 @@ export function useRights(): Rights {
     () => ({
       may: (act, ...resource) => may(me, act, resource),
       some: (act, ...resource) => maySome(me, act, resource),
-      ofJob: (job, act, ...rest) => may(me, act, ['job', [job.id, job.name], ...rest]),
+      ofJob: (job, act, ...rest) => {
+        const resource: Segment[] = ['job', [job.id, job.name], ...rest];
+        return rest.includes('*') ? maySome(me, act, resource) : may(me, act, resource);
+      },
     }),
     [me],
   );

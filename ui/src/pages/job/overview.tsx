@@ -71,7 +71,7 @@ function TriggerLine({ trigger }: { trigger: Trigger }) {
   if (trigger.type === 'http') {
     return (
       <li className="line row between">
-        <span className="row grow"><Kind type="http" label={false} /><code>{trigger.method ?? 'ANY'} {trigger.path ?? trigger.pathRegex}</code></span>
+        <span className="row grow"><Kind type="http" label={false} /><code>{trigger.method ?? 'ANY'} {trigger.path ?? 'any path'}</code></span>
         <span className="row tight"><Copy text={address(gateway, trigger)} label="Copy the address" /><Copy shown text={curl(gateway, trigger)} label="curl" /></span>
       </li>
     );

@@ -38,11 +38,13 @@ function Routes({ triggers }: { triggers: readonly HttpTrigger[] }) {
   const gateway = useGateway();
   const [method, setMethod] = useState('GET');
   const [path, setPath] = useState('');
-  const hit = path === '' ? null : matchRoutes(triggers, method, path);
+  const [host, setHost] = useState('');
+  const hosts = triggers.flatMap((trigger) => (trigger.hostname ? [trigger.hostname] : []));
+  const hit = path === '' ? null : matchRoutes(triggers, { method, path, host: host === '' ? null : host });
   return (
     <Card title={<Kind type="http" />} flush>
       <Table label="Routes" items={triggers} id={(trigger) => trigger.id} columns={[
-        { name: 'Route', cell: (trigger) => <code>{trigger.method ?? 'ANY'} {trigger.path ?? trigger.pathRegex}</code> },
+        { name: 'Route', cell: (trigger) => <code>{trigger.method ?? 'ANY'} {trigger.path ?? 'any path'}</code> },
         { name: 'Name', wide: true, cell: (trigger) => trigger.name ?? <span className="muted">–</span> },
         { name: 'Host', wide: true, cell: (trigger) => trigger.hostname ?? <span className="muted">any</span> },
         { name: 'Actions', silent: true, narrow: true, cell: (trigger) => <span className="row tight"><Copy text={address(gateway, trigger)} label="Copy the address" /><Copy shown text={curl(gateway, trigger)} label="curl" /></span> },
@@ -51,13 +53,18 @@ function Routes({ triggers }: { triggers: readonly HttpTrigger[] }) {
         <strong>Which route would take a request?</strong>
         <div className="filters">
           <select aria-label="Method" value={method} onChange={(event) => setMethod(event.target.value)}>{['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].map((each) => <option key={each}>{each}</option>)}</select>
+          {hosts.length === 0 ? null : (
+            <select aria-label="Host" value={host} onChange={(event) => setHost(event.target.value)}>
+              <option value="">any other host</option>{[...new Set(hosts)].map((each) => <option key={each}>{each}</option>)}
+            </select>
+          )}
           <input className="text" aria-label="Path" placeholder="/a/path" value={path} onChange={(event) => setPath(event.target.value)} />
         </div>
         <p role="status">
           {hit === null ? <span className="muted">Type a path.</span>
             : hit.kind === 'none' ? <span className="bad">No route of this job: the answer would be 404, unless another job has one.</span>
               : hit.kind === 'method' ? <span className="bad">The path has a route, but not for {method}: 405. Allowed: {hit.allowed.join(', ')}.</span>
-                : <>Route <code>{hit.trigger.method ?? 'ANY'} {hit.trigger.path ?? hit.trigger.pathRegex}</code>{Object.entries(hit.params).map(([name, value]) => <span key={name} className="tag">{name} = {value}</span>)}</>}
+                : <>Route <code>{hit.trigger.method ?? 'ANY'} {hit.trigger.path ?? 'any path'}</code>{Object.entries(hit.params).map(([name, value]) => <span key={name} className="tag">{name} = {value}</span>)}</>}
         </p>
       </div>
     </Card>

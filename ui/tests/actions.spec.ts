@@ -1,7 +1,7 @@
 import { type Page } from '@playwright/test';
 import { api } from './support/api';
 import { archive } from './support/packages';
-import { expect, settled, signIn, test } from './support/panel';
+import { expect, signIn, test } from './support/panel';
 
 /** A job of the test's own, so that tests do not disturb each other. */
 async function job(name: string, parts: Partial<Parameters<typeof archive>[0]> = {}): Promise<void> {
@@ -250,7 +250,7 @@ test('an event is sent by the page of tests, with a saved payload', async ({ pag
 
 test('the palette finds a job by the keyboard alone', async ({ page }) => {
   await page.goto('/');
-  await settled(page);
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Home');
   await page.keyboard.press('Control+k');
   await page.keyboard.type('shop vers');
   await expect(page.getByRole('option').first()).toContainText('shop versions');

@@ -7,6 +7,8 @@ import type { LogFilter } from '../../api/queries';
 import type { Search } from '../../components/search';
 
 const PAGE = 200;
+/** What is looked through first when a text is looked for, in milliseconds. */
+const RECENT = 15 * 60_000;
 /** More lines than this are not kept while following. */
 const KEPT = 5_000;
 
@@ -38,11 +40,19 @@ export function useLog(job: string, search: Search, live: boolean) {
     const query = { ...filter.current, limit: PAGE };
     void (async () => {
       try {
-        const page = await whole(api.GET('/api/job/{job}/logs', { params: { path: { job }, query }, signal: stop.signal }));
+        const ask = async (since: { from?: string }) =>
+          (await whole(api.GET('/api/job/{job}/logs', { params: { path: { job }, query: { ...query, ...since } }, signal: stop.signal }))).data;
+        let lines: LogLine[] = [];
+        if (filter.current.text !== undefined && filter.current.from === undefined) {
+          // A rare text is looked for in all lines; what was found among the last ones is shown before.
+          lines = await ask({ from: new Date(Date.now() - RECENT).toISOString() });
+          setLog({ lines, more: false, loaded: lines.length > 0, dropped: false });
+        }
+        if (lines.length < PAGE) lines = await ask({});
         if (stop.signal.aborted) return;
-        setLog({ lines: page.data, more: page.data.length === PAGE, loaded: true, dropped: false });
+        setLog({ lines, more: lines.length === PAGE, loaded: true, dropped: false });
         if (!live || filter.current.to !== undefined) return;
-        await tail(job, filter.current, page.data.at(-1)?.cursor, setLog, setState, setFailure, stop.signal);
+        await tail(job, filter.current, lines.at(-1)?.cursor, setLog, setState, setFailure, stop.signal);
       } catch (cause) {
         if (!stop.signal.aborted) setFailure(ApiFailure.from(cause));
       }

@@ -26,6 +26,7 @@ mod metrics;
 mod openapi;
 mod operations;
 mod paging;
+mod panel;
 mod patience;
 mod problem;
 mod publish;

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use super::connection::Patient;
 use super::input::BodyLimit;
 use super::patience::bound_body_time;
-use super::problem::{self, ApiError};
+use super::problem::ApiError;
 use super::state::ApiState;
 
 /// The HTTP server of the panel and the API.
@@ -66,7 +66,7 @@ impl AdminServer {
                         .error_handler(|error, _| ApiError::not_found(error.to_string()).into()),
                 )
                 .configure(super::operations::routes)
-                .default_service(web::to(problem::not_found))
+                .default_service(web::to(super::panel::serve))
         };
         // What actix-web's own server does, but that it has no limit for clients that do not take their answers.
         let address = self.address;

@@ -69,6 +69,31 @@ fn answers_tell_browsers_to_be_careful_and_pages_of_other_origins_get_nothing() 
 }
 
 #[test]
+fn browsers_get_a_page_at_the_root_whether_or_not_the_panel_was_built() {
+    App::story(async |app| {
+        let ask = |path: &'static str, wants: &'static str| {
+            app.stranger(Method::GET, path).header("accept", wants).send()
+        };
+        let page = ask("/", "text/html").await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK);
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let media_type = page.headers()["content-type"].to_str().unwrap();
+        assert!(media_type.starts_with("text/html"), "{media_type}");
+        assert!(page.text().await.unwrap().contains("Jobber"));
+        // The API is not in the panel's way, nor the panel in the API's.
+        assert_eq!(
+            ask("/api/nothing", "text/html").await.unwrap().status(),
+            StatusCode::UNAUTHORIZED
+        );
+        assert_eq!(
+            ask("/nothing", "*/*").await.unwrap().status(),
+            StatusCode::NOT_FOUND
+        );
+    });
+}
+
+#[test]
 fn a_second_version_takes_over_and_the_first_can_be_brought_back() {
     App::story(async |app| {
         let module =

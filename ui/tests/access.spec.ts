@@ -24,6 +24,11 @@ test('a token signs in, too', async ({ page }) => {
   await page.getByLabel('API token').fill(process.env.JOBBER_TOKEN ?? '');
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Home');
+  await page.goto('/jobs/shop/logs');
+  await expect(page.getByText('following')).toBeVisible();
+  const saved = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Export' }).click();
+  expect((await saved).suggestedFilename()).toBe('shop.ndjson');
 });
 
 test('an address of another site is not where one is led after the login', async ({ page }) => {
@@ -87,7 +92,7 @@ test('a token is made, shown once, and removed', async ({ page }) => {
   await page.getByLabel('What it is for').fill('the test of tokens');
   await page.getByLabel('Begin with').selectOption({ label: 'Only metrics for Prometheus' });
   await page.getByRole('button', { name: 'Make it' }).click();
-  const token = await page.getByRole('region', { name: 'Token' }).innerText();
+  const token = await page.getByRole('region', { name: 'Token', exact: true }).innerText();
   const answer = await page.request.fetch(`${process.env.JOBBER_API}/api/metrics`, { headers: { Authorization: `Bearer ${token.trim()}` } });
   expect(answer.status()).toBe(200);
   await page.getByRole('button', { name: 'Done' }).click();

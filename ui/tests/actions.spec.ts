@@ -35,6 +35,9 @@ test('a package is published, another version takes over, and is rolled back', a
   await row('1.1.0').getByRole('button', { name: 'Changes' }).click();
   await expect(page.getByRole('dialog').getByText('action.runnerMaxCount')).toBeVisible();
   await page.keyboard.press('Escape');
+  const saved = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Download 1.1.0' }).click();
+  expect((await saved).suggestedFilename()).toBe('deploys-1.1.0.zip');
   await row('1.0.0').getByRole('button', { name: 'Roll back' }).click();
   await expect(row('1.0.0').getByText('active')).toBeVisible();
   await row('1.1.0').getByRole('button', { name: 'Remove' }).click();

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::node::{self, NEWEST, Node};
 use crate::report::{Harness, Report};
-use crate::{command, test, workspace};
+use crate::{command, test, ui, workspace};
 
 /// The release of cargo-deny that is installed where none is.
 const DENY: &str = "0.20.2";
@@ -27,6 +27,7 @@ pub(crate) fn lint() -> Result<()> {
     let mut report = Report::new();
     report.provide("cargo-deny", ensure_deny);
     report.provide("Node's development packages", ensure_packages);
+    report.provide("packages of the panel", ui::ensure_packages);
     all(&mut report);
     report.finish()
 }
@@ -50,6 +51,10 @@ pub(crate) fn all(report: &mut Report) {
     match types() {
         Ok(types) => report.step("types of the Node runtime", Harness::None, LIMIT, &types),
         Err(error) => report.check("types of the Node runtime", || Err(error)),
+    }
+    match ui::types() {
+        Ok(types) => report.step("types of the panel", Harness::None, LIMIT, &types),
+        Err(error) => report.check("types of the panel", || Err(error)),
     }
 }
 

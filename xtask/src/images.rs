@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::provision::docker;
-use crate::{command, node, workspace};
+use crate::{command, node, ui, workspace};
 
 const DEBIAN: &str = "debian:bookworm-slim";
 /// The label that holds a hash of what an image was built from: a change of the runtime makes it stale.
@@ -35,6 +35,8 @@ pub(crate) fn build_all() -> Result<()> {
 /// # Errors
 /// When there is no Docker engine, or a build fails.
 pub(crate) fn everything() -> Result<()> {
+    // The server is built with its panel in it.
+    ui::build()?;
     build_all()?;
     ensure_for_compose()?;
     let mut images = vec![server::build()?];

@@ -16,6 +16,7 @@ mod node;
 mod provision;
 mod report;
 mod test;
+mod ui;
 mod up;
 mod workspace;
 
@@ -49,6 +50,8 @@ enum Task {
     Fmt,
     /// Check format, lints, dependencies, types and the repository's own rules.
     Lint,
+    /// Build the admin panel into ui/dist, where the next build of the program finds it.
+    Ui,
     /// Build the images of the compose file: jobber/runner-node for Node 20, 22 and 24, jobber/server from a release build.
     Images,
 }
@@ -75,6 +78,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(options),
         Task::Fmt => command::run(workspace::cargo("fmt").arg("--all")),
         Task::Lint => checks::lint(),
+        Task::Ui => ui::build(),
         Task::Images => images::everything(),
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum Harness {
     Cargo,
     /// The summary of Node's test runner with `--test-reporter=tap`.
     Tap,
+    /// The summary of Playwright's reporter `list`.
+    Playwright,
 }
 
 impl Harness {
@@ -52,6 +54,7 @@ impl Harness {
             Self::None => Counts::default(),
             Self::Cargo => cargo_counts(output),
             Self::Tap => tap_counts(output),
+            Self::Playwright => playwright_counts(output),
         }
     }
 }
@@ -219,6 +222,26 @@ fn tap_counts(output: &str) -> Counts {
     counts
 }
 
+/// Reads the summary `  12 passed (3.5s)`, `  1 failed`, …: an indented number, a word, and perhaps how long it took.
+fn playwright_counts(output: &str) -> Counts {
+    let mut counts = Counts::default();
+    for line in output.lines() {
+        let Some((number, outcome)) = line.strip_prefix("  ").and_then(|line| line.split_once(' ')) else {
+            continue;
+        };
+        let Ok(number) = number.parse::<u64>() else {
+            continue;
+        };
+        match outcome.split(" (").next() {
+            Some("passed") => counts.passed += number,
+            Some("failed" | "interrupted") => counts.failed += number,
+            Some("skipped" | "did not run" | "flaky") => counts.skipped += number,
+            _ => {}
+        }
+    }
+    counts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,9 +276,24 @@ mod tests {
     }
 
     #[test]
+    fn playwright_tells_its_counts_at_the_end() {
+        let output = "Running 4 tests using 2 workers\n  ok 1 a.spec.ts:3:1 > 2 failed logins (3.8s)\n\n  1 failed\n\
+            \x20   a.spec.ts:9:1 > b\n  1 did not run\n  2 passed (1.1m)\n";
+        assert_eq!(
+            playwright_counts(output),
+            Counts {
+                passed: 2,
+                failed: 1,
+                skipped: 1
+            }
+        );
+    }
+
+    #[test]
     fn output_without_a_summary_counts_nothing() {
         assert_eq!(cargo_counts("error[E0308]: mismatched types"), Counts::default());
         assert_eq!(tap_counts("SyntaxError: Unexpected token"), Counts::default());
+        assert_eq!(playwright_counts("Error: no tests found"), Counts::default());
     }
 
     #[test]

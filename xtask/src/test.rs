@@ -12,12 +12,14 @@ use clap::Args;
 use crate::node::{self, NEWEST, Node};
 use crate::provision::{compose, docker, documents, mosquitto, postgres, promtool, schemathesis};
 use crate::report::{Harness, Report};
-use crate::{checks, command, images, workspace};
+use crate::{checks, command, images, ui, workspace};
 
 /// How long the unit tests may take, with the build of every dependency on a fresh machine.
 const UNIT: Duration = Duration::from_secs(20 * 60);
 /// How long the Node runtime's tests may take in one version of Node.
 const NODE: Duration = Duration::from_secs(5 * 60);
+/// How long the tests of the panel may take in the browser.
+const BROWSER: Duration = Duration::from_secs(15 * 60);
 /// How long one of the suites may take.
 const SUITE: Duration = Duration::from_secs(20 * 60);
 
@@ -104,6 +106,11 @@ pub(crate) fn everything(options: &Options) -> Result<()> {
         .env("RUST_BACKTRACE", "1");
     report.step("unit tests", Harness::Cargo, UNIT, &unit);
     suite(Suite::It, &mut report);
+    // The suite before has built the program, with the panel in it.
+    match ui::tests() {
+        Ok(tests) => report.step("panel in the browser", Harness::Playwright, BROWSER, &tests),
+        Err(error) => report.check("panel in the browser", || Err(error)),
+    }
     suite(Suite::Otlp, &mut report);
     if !options.without_docker {
         suite(Suite::E2e, &mut report);
@@ -154,6 +161,10 @@ fn provide(options: &Options, report: &mut Report) {
             report.provide(&format!("Node {major}"), || Node::ensure(major).map(drop));
         }
         report.provide("Node's development packages", checks::ensure_packages);
+        // Before anything is compiled, so that it is part of the program that the tests run.
+        report.provide("packages of the panel", ui::ensure_packages);
+        report.provide("admin panel", ui::build);
+        report.provide("Chromium", ui::ensure_browser);
         report.provide("Bruno's command-line client", ensure_bruno);
         if !options.without_docker {
             report.provide("Docker engine", docker::ensure);

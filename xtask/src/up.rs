@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 
 use crate::node::{self, NEWEST, Node};
 use crate::provision::{docker, postgres};
-use crate::{command, images, workspace};
+use crate::{command, images, ui, workspace};
 
 /// The function that a newcomer sees first.
 const EXAMPLE: &str = "examples/hello-http";
@@ -42,6 +42,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if wants_docker(&options.arguments) {
         docker::ensure()?;
         images::build_all()?;
+    }
+    // The panel is no condition: the program says how to build it where its packages cannot be had.
+    if let Err(error) = ui::build() {
+        println!("  the admin panel is not built: {error:#}");
     }
     let mut build = workspace::cargo("build");
     build.args(["--workspace", "--bin", "jobber"]);

@@ -46,6 +46,9 @@ export function bytes(count: number | null | undefined): string {
 }
 
 const whole = new Intl.NumberFormat('en');
+/** “1 dead letter”, “2 dead letters”. */
+export const plural = (value: number, word: string): string => `${count(value)} ${word}${value === 1 ? '' : 's'}`;
+
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 export const count = (value: number): string => (value < 100_000 ? whole.format(value) : compact.format(value));
 

@@ -6,6 +6,7 @@ import { type Actor, BAD_OUTCOMES, type Job } from '../api/models';
 import { allTriggersQuery, invocationsQuery, queueQuery, treeQuery, triggerStatusQuery } from '../api/queries';
 import { PACE } from '../live/pace';
 import { Badge, Card, Empty, Time } from '../components/basics';
+import { plural } from '../components/format';
 import { useRights } from '../session/session';
 
 interface Matter {
@@ -70,7 +71,7 @@ function useLetters(jobs: readonly Job[]): Matter[] {
     const dead = queues[index]?.data?.dead ?? 0;
     if (dead === 0) return [];
     return [{
-      key: `dead-${job.id}`, status: 'dead', text: <span><strong>{job.name}</strong>: {dead} dead letters</span>,
+      key: `dead-${job.id}`, status: 'dead', text: <span><strong>{job.name}</strong>: {plural(dead, 'dead letter')}</span>,
       to: <Link className="btn small" to="/jobs/$job/dead-letters" params={{ job: job.name }}>Decide</Link>,
     }];
   });
@@ -98,7 +99,7 @@ function useLoops(): Matter[] {
   const tree = useQuery({ ...treeQuery, enabled: rights.may('read', 'system', 'supervision'), refetchInterval: PACE.minute });
   if (tree.data === undefined) return [];
   return [...actors(tree.data)].filter((actor) => actor.restarts >= LOOP || actor.state === 'failed').slice(0, 5).map((actor) => ({
-    key: `loop-${actor.id}`, status: 'unhealthy', text: <span><strong>{actor.name}</strong>: {actor.restarts} restarts</span>,
+    key: `loop-${actor.id}`, status: 'unhealthy', text: <span><strong>{actor.name}</strong>: {plural(actor.restarts, 'restart')}</span>,
     to: <Link className="btn small" to="/supervision">Look</Link>,
   }));
 }

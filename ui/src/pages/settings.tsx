@@ -5,10 +5,13 @@ import { Card, Empty, PageHead } from '../components/basics';
 import { Loaded } from '../components/failure';
 import { Table } from '../components/table';
 import { useTitle } from '../components/title';
+import { useRights } from '../session/session';
+import { Storage } from './storage';
 
 export function Settings() {
   useTitle('Settings');
   const settings = useQuery(settingsQuery);
+  const rights = useRights();
   const [text, setText] = useState('');
   const [changed, setChanged] = useState(false);
   return (
@@ -32,6 +35,7 @@ export function Settings() {
           }}
         </Loaded>
       </Card>
+      {rights.some('read', 'job', '*') ? <div className="after"><Storage /></div> : null}
     </>
   );
 }

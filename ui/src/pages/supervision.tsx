@@ -4,7 +4,7 @@ import type { Actor } from '../api/models';
 import { treeQuery } from '../api/queries';
 import { Badge, Card, PageHead, Stats, Time } from '../components/basics';
 import { Loaded } from '../components/failure';
-import { count, pretty } from '../components/format';
+import { count, plural, pretty } from '../components/format';
 import { useTitle } from '../components/title';
 
 function* all(actor: Actor): Generator<Actor> {
@@ -65,7 +65,7 @@ function Head({ actor }: { actor: Actor }) {
     <>
       <Badge status={actor.responsive ? status : 'unhealthy'} text={<strong>{actor.name || 'jobber'}</strong>} />
       <span className="muted">{actor.state}{actor.responsive ? '' : ', does not answer'} <Time at={actor.sinceUnixMs} /></span>
-      {actor.restarts > 0 ? <span className="tag">{actor.restarts} restarts</span> : null}
+      {actor.restarts > 0 ? <span className="tag">{plural(actor.restarts, 'restart')}</span> : null}
       {actor.lastFailure == null ? null : <span className="bad wrap">{typeof actor.lastFailure === 'string' ? actor.lastFailure : pretty(actor.lastFailure)}</span>}
     </>
   );

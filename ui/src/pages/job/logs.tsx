@@ -1,6 +1,7 @@
 import { useSearch } from '@tanstack/react-router';
 import { useQuery } from '@tanstack/react-query';
 import { versionsQuery } from '../../api/queries';
+import { Download } from '../../components/download';
 import { Failure } from '../../components/failure';
 import { LogLines } from '../../components/log-lines';
 import { useSetSearch } from '../../components/search';
@@ -52,7 +53,7 @@ export function Logs() {
         </select>
         {search.invocation === undefined ? null : <button type="button" className="btn" onClick={() => set({ invocation: undefined })}>Invocation …{search.invocation.slice(-8)} ×</button>}
         <button type="button" className="btn" aria-pressed={live} onClick={() => setLive(!live)}>Live</button>
-        <a className="btn" href={`/api/job/${encodeURIComponent(job.id)}/logs/export${query === '' ? '' : `?${query}`}`} download={`${job.name.replace('/', '-')}.ndjson`}>Export</a>
+        <Download className="btn" href={`/api/job/${encodeURIComponent(job.id)}/logs/export${query === '' ? '' : `?${query}`}`} name={`${job.name.replace('/', '-')}.ndjson`}>Export</Download>
         <span className="muted" role="status">{live ? { connecting: 'connecting…', open: 'following', lost: 'connection lost, trying again…', off: '' }[log.state] : ''}</span>
       </div>
       {log.failure === null ? null : <Failure error={log.failure} retry={log.retry} />}

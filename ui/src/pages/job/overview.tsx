@@ -5,7 +5,7 @@ import { actionsQuery, currentTriggersQuery, invocationsQuery, queueQuery, runne
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Badge, Card, Copy, Empty, Facts, Kind, Stats, Time, Upcoming } from '../../components/basics';
 import { Loaded } from '../../components/failure';
-import { count, duration, percent } from '../../components/format';
+import { count, duration, percent, plural } from '../../components/format';
 import { Icon } from '../../components/icons';
 import { Spark, summed } from '../../components/spark';
 import { useRights } from '../../session/session';
@@ -27,7 +27,7 @@ export function Overview() {
         { label: 'p50', value: duration(sums.p50) },
         { label: 'p95', value: duration(sums.p95) },
         { label: 'Cold starts', value: percent(sums.coldShare), note: count(sums.cold) },
-        { label: 'Waiting', value: queue.data ? count(queue.data.due + queue.data.claimed) : '–', note: queue.data?.dead ? <Link to="/jobs/$job/dead-letters" params={{ job: job.name }}>{count(queue.data.dead)} dead letters</Link> : 'no dead letters' },
+        { label: 'Waiting', value: queue.data ? count(queue.data.due + queue.data.claimed) : '–', note: queue.data?.dead ? <Link to="/jobs/$job/dead-letters" params={{ job: job.name }}>{plural(queue.data.dead, 'dead letter')}</Link> : 'no dead letters' },
       ]} />
       <Flow />
       {rights.ofJob(job, 'read', 'invocations') ? <Recent /> : null}

@@ -7,6 +7,7 @@ import { actionsQuery, versionsQuery } from '../../api/queries';
 import { ActButton } from '../../components/act';
 import { Badge, Card, Code, Empty, Time } from '../../components/basics';
 import { Confirm, Dialog } from '../../components/dialog';
+import { Download } from '../../components/download';
 import { Loaded } from '../../components/failure';
 import { bytes, pretty } from '../../components/format';
 import { Icon } from '../../components/icons';
@@ -51,7 +52,7 @@ export function Versions() {
                       {activeAt >= 0 && all.indexOf(version) > activeAt ? 'Roll back' : 'Activate'}
                     </ActButton>
                   ) : null}
-                  <a className="btn small" href={`/api/job/${encodeURIComponent(job.id)}/versions/${version.id}/archive`} download={`${job.name.replace('/', '-')}-${version.version}.zip`} aria-label={`Download ${version.version}`} title="Download"><Icon name="down" /></a>
+                  <Download className="btn small" href={`/api/job/${encodeURIComponent(job.id)}/versions/${version.id}/archive`} name={`${job.name.replace('/', '-')}-${version.version}.zip`} label={`Download ${version.version}`}><Icon name="down" /></Download>
                   {!version.active && rights.ofJob(job, 'delete', 'versions', version.id) ? <button type="button" className="btn small danger" onClick={() => setOpen({ what: 'delete', version })}>Remove</button> : null}
                 </span>
               ) },

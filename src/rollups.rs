@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jobber_actors::changes::{Extent, Topic};
 use jobber_actors::clock::Clock;
 use jobber_actors::metrics::{JobNow, Levels, MINUTE_LIMITS, Minutes};
 use jobber_actors::tree::TreeHandle;
@@ -144,6 +145,7 @@ impl RollupWriter {
         let mut minutes = self.minutes();
         minutes.kept(minute);
         self.tell(&minutes);
+        self.tree.changes().tell(Topic::Figures, || Extent::Any);
         true
     }
 

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod admin;
+pub mod changes;
 pub mod clock;
 pub mod delivery;
 pub mod domain;

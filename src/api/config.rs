@@ -20,11 +20,11 @@ pub struct AdminConfig {
     pub uploads: usize,
     /// Longest silence in the middle of an upload.
     pub upload_silence: Duration,
-    /// Most logs that are followed at once; more are told to come back later.
+    /// Most logs and streams of changes that are followed at once; more are told to come back later.
     pub followers: usize,
     /// Most logs that are exported at once; more are told to come back later.
     pub exports: usize,
-    /// How often whoever follows a log hears that the server is there, and has to be still allowed to.
+    /// How often whoever follows a log or changes hears that the server is there, and has to be still allowed to.
     pub heartbeat: Duration,
     /// How often a log that is followed is looked at for lines of other servers.
     pub log_poll: Duration,

@@ -12,7 +12,7 @@ use super::input::BodyLimit;
 use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
-    access, api_tokens, audit, auth, backups, callback_secret, dead_letters, docs_page, environment,
+    access, api_tokens, audit, auth, backups, callback_secret, dead_letters, docs_page, environment, events,
     everywhere, health, invocations, jobs, logs, metrics, problem, publish, runners, schedules, settings,
     store, triggers, users, versions,
 };
@@ -51,6 +51,7 @@ operations! {
     isAlive => health::alive,
     isReady => health::ready,
     getSupervisionTree => health::tree,
+    followEvents => events::follow,
     getOpenApi => openapi::json,
     getMetrics => metrics::prometheus,
     getMetricsOverview => metrics::overview,

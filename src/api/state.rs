@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::Access;
 use super::config::AdminConfig;
+use super::events::Lookout;
 use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
 use crate::backup::Backups;
@@ -54,6 +55,7 @@ pub struct ApiState {
     pub(super) uploads: Arc<Semaphore>,
     pub(super) followers: Arc<Semaphore>,
     pub(super) exports: Arc<Semaphore>,
+    pub(super) lookout: Lookout,
     leaving: Arc<watch::Sender<bool>>,
 }
 
@@ -157,6 +159,7 @@ impl ApiState {
             followers: Arc::new(Semaphore::new(config.followers)),
             exports: Arc::new(Semaphore::new(config.exports)),
             leaving: Arc::new(watch::Sender::new(false)),
+            lookout: Lookout::new(tree.clone(), health.clone(), backups.clone()),
             config: Arc::new(config),
             settings: settings.into(),
             passwords,

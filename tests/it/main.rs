@@ -19,6 +19,7 @@ mod admin_token;
 mod api;
 mod api_connections;
 mod api_environment;
+mod api_events;
 mod api_lists;
 mod api_publish;
 mod api_queue;

@@ -2,6 +2,7 @@
 import { expect, test } from '@playwright/test';
 import { EventReader } from '../src/api/events';
 import type { HttpTrigger, Identity } from '../src/api/models';
+import { Gathered, type Live, concerns } from '../src/live/topics';
 import { parseDotenv } from '../src/pages/job/dotenv';
 import { matchRoutes } from '../src/pages/job/routes';
 import { may, maySome } from '../src/session/permissions';
@@ -105,4 +106,42 @@ test('events are the same however the stream is cut', () => {
     for (let at = 0; at < text.length; at += size) found.push(...reader.push(text.slice(at, at + size)));
     expect(found).toEqual(expected);
   }
+});
+
+test.describe('what changes', () => {
+  const changed = (...events: Parameters<Gathered['add']>[0][]) => {
+    const gathered = new Gathered();
+    for (const event of events) gathered.add(event);
+    return gathered.take();
+  };
+  const live = (topics: Live['topics'], job?: string): Live => ({ topics, job });
+
+  test('concerns what is about it, and of its job', () => {
+    const news = changed({ topic: 'logs', jobs: ['a'] }, { topic: 'logs', jobs: ['b'] });
+    expect(concerns(news, live(['logs', 'runners'], 'a'), undefined)).toBe(true);
+    expect(concerns(news, live(['logs'], 'b'), undefined)).toBe(true);
+    expect(concerns(news, live(['logs'], 'c'), undefined)).toBe(false);
+    expect(concerns(news, live(['logs']), undefined)).toBe(true);
+    expect(concerns(news, live(['runners']), undefined)).toBe(false);
+    expect(concerns(news, undefined, undefined)).toBe(false);
+  });
+
+  test('may be any job’s, and stays that', () => {
+    const news = changed({ topic: 'jobs', jobs: null }, { topic: 'jobs', jobs: ['a'] });
+    expect(concerns(news, live(['jobs'], 'b'), undefined)).toBe(true);
+  });
+
+  test('concerns nothing that can not change any more', () => {
+    const news = changed({ topic: 'invocations', jobs: ['a'] });
+    const open: Live = { topics: ['invocations'], while: (found) => found === 'open' };
+    expect(concerns(news, open, 'open')).toBe(true);
+    expect(concerns(news, open, 'over')).toBe(false);
+  });
+
+  test('is taken once', () => {
+    const gathered = new Gathered();
+    gathered.add({ topic: 'health', jobs: null });
+    expect(gathered.take().size).toBe(1);
+    expect(gathered.take().size).toBe(0);
+  });
 });

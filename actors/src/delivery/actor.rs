@@ -13,6 +13,7 @@ use tracing::field::Empty;
 
 use super::desk::DeliveryDesk;
 use super::room::room;
+use crate::changes::{Changes, Topic};
 use crate::ports::{DurableQueue, QueueError, Settlement};
 use crate::tree::Surroundings;
 
@@ -67,6 +68,7 @@ struct Cleared;
 struct Work {
     desk: Arc<DeliveryDesk>,
     queue: Arc<dyn DurableQueue>,
+    changes: Changes,
     stop: watch::Receiver<bool>,
     me: actix::Addr<Deliveries>,
 }
@@ -191,7 +193,11 @@ impl Work {
             if !keep.is_empty() {
                 let span = tracing::debug_span!(target: "jobber::deliveries", parent: None, "keep deliveries", jobber.deliveries = keep.len());
                 match self.queue.keep(&keep).instrument(span).await {
-                    Ok(answers) => self.desk.outbox.kept(&answers),
+                    Ok(answers) => {
+                        self.desk.outbox.kept(&answers);
+                        let jobs = keep.iter().map(|new| new.delivery.job);
+                        self.changes.tell_of(Topic::Queue, jobs);
+                    }
                     Err(error) => return self.note(Err(error)),
                 }
             }
@@ -206,7 +212,8 @@ impl Work {
         let span = tracing::debug_span!(target: "jobber::deliveries", parent: None, "settle deliveries", jobber.deliveries = settlements.len());
         match self.queue.settle(settlements).instrument(span).await {
             Ok(()) => {
-                self.desk.written(settlements);
+                let jobs = self.desk.written(settlements);
+                self.changes.tell_of(Topic::Queue, jobs);
                 true
             }
             Err(error) => self.note(Err(error)),
@@ -239,6 +246,7 @@ impl Actor for Deliveries {
         let work = Work {
             desk: Arc::clone(&self.around.desk),
             queue: Arc::clone(&self.around.queue),
+            changes: self.around.changes.clone(),
             stop: self.stop.subscribe(),
             me: actix::AsyncContext::address(ctx),
         };

@@ -1,7 +1,7 @@
 //! The deliveries in this server's hands. Lives outside of every actor: what an attempt comes to is decided and written down also
 //! while the actor that claims and writes is restarted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ use super::answers::{AnswerCollector, no_answer};
 use super::outbox::Outbox;
 use super::policy::{AttemptEnd, Next, decide};
 use crate::clock::Clock;
-use crate::domain::{InvocationId, ServerId};
+use crate::domain::{InvocationId, JobId, ServerId};
 use crate::invocation::{Cancellation, Input, InputBody, Invocation, Outcome, ReplySlot, TriggerRef};
 use crate::job::ServingBoard;
 use crate::manifest::RetryPolicy;
@@ -31,6 +31,7 @@ const NO_PLACE_PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 /// A claim of this server.
 struct Held {
+    job: JobId,
     token: ClaimToken,
     tries: Tries,
     /// Of its body, and of what the handler answered.
@@ -110,6 +111,7 @@ impl DeliveryDesk {
     pub fn take(self: &Arc<Self>, claimed: Vec<ClaimedDelivery>) {
         for ClaimedDelivery { delivery, token } in claimed {
             let held = Held {
+                job: delivery.job,
                 token,
                 tries: delivery.tries,
                 bytes: delivery.body.len(),
@@ -304,18 +306,20 @@ impl DeliveryDesk {
         ids.iter().for_each(|id| self.cancel(*id));
     }
 
-    /// These settlements are written.
-    pub(super) fn written(&self, settlements: &[Settlement]) {
+    /// These settlements are written. Whose they were, as far as they are not claimed again.
+    pub(super) fn written(&self, settlements: &[Settlement]) -> BTreeSet<JobId> {
         let mut held = self.held();
+        let mut jobs = BTreeSet::new();
         for Settlement { id, token, .. } in settlements {
             // Claimed again meanwhile, with another token: then it stays.
             if held.get(id).is_some_and(|held| held.token == *token) {
-                held.remove(id);
+                jobs.extend(held.remove(id).map(|held| held.job));
             }
         }
         drop(held);
         self.outbox.settled(settlements.len());
         self.changed.notify_one();
+        jobs
     }
 
     /// By which clock things are due.

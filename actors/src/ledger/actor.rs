@@ -9,6 +9,7 @@ use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::changes::{Changes, Topic};
 use crate::domain::ServerId;
 use crate::ports::{InvocationRecord, InvocationStore, InvocationStoreError};
 use crate::sink::{Keeper, StopSignal, Writer};
@@ -51,13 +52,19 @@ impl Ledger {
 struct Store {
     server: ServerId,
     store: Arc<dyn InvocationStore>,
+    changes: Changes,
 }
 
 impl Keeper<InvocationRecord> for Store {
     type Error = InvocationStoreError;
 
     fn keep<'a>(&'a self, records: &'a [InvocationRecord]) -> BoxFuture<'a, Result<(), Self::Error>> {
-        self.store.append(self.server, records)
+        Box::pin(async {
+            self.store.append(self.server, records).await?;
+            let jobs = records.iter().map(|record| record.job);
+            self.changes.tell_of(Topic::Invocations, jobs);
+            Ok(())
+        })
     }
 }
 
@@ -83,6 +90,7 @@ impl Actor for Ledger {
         let store = Store {
             server: self.around.desk.server,
             store: Arc::clone(&self.around.invocation_store),
+            changes: self.around.changes.clone(),
         };
         // What Postgres has for records it takes: tried until it is there. The ring is what is bounded.
         let writer = Writer::new(

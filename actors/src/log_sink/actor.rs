@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
 
+use crate::changes::Topic;
 use crate::ports::{LogError, LogLine};
 use crate::sink::{Keeper, Setback, StopSignal, Writer};
 use crate::tree::Surroundings;
@@ -54,7 +55,8 @@ impl Keeper<LogLine> for Store {
             let failure = answer.as_ref().err();
             self.0.log_trouble.answered(failure.map(ToString::to_string));
             if failure.is_none_or(|error| error.kept > 0) {
-                self.0.log_arrivals.tell(lines);
+                let jobs = lines.iter().map(|line| line.job);
+                self.0.changes.tell_of(Topic::Logs, jobs);
             }
             answer
         })

@@ -1,13 +1,11 @@
 //! Batches the functions' log lines to the log store.
 
 mod actor;
-mod arrivals;
 mod intake;
 mod throttle;
 mod trouble;
 
 pub use actor::LogSink;
-pub use arrivals::{LogArrivals, LogWatch};
 use chrono::Utc;
 pub use intake::{LogIntake, Recurring, Subject};
 pub use throttle::LogRate;

@@ -118,6 +118,18 @@ impl ScheduleBoard {
         self.lock().trouble = trouble;
     }
 
+    /// The schedules that run, in the order of their triggers' ids.
+    #[must_use]
+    pub fn running(&self) -> Vec<(JobId, TriggerId, ScheduleStatus)> {
+        let published = self.lock();
+        let statuses = published.statuses.iter();
+        let mut running: Vec<_> = statuses
+            .filter_map(|(id, status)| Some((published.seeds.get(id)?.job, *id, *status)))
+            .collect();
+        running.sort_by_key(|(_, id, _)| *id);
+        running
+    }
+
     /// Why schedules do not run now, and since when; `None` if they do.
     #[must_use]
     pub fn trouble(&self) -> Option<(DateTime<Utc>, String)> {

@@ -1,13 +1,12 @@
 //! What everything outside of the tree holds of it.
 
-use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use jobber_kernel::{ChildSpec, Intensity, Tree, TreeNode, tell};
+use jobber_kernel::{ChildSpec, Intensity, Tree, tell};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
@@ -15,24 +14,20 @@ use tokio::time::timeout;
 use super::root::{Root, RootParts};
 use super::settings::TreeSettings;
 use super::surroundings::Surroundings;
-use crate::action::{ActionHandle, LaneGauge, StopRunner};
-use crate::delivery::DeskGauge;
-use crate::domain::{InvocationId, JobId, RunnerId, ServerId, TriggerId, VersionId};
+use crate::action::{ActionHandle, StopRunner};
+use crate::changes::Changes;
+use crate::domain::{InvocationId, JobId, RunnerId, ServerId, VersionId};
 use crate::gateway::RouteTarget;
-use crate::job::{PrepareError, Serving};
+use crate::job::PrepareError;
 use crate::jobs::{AbandonVersion, Prepare, Refresh, RefreshJob, StopOneRunner};
-use crate::log_sink::{LogRing, LogWatch};
-use crate::metrics::TallyBoard;
-use crate::mqtt::{MqttGauge, SharedLentBroker};
+use crate::log_sink::LogRing;
+use crate::mqtt::SharedLentBroker;
 use crate::ports::{
     ArchiveStore, Catalogue, DurableQueue, Engine, EngineError, FunctionStore, HttpServer, InvocationStore,
     LogStore, MqttClients, ScheduleStore,
 };
 use crate::routing::RouteTable;
-pub use crate::runner_manager::RunnerStatus as RunnerView;
-use crate::sink::RingGauge;
 use crate::trace::SharedRecorder;
-use crate::trigger::{TriggerSort, TriggerStatus};
 
 /// What the tree needs from the outside world.
 #[derive(Clone)]
@@ -87,21 +82,8 @@ pub enum TreeError {
 /// The tree, seen from outside. Cheap to clone, usable on any thread.
 #[derive(Clone)]
 pub struct TreeHandle {
-    around: Arc<Surroundings>,
-    tree: Tree,
-}
-
-/// How full a lane is that serves a job.
-#[derive(Clone, Debug)]
-pub struct LaneView {
-    /// The job.
-    pub job: JobId,
-    /// Its name.
-    pub name: Arc<str>,
-    /// How full the lane is.
-    pub gauge: LaneGauge,
-    /// Whether the last runner that it asked for could not be had.
-    pub troubled: bool,
+    pub(super) around: Arc<Surroundings>,
+    pub(super) tree: Tree,
 }
 
 /// Starts the tree on the calling arbiter. `listeners` are where runners dial in; `servers` makes the HTTP servers, which
@@ -220,25 +202,6 @@ impl TreeHandle {
         }
     }
 
-    /// Every actor with its state, restarts and last failure.
-    pub async fn snapshot(&self) -> TreeNode {
-        self.tree.snapshot().await
-    }
-
-    /// How it stands with a trigger of this kind.
-    #[must_use]
-    pub fn trigger_status(&self, trigger: TriggerId, kind: TriggerSort) -> TriggerStatus {
-        match kind {
-            TriggerSort::Http => TriggerStatus::of_http(self.around.routes.serves_trigger(trigger)),
-            TriggerSort::Schedule => {
-                let status = self.around.schedules.status(trigger);
-                let trouble = status.and_then(|_| self.around.schedules.trouble());
-                TriggerStatus::of_schedule(status, trouble)
-            }
-            TriggerSort::Mqtt => TriggerStatus::of_mqtt(self.around.mqtt.status(trigger).as_ref()),
-        }
-    }
-
     /// Something may be due in the durable queue. Only a hint; it may be given too often or get lost.
     pub fn hint_deliveries(&self) {
         self.around.desk.look();
@@ -247,12 +210,6 @@ impl TreeHandle {
     /// Nobody wants this delivery to be made any more: if this server works on it, the handler is told.
     pub fn cancel_delivery(&self, id: InvocationId) {
         self.around.desk.cancel(id);
-    }
-
-    /// How full the desk of deliveries is.
-    #[must_use]
-    pub fn deliveries(&self) -> DeskGauge {
-        self.around.desk.gauge()
     }
 
     /// This life of the server.
@@ -279,31 +236,16 @@ impl TreeHandle {
         Arc::clone(&self.around.logs)
     }
 
-    /// Whoever wants to know when this server has kept lines of a job.
+    /// The runtime for everything that waits for something outside.
     #[must_use]
-    pub fn watch_log(&self, job: JobId) -> LogWatch {
-        self.around.log_arrivals.watch(job)
+    pub fn io(&self) -> &Handle {
+        &self.around.io
     }
 
-    /// How full the log's ring is.
+    /// The news of what changes in this server, to listen to and to add to.
     #[must_use]
-    pub fn log_gauge(&self) -> RingGauge {
-        self.around.logs.gauge()
-    }
-
-    /// Why the last log lines could not be kept; nothing if they could.
-    #[must_use]
-    pub fn log_store_trouble(&self) -> Option<String> {
-        self.around.log_trouble.get()
-    }
-
-    /// How many of the jobs that serve could not have the last runner that they asked for.
-    #[must_use]
-    pub fn jobs_without_runners(&self) -> usize {
-        let serving = self.around.serving.all().into_iter();
-        serving
-            .filter(|(_, serving)| serving.action.lane().is_troubled())
-            .count()
+    pub fn changes(&self) -> &Changes {
+        &self.around.changes
     }
 
     /// Whether runners can be started, as far as the engine can tell. Takes as long as the engine does.
@@ -312,57 +254,6 @@ impl TreeHandle {
     /// What the engine says is amiss.
     pub async fn check_engine(&self) -> Result<(), EngineError> {
         self.around.engine.check().await
-    }
-
-    /// How full the ledger's ring is, if anything is recorded.
-    #[must_use]
-    pub fn record_gauge(&self) -> Option<RingGauge> {
-        self.around.records.as_ref().map(|records| records.gauge())
-    }
-
-    /// What the jobs' invocations came to since this server started.
-    #[must_use]
-    pub fn tallies(&self) -> &TallyBoard {
-        &self.around.tallies
-    }
-
-    /// The lanes that serve jobs.
-    #[must_use]
-    pub fn lanes(&self) -> Vec<LaneView> {
-        let serving = self.around.serving.all().into_iter();
-        let view = |(job, serving): (JobId, Serving)| LaneView {
-            job,
-            name: Arc::clone(&serving.job_name),
-            gauge: serving.action.gauge(),
-            troubled: serving.action.lane().is_troubled(),
-        };
-        serving.map(view).collect()
-    }
-
-    /// How late timers have been on each arbiter, in the last quarter of a minute or a little longer.
-    #[must_use]
-    pub fn arbiter_lags(&self) -> Vec<(Arc<str>, Duration)> {
-        self.around.pulses.lags()
-    }
-
-    /// How often actors of each kind have failed since the server's start.
-    #[must_use]
-    pub fn actor_failures(&self) -> BTreeMap<&'static str, u64> {
-        self.tree.failures()
-    }
-
-    /// How it stands with each job's connections to brokers.
-    #[must_use]
-    pub fn mqtt_gauges(&self) -> HashMap<JobId, MqttGauge> {
-        self.around.mqtt.gauges()
-    }
-
-    /// The runners, of one job or of all.
-    #[must_use]
-    pub fn runners(&self, job: Option<JobId>) -> Vec<RunnerView> {
-        let mut runners = self.around.registry.statuses();
-        runners.retain(|runner| job.is_none_or(|job| runner.job_id == job));
-        runners
     }
 
     /// Ends a runner: gently, so that it finishes what it has, or forcefully. Another one replaces it if need be.

@@ -5,11 +5,13 @@ mod replay;
 mod root;
 mod settings;
 mod surroundings;
+mod views;
 
-pub use handle::{LaneView, Ports, RunnerView, Servers, TreeError, TreeHandle, start};
+pub use handle::{Ports, Servers, TreeError, TreeHandle, start};
 pub use replay::{Replay, ReplayError};
 pub use settings::{ActionSettings, MqttSettings, TreeSettings};
 pub use surroundings::Surroundings;
+pub use views::{LaneView, RunnerView};
 
 #[cfg(test)]
 mod tests;

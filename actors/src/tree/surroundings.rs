@@ -10,13 +10,14 @@ use tokio::runtime::Handle;
 
 use super::handle::Ports;
 use super::settings::TreeSettings;
+use crate::changes::Changes;
 use crate::delivery::{AnswerCollector, DeliveryDesk};
 use crate::domain::JobId;
 use crate::gateway::RouteBoard;
 use crate::job::ServingBoard;
 use crate::jobs::Jobs;
 use crate::ledger::{LaneBoard, RecordRing};
-use crate::log_sink::{LogArrivals, LogIntake, LogRing, LogTrouble};
+use crate::log_sink::{LogIntake, LogRing, LogTrouble};
 use crate::metrics::TallyBoard;
 use crate::mqtt::{MqttBoard, SharedLentBroker};
 use crate::ports::{
@@ -48,8 +49,8 @@ pub struct Surroundings {
     pub log_trouble: Arc<LogTrouble>,
     /// The way of lines into the ring.
     pub log_intake: Arc<LogIntake>,
-    /// The news that lines were kept.
-    pub log_arrivals: LogArrivals,
+    /// The news of what has changed.
+    pub changes: Changes,
     /// Where the records of invocations are kept.
     pub invocation_store: Arc<dyn InvocationStore>,
     /// Records on their way there; none is made without.
@@ -147,7 +148,7 @@ impl Surroundings {
             logs,
             log_trouble: Arc::default(),
             log_intake,
-            log_arrivals: LogArrivals::default(),
+            changes: Changes::default(),
             registry: Arc::default(),
             tallies: Arc::default(),
             pulses: Arc::default(),

@@ -5,10 +5,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
+use jobber_actors::changes::{Extent, Topic};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::access::{Principal, Who};
+use crate::api::events::tell_change;
 use crate::api::state::ApiState;
 use crate::forwarded::Origin;
 use crate::store::AuditEntry;
@@ -82,6 +84,9 @@ pub(super) async fn audited<B: MessageBody>(
             // Only now it is known which route it was.
             entry.action = action(asked);
             entry.status = response.status().as_u16();
+            if response.status().is_success() {
+                tell_change(state, asked).await;
+            }
         }
         Err(error) => entry.status = error.as_response_error().status_code().as_u16(),
     }
@@ -122,7 +127,8 @@ pub(in crate::api) fn address(request: &HttpRequest) -> String {
 
 /// Writes an entry. The change stands when that fails: then the server's log has what the record lacks.
 pub(in crate::api) async fn record(state: &ApiState, entry: AuditEntry) {
-    if let Err(error) = state.audit.add(&entry).await {
-        tracing::error!(%error, ?entry, "a change is not in the audit log");
+    match state.audit.add(&entry).await {
+        Ok(()) => state.tree.changes().tell(Topic::Audit, || Extent::Any),
+        Err(error) => tracing::error!(%error, ?entry, "a change is not in the audit log"),
     }
 }

@@ -3,14 +3,13 @@
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
 use futures_util::{Stream, stream};
+use jobber_actors::changes::{ChangeWatch, Topic};
 use jobber_actors::domain::JobId;
-use jobber_actors::log_sink::LogWatch;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -19,6 +18,7 @@ use utoipa::IntoParams;
 use super::{Filter, Reply, State, cursor};
 use crate::access::Action;
 use crate::api::access::{Access, identify};
+use crate::api::ending::Ending;
 use crate::api::input::Query;
 use crate::api::problem::ApiError;
 use crate::api::state::ApiState;
@@ -27,9 +27,8 @@ use crate::logs::{LogCursor, StoredLogLine, Tail, TailStart};
 /// What a browser sends when it comes again: the id of the last event that it got.
 const LAST_EVENT: &str = "Last-Event-ID";
 const MOST_FIRST: u16 = 1_000;
-const MOST_SECONDS: u32 = 86_400;
 
-/// Where to begin, and when to end.
+/// Where to begin.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct Start {
@@ -38,16 +37,13 @@ pub(in crate::api) struct Start {
     lines: Option<u16>,
     /// Begin after this place instead: a line's cursor or a time. The header field `Last-Event-ID` goes before it.
     after: Option<String>,
-    /// End after so many seconds, and not when the client leaves.
-    #[param(minimum = 1, maximum = 86400)]
-    seconds: Option<u32>,
 }
 
 /// The lines of a job as they are written: server-sent events (`text/event-stream`) whose `data` is a line as `readLogs` has it. The `id` of
 /// the last one is what `Last-Event-ID` takes.
 #[utoipa::path(
     get, path = "/api/job/{job}/logs/tail", operation_id = "followLogs",
-    params(Filter, Start),
+    params(Filter, Start, Ending),
     responses((status = 200, body = String, content_type = "text/event-stream")),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/logs"}))),
 )]
@@ -58,14 +54,15 @@ pub(in crate::api) async fn follow(
     job: web::Path<String>,
     Query(filter): Query<Filter>,
     Query(start): Query<Start>,
+    Query(ending): Query<Ending>,
 ) -> Reply {
     let filter = filter.read()?;
-    let (begin, end) = (start.begin(&request)?, start.end()?);
+    let (begin, end) = (start.begin(&request)?, ending.at()?);
     let job = state.job(&access, Action::Read, &job, &["logs"]).await?;
     let slot = Arc::clone(&state.followers).try_acquire_owned();
-    let slot = slot.map_err(|_| ApiError::busy("too many logs are being followed"))?;
+    let slot = slot.map_err(|_| ApiError::busy("too many streams of events or logs are being followed"))?;
     // Watched before anything is read: what comes between is not missed.
-    let watch = state.tree.watch_log(job.id);
+    let watch = state.tree.changes().watch();
     let (tail, first) = Tail::begin(Arc::clone(&state.logs), job.id, filter, begin).await?;
     let follower = Follower {
         proof_due: Instant::now() + state.config.heartbeat,
@@ -106,19 +103,6 @@ impl Start {
         let after = cursor("after", self.after.as_deref())?;
         Ok(after.map_or(TailStart::Newest(lines), TailStart::After))
     }
-
-    fn end(&self) -> Result<Option<Instant>, ApiError> {
-        match self.seconds {
-            None => Ok(None),
-            Some(seconds) if (1..=MOST_SECONDS).contains(&seconds) => {
-                Ok(Some(Instant::now() + Duration::from_secs(seconds.into())))
-            }
-            Some(_) => {
-                let message = format!("must be 1 to {MOST_SECONDS}");
-                Err(ApiError::bad_parameter("seconds", "out-of-range", message))
-            }
-        }
-    }
 }
 
 /// Somebody who follows a job's log. Holds one page at most, which is written before the next one is read.
@@ -127,7 +111,7 @@ struct Follower {
     request: HttpRequest,
     job: JobId,
     tail: Tail,
-    watch: LogWatch,
+    watch: ChangeWatch,
     leaving: watch::Receiver<bool>,
     /// What was there before, until it is given.
     first: Option<Vec<StoredLogLine>>,
@@ -190,7 +174,7 @@ impl Follower {
     async fn wait(&mut self) -> bool {
         let until = self.end.map_or(self.proof_due, |end| end.min(self.proof_due));
         tokio::select! {
-            () = self.watch.arrived() => true,
+            () = self.watch.changed(Topic::Logs, self.job) => true,
             () = sleep(self.state.config.log_poll) => true,
             () = sleep_until(until) => true,
             // A server that is gone is leaving, too.

@@ -9,21 +9,15 @@ use jobber::logs::loki::LokiLogs;
 use jobber_actors::domain::JobId;
 use jobber_actors::ports::{LogLevel, LogLine, OutputStream};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
+use crate::support::events::EventBlocks;
 use crate::support::loki::Loki;
 use crate::support::{App, Package, answer, eventually};
 
-/// Longest wait for an event.
-const BOUND: Duration = Duration::from_secs(20);
-
-/// An answer of events, read one by one.
-struct Events {
-    response: Response,
-    text: String,
-}
+/// Lines, heard one by one.
+struct Events(EventBlocks);
 
 #[derive(Debug, PartialEq)]
 struct Event {
@@ -39,45 +33,16 @@ impl Event {
 
 impl Events {
     async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
-        Self {
-            response,
-            text: String::new(),
-        }
-    }
-
-    /// What stands up to the next empty line; `None` at the end.
-    async fn block(&mut self) -> Option<String> {
-        loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let (block, rest) = (block.to_owned(), rest.to_owned());
-                self.text = rest;
-                return Some(block);
-            }
-            let part = timeout(BOUND, self.response.chunk())
-                .await
-                .expect("something comes");
-            // A connection that is broken off is an end, too.
-            let part = part.ok().flatten()?;
-            self.text.push_str(std::str::from_utf8(&part).unwrap());
-        }
+        Self(EventBlocks::of(request).await)
     }
 
     async fn next(&mut self) -> Option<Event> {
-        loop {
-            let block = self.block().await?;
-            let Some(event) = block.strip_prefix("id: ") else {
-                assert!(block.starts_with(':'), "{block}");
-                continue;
-            };
-            let (id, data) = event.split_once("\ndata: ").unwrap();
-            return Some(Event {
-                id: id.to_owned(),
-                line: serde_json::from_str(data).unwrap(),
-            });
-        }
+        let block = self.0.next().await?;
+        let (id, data) = block.strip_prefix("id: ")?.split_once("\ndata: ").unwrap();
+        Some(Event {
+            id: id.to_owned(),
+            line: serde_json::from_str(data).unwrap(),
+        })
     }
 
     async fn messages(&mut self, count: usize) -> Vec<String> {
@@ -300,7 +265,7 @@ fn whoever_may_not_read_any_more_hears_nothing_more() {
             .bearer_auth(secret);
         let mut events = Events::of(request).await;
         for expected in [": the log follows", ": still there", ": still there"] {
-            assert_eq!(events.block().await.unwrap(), expected);
+            assert_eq!(events.0.block().await.unwrap(), expected);
         }
         let disable = app
             .request(Method::PUT, &format!("/api/users/{id}"))

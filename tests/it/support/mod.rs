@@ -4,6 +4,7 @@ mod app;
 mod broker;
 pub mod calls;
 mod certificates;
+pub mod events;
 pub mod exposition;
 pub mod loki;
 pub mod mqtt;

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, data, whole } from '../api/client';
 import type { DeadLetter, Job, TriggerKind } from '../api/models';
-import { PACE } from '../live/pace';
+import { live } from '../live/topics';
 import { useRights } from '../session/session';
 import { ActButton, useAct } from './act';
 import { Card, Code, Empty, Facts, Kind, Time } from './basics';
@@ -25,12 +25,12 @@ export function Letters({ job, hideEmpty }: { job: Job; hideEmpty?: boolean }) {
   const [discarding, setDiscarding] = useState(false);
   const query = useInfiniteQuery({
     queryKey: ['job', job.id, 'dead-letters'],
+    meta: live(['queue'], job.id),
     queryFn: ({ pageParam }: { pageParam: string | null }) => whole(api.GET('/api/job/{job}/dead-letters', {
       params: { path: { job: job.id }, query: { limit: 100, ...(pageParam === null ? {} : { cursor: pageParam }) } },
     })),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next ?? null,
-    refetchInterval: PACE.page,
   });
   const all = query.data?.pages.flatMap((page) => page.data) ?? [];
   const path = { params: { path: { job: job.id } } };

@@ -4,7 +4,6 @@ import { useState } from 'react';
 import type { ReactNode } from 'react';
 import { type Actor, BAD_OUTCOMES, type Job } from '../api/models';
 import { allTriggersQuery, invocationsQuery, queueQuery, treeQuery, triggerStatusQuery } from '../api/queries';
-import { PACE } from '../live/pace';
 import { Badge, Card, Empty, Time } from '../components/basics';
 import { plural } from '../components/format';
 import { useRights } from '../session/session';
@@ -42,7 +41,7 @@ function useFailures(jobs: readonly Job[]): Matter[] {
   // Rounded, so that the query stays the same while the page is looked at.
   const [from] = useState(() => new Date(Math.floor((Date.now() - LATELY) / 60_000) * 60_000).toISOString());
   const enabled = rights.some('read', 'job', '*', 'invocations');
-  const options = { enabled, refetchInterval: PACE.page };
+  const options = { enabled };
   const failed = useInfiniteQuery({ ...invocationsQuery(null, { status: BAD_OUTCOMES.join(','), from }, true), ...options });
   const missed = useInfiniteQuery({ ...invocationsQuery(null, { status: 'missed', from }, true), ...options });
   const names = new Map(jobs.map((job) => [job.id, job.name]));
@@ -66,7 +65,7 @@ function useFailures(jobs: readonly Job[]): Matter[] {
 
 function useLetters(jobs: readonly Job[]): Matter[] {
   const rights = useRights();
-  const queues = useQueries({ queries: jobs.map((job) => ({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue'), refetchInterval: PACE.minute })) });
+  const queues = useQueries({ queries: jobs.map((job) => ({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue') })) });
   return jobs.flatMap((job, index) => {
     const dead = queues[index]?.data?.dead ?? 0;
     if (dead === 0) return [];
@@ -96,7 +95,7 @@ function useBrokers(jobs: readonly Job[]): Matter[] {
 
 function useLoops(): Matter[] {
   const rights = useRights();
-  const tree = useQuery({ ...treeQuery, enabled: rights.may('read', 'system', 'supervision'), refetchInterval: PACE.minute });
+  const tree = useQuery({ ...treeQuery, enabled: rights.may('read', 'system', 'supervision') });
   if (tree.data === undefined) return [];
   return [...actors(tree.data)].filter((actor) => actor.restarts >= LOOP || actor.state === 'failed').slice(0, 5).map((actor) => ({
     key: `loop-${actor.id}`, status: 'unhealthy', text: <span><strong>{actor.name}</strong>: {plural(actor.restarts, 'restart')}</span>,

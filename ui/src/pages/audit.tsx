@@ -11,6 +11,7 @@ import { useSetSearch } from '../components/search';
 import { Table } from '../components/table';
 import { TextFilter } from '../components/text-filter';
 import { useTitle } from '../components/title';
+import { live } from '../live/topics';
 import { differences } from './job/changes';
 
 export function Audit() {
@@ -20,6 +21,7 @@ export function Audit() {
   const [open, setOpen] = useState<AuditEntry | null>(null);
   const entries = useInfiniteQuery({
     queryKey: ['audit', search],
+    meta: live(['audit']),
     queryFn: ({ pageParam }: { pageParam: string | null }) => whole(api.GET('/api/audit', { params: { query: { ...search, limit: 100, ...(pageParam === null ? {} : { cursor: pageParam }) } } })),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next ?? null,

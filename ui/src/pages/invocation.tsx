@@ -12,6 +12,7 @@ import { InvocationTable } from '../components/invocation-table';
 import { LogLines } from '../components/log-lines';
 import { Timeline } from '../components/timeline';
 import { useTitle } from '../components/title';
+import { live } from '../live/topics';
 import { useRights } from '../session/session';
 import { curlOf } from './curl';
 import { useGateway } from './job/addresses';
@@ -112,6 +113,7 @@ function Payload({ invocation }: { invocation: OpenedInvocation }) {
 function Logs({ job, id, name }: { job: string; id: string; name: string }) {
   const logs = useQuery({
     queryKey: ['invocation', id, 'logs'],
+    meta: live(['logs'], job),
     queryFn: async () => (await whole(api.GET('/api/job/{job}/logs', { params: { path: { job }, query: { invocation: id, limit: 1000 } } }))).data,
   });
   return (

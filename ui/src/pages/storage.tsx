@@ -1,7 +1,6 @@
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { jobsQuery, queueQuery, versionsQuery } from '../api/queries';
-import { PACE } from '../live/pace';
 import { Card, Empty } from '../components/basics';
 import { bytes } from '../components/format';
 import { Table } from '../components/table';
@@ -15,8 +14,8 @@ export function Storage() {
   const rights = useRights();
   const jobs = useQuery({ ...jobsQuery, enabled: rights.some('read', 'job', '*') });
   const some = (jobs.data ?? []).slice(0, MOST);
-  const versions = useQueries({ queries: some.map((job) => ({ ...versionsQuery(job.id), enabled: rights.ofJob(job, 'read', 'versions', '*'), refetchInterval: PACE.minute })) });
-  const queues = useQueries({ queries: some.map((job) => ({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue'), refetchInterval: PACE.minute })) });
+  const versions = useQueries({ queries: some.map((job) => ({ ...versionsQuery(job.id), enabled: rights.ofJob(job, 'read', 'versions', '*') })) });
+  const queues = useQueries({ queries: some.map((job) => ({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue') })) });
   const rows = some
     .map((job, index) => {
       const all = versions[index]?.data;

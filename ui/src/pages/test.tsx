@@ -85,7 +85,7 @@ function Kept({ job, trigger }: { job: Job; trigger: Trigger }) {
   const rights = useRights();
   const list = useInfiniteQuery({ ...invocationsQuery(job.id, { triggerId: trigger.id }, false), enabled: rights.ofJob(job, 'read', 'invocations') });
   const kept = list.data?.pages[0]?.data.find((item) => item.captured);
-  const opened = useQuery({ ...invocationQuery(kept?.id ?? ''), enabled: kept !== undefined, refetchInterval: false });
+  const opened = useQuery({ ...invocationQuery(kept?.id ?? ''), enabled: kept !== undefined });
   if (!rights.ofJob(job, 'write', 'invocations')) return null;
   return (
     <Card title="Change a kept event, and send it">

@@ -1,8 +1,11 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { Suspense, useEffect, useRef, useState } from 'react';
 import { Catch } from '../components/failure';
 import { Icon, Mark } from '../components/icons';
 import { chooseTheme, useTheme } from '../components/theme';
+import type { FollowState } from '../api/events';
+import { followChanges } from '../live/stream';
 import { useIdentity, useRights, useSignOut } from '../session/session';
 import { Palette } from './palette';
 import { PLACES } from './places';
@@ -16,6 +19,9 @@ export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
+  const queries = useQueryClient();
+  const [changes, setChanges] = useState<FollowState>('connecting');
+  useEffect(() => followChanges(queries, setChanges), [queries]);
   useEffect(() => {
     setOpen(false);
     // Whoever hears the page is told of the new one; on the first load the browser does so itself.
@@ -39,7 +45,7 @@ export function Shell() {
       <Side open={open} />
       {open ? <button type="button" className="veil" aria-label="Close the navigation" onClick={() => setOpen(false)} /> : null}
       <div>
-        <Top onMenu={() => setOpen(!open)} open={open} onFind={() => setFinding(true)} />
+        <Top onMenu={() => setOpen(!open)} open={open} onFind={() => setFinding(true)} lost={changes === 'lost'} />
         <main id="main" ref={main} tabIndex={-1}>
           <Catch at={path}>
             <Suspense fallback={<div className="loading" role="status">Loading…</div>}><Outlet /></Suspense>
@@ -75,7 +81,7 @@ function Side({ open }: { open: boolean }) {
   );
 }
 
-function Top({ onMenu, onFind, open }: { onMenu: () => void; onFind: () => void; open: boolean }) {
+function Top({ onMenu, onFind, open, lost }: { onMenu: () => void; onFind: () => void; open: boolean; lost: boolean }) {
   const me = useIdentity();
   const theme = useTheme();
   const signOut = useSignOut();
@@ -84,7 +90,7 @@ function Top({ onMenu, onFind, open }: { onMenu: () => void; onFind: () => void;
     <header className="top">
       <button type="button" className="btn quiet icon menu" aria-label="Navigation" aria-expanded={open} aria-controls="navigation" onClick={onMenu}><Icon name="menu" /></button>
       <button type="button" className="find" onClick={onFind}><Icon name="search" /><span>Search or jump to…</span><kbd>Ctrl K</kbd></button>
-      <div className="grow" />
+      <div className="grow" role="status">{lost ? <span className="bad" title="What is shown may be old. It is tried again by itself.">Not live</span> : null}</div>
       <button type="button" className="btn quiet icon" aria-label={`Use the ${other} theme`} title={`Use the ${other} theme`} onClick={() => chooseTheme(other)}>
         <Icon name={theme === 'dark' ? 'sun' : 'moon'} />
       </button>

@@ -12,6 +12,7 @@ import { Table } from '../../components/table';
 import { TextFilter } from '../../components/text-filter';
 import { toast } from '../../components/toasts';
 import { useRights } from '../../session/session';
+import { live } from '../../live/topics';
 import { useJob } from './context';
 
 const Editor = lazy(() => import('../../components/editor'));
@@ -25,6 +26,8 @@ export function Store() {
   const [open, setOpen] = useState<Open | null>(null);
   const items = useInfiniteQuery({
     queryKey: ['job', job.id, 'store', prefix],
+    // What functions set tells nobody; they run meanwhile.
+    meta: live(['store', 'invocations'], job.id),
     queryFn: ({ pageParam }: { pageParam: string | null }) => whole(api.GET('/api/job/{job}/store', {
       params: { path: { job: job.id }, query: { limit: 100, ...(prefix === '' ? {} : { prefix }), ...(pageParam === null ? {} : { cursor: pageParam }) } },
     })),

@@ -1,0 +1,59 @@
+import type { Query } from '@tanstack/react-query';
+
+/** What the server tells changes of. */
+export type Topic =
+  | 'actors' | 'api-tokens' | 'audit' | 'backups' | 'environment' | 'figures' | 'health' | 'invocations' | 'jobs' | 'logs'
+  | 'queue' | 'runners' | 'store' | 'triggers' | 'users' | 'versions';
+
+/** After which changes a query is asked again. */
+export interface Live {
+  topics: readonly Topic[];
+  /** The id of the job that it is about; a query about no job, or about a job by its name, is about any. */
+  job?: string | undefined;
+  /** Says of what was found whether it can change at all. */
+  while?: (found: unknown) => boolean;
+}
+
+declare module '@tanstack/react-query' {
+  interface Register {
+    queryMeta: { live?: Live };
+  }
+}
+
+/** The `meta` of a query that is asked again after such changes. */
+export const live = (topics: readonly Topic[], job?: string, when?: (found: unknown) => boolean) => ({
+  live: { topics, job, ...(when === undefined ? {} : { while: when }) },
+});
+
+/** What has changed since it was last asked: of each topic the jobs, or `null` for any. */
+export type Changed = ReadonlyMap<Topic, ReadonlySet<string> | null>;
+
+/** Whether what a query found may be different now. */
+export function concerns(changed: Changed, live: Live | undefined, found: unknown): boolean {
+  if (live === undefined || live.while?.(found) === false) return false;
+  return live.topics.some((topic) => {
+    const jobs = changed.get(topic);
+    return jobs === null || (jobs !== undefined && (live.job === undefined || jobs.has(live.job)));
+  });
+}
+
+/** Changes that wait to be looked at. */
+export class Gathered {
+  private changed = new Map<Topic, Set<string> | null>();
+
+  /** An event `changed`. */
+  add({ topic, jobs }: { topic: Topic; jobs: readonly string[] | null }): void {
+    const known = this.changed.get(topic);
+    if (jobs === null || known === null) this.changed.set(topic, null);
+    else this.changed.set(topic, new Set([...(known ?? []), ...jobs]));
+  }
+
+  take(): Changed {
+    const taken = this.changed;
+    this.changed = new Map();
+    return taken;
+  }
+}
+
+/** A predicate for the query client. */
+export const concerned = (changed: Changed) => (query: Query): boolean => concerns(changed, query.meta?.live, query.state.data);

@@ -54,8 +54,13 @@ export async function findings(page: Page): Promise<string[]> {
     .flatMap((violation) => violation.nodes.map((node) => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary ?? ''}`));
 }
 
-/** The page fits into the window's width: what is wider scrolls by itself. */
+/** The page fits into the window's width: what is wider scrolls by itself. If it does not, it is said what stands out. */
 export async function fits(page: Page): Promise<void> {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(over, 'pixels that stand out of the window').toBeLessThanOrEqual(0);
+  const outside = await page.evaluate(() => {
+    const width = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= width) return [];
+    const all = [...document.querySelectorAll<HTMLElement>('body *')].filter((one) => one.getBoundingClientRect().right > width);
+    return all.map((one) => `${one.tagName}.${one.className} to ${one.getBoundingClientRect().right} of ${width}: ${one.textContent?.slice(0, 60)}`);
+  });
+  expect(outside, 'what stands out of the window').toEqual([]);
 }

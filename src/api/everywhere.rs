@@ -172,6 +172,21 @@ pub(super) async fn resources(state: &ApiState) -> Result<HashMap<JobId, Resourc
         .collect())
 }
 
+/// The jobs of which one may read this part, in no order.
+pub(super) async fn readable_jobs(
+    state: &ApiState,
+    access: &Access,
+    of: &OfJob,
+    part: &str,
+) -> Result<Vec<JobId>, ApiError> {
+    let jobs = resources(state).await?.into_iter();
+    let asked = jobs.filter(|(job, _)| of.job_id.is_none_or(|only| *job == only));
+    Ok(asked
+        .filter(|(_, resource)| access.may(Action::Read, &resource.clone().below(part)))
+        .map(|(job, _)| job)
+        .collect())
+}
+
 /// A job that was removed, and of which something is left: runners that end, records.
 pub(super) fn gone(job: JobId) -> Resource {
     Resource::of("job").below(job)

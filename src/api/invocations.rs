@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use jobber_actors::domain::{InvocationId, JobId, TriggerId, VersionId};
+use jobber_actors::domain::{InvocationId, TriggerId, VersionId};
 use jobber_actors::ports::InvocationStatus;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -23,8 +23,10 @@ use super::state::ApiState;
 use crate::access::Action;
 use crate::store::{Captured, InvocationFilter, InvocationSort, RecordedInvocation, TriggerType};
 
+mod points;
 mod replay;
 
+pub(super) use points::*;
 pub(super) use replay::*;
 
 type Reply = Result<HttpResponse, ApiError>;
@@ -35,7 +37,7 @@ const PART: &str = "invocations";
 /// Most characters of a text that is searched for.
 const MOST_TEXT: usize = 200;
 
-/// Which invocations, and in which order.
+/// Which invocations.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
@@ -69,6 +71,12 @@ pub(super) struct Filter {
     shorter_than: Option<u32>,
     /// Those of which path, topic, error or trigger's name contain this.
     text: Option<String>,
+}
+
+/// In which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sorting {
     #[param(inline)]
     sort: Option<InvocationSort>,
 }
@@ -133,7 +141,7 @@ struct CapturedBody {
 /// Attempts at invocations of a job, the newest first unless asked otherwise.
 #[utoipa::path(
     get, path = "/api/job/{job}/invocations", operation_id = "listInvocations",
-    params(ShortPaging, Filter),
+    params(ShortPaging, Filter, Sorting),
     responses((status = 200, body = PageOf<RecordedInvocation>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/invocations"}))),
 )]
@@ -143,8 +151,9 @@ pub(super) async fn list(
     job: web::Path<String>,
     Query(paging): Query<ShortPaging>,
     Query(filter): Query<Filter>,
+    Query(sorting): Query<Sorting>,
 ) -> Reply {
-    let listing = paging.listing(filter.sort)?;
+    let listing = paging.listing(sorting.sort)?;
     let filter = filter.checked()?;
     let job = state.job(&access, Action::Read, &job, &[PART]).await?;
     let found = state.invocations.list(&[job.id], &filter, &listing).await?;
@@ -154,7 +163,7 @@ pub(super) async fn list(
 /// Attempts at invocations of all jobs of which one may read them.
 #[utoipa::path(
     get, path = "/api/invocations", operation_id = "listAllInvocations",
-    params(ShortPaging, OfJob, Filter),
+    params(ShortPaging, OfJob, Filter, Sorting),
     responses((status = 200, body = PageOf<RecordedInvocation>)),
 )]
 pub(super) async fn list_all(
@@ -163,15 +172,11 @@ pub(super) async fn list_all(
     Query(paging): Query<ShortPaging>,
     Query(of): Query<OfJob>,
     Query(filter): Query<Filter>,
+    Query(sorting): Query<Sorting>,
 ) -> Reply {
-    let listing = paging.listing(filter.sort)?;
+    let listing = paging.listing(sorting.sort)?;
     let filter = filter.checked()?;
-    let jobs = everywhere::resources(&state).await?.into_iter();
-    let readable: Vec<JobId> = jobs
-        .filter(|(job, _)| of.job_id.is_none_or(|only| *job == only))
-        .filter(|(_, resource)| access.may(Action::Read, &resource.clone().below(PART)))
-        .map(|(job, _)| job)
-        .collect();
+    let readable = everywhere::readable_jobs(&state, &access, &of, PART).await?;
     let found = state.invocations.list(&readable, &filter, &listing).await?;
     Ok(paging::part(found, listing.sort))
 }

@@ -60,8 +60,8 @@ pub use figures::{FigureCache, JobCounts, QueueUsage, StoredFigures};
 pub use fires::{FireFilter, FireSort, FireState, FireStore, ManualRun, NamedTrigger, StoredFire};
 pub use functions::{FunctionStoreLimits, PostgresFunctionStore};
 pub use invocations::{
-    Captured, ColdStartView, ErrorView, InvocationFilter, InvocationSort, PostgresInvocations,
-    RecordedInvocation,
+    Captured, ColdStartView, ErrorView, InvocationFilter, InvocationPoint, InvocationPoints, InvocationSort,
+    PostgresInvocations, RecordedInvocation,
 };
 pub use jobs::{
     ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobStore, JobSummary, TriggerFilter, TriggerSort,
@@ -73,7 +73,7 @@ pub use lock::JobLock;
 pub use logs::PostgresLogStore;
 pub use migrations::{MigrationError, migrate, newest_migration};
 pub use partitions::DailyPartitions;
-pub use rollups::{PostgresRollups, SeriesBucket, SeriesFilter, SeriesRange, Step};
+pub use rollups::{JobFigures, PostgresRollups, SeriesBucket, SeriesFilter, SeriesRange, Step};
 pub use routes::RouteConflict;
 pub use schedules::PostgresSchedules;
 pub use sealed::{Resealed, SealedError, Unopened, discard, establish_keys, require_no_key, reseal};

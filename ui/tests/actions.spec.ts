@@ -127,13 +127,16 @@ test('dragging over the chart zooms, and the address keeps it', async ({ page })
   await page.goto('/jobs/shop/invocations');
   const plot = page.locator('.u-over');
   await plot.scrollIntoViewIfNeeded();
+  await expect(page.getByText(/It shows all \d+ attempts that ended/)).toBeVisible();
   const box = await plot.boundingBox();
   if (box === null) throw new Error('there is no chart');
+  const closer = page.waitForRequest(/invocations\/points\?.*from=/);
   await page.mouse.move(box.x + box.width * 0.1, box.y + 20);
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.6, box.y + 22, { steps: 8 });
   await page.mouse.up();
   await expect(page).toHaveURL(/from=.*to=/);
+  await closer;
   await page.getByRole('button', { name: 'Zoom out' }).click();
   await expect(page).not.toHaveURL(/from=/);
 });

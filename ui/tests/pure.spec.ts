@@ -133,7 +133,7 @@ test.describe('what changes', () => {
 
   test('concerns nothing that can not change any more', () => {
     const news = changed({ topic: 'invocations', jobs: ['a'] });
-    const open: Live = { topics: ['invocations'], while: (found) => found === 'open' };
+    const open: Live = { topics: (found) => (found === 'open' ? ['invocations'] : []) };
     expect(concerns(news, open, 'open')).toBe(true);
     expect(concerns(news, open, 'over')).toBe(false);
   });

@@ -1,5 +1,6 @@
 //! How much there is of everything: for Prometheus, and at a glance.
 
+mod by_job;
 mod exposition;
 mod figures;
 mod series;
@@ -88,6 +89,7 @@ pub(super) async fn overview(state: web::Data<ApiState>, access: Access) -> Resu
     }))
 }
 
+pub(super) use by_job::*;
 pub(super) use series::*;
 
 fn resource(which: &str) -> Resource {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
-use jobber_actors::domain::JobId;
 use jobber_actors::metrics::HistogramView;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,11 +17,11 @@ use crate::api::reply::{self, Data};
 use crate::api::state::ApiState;
 use crate::store::{SeriesBucket, SeriesFilter, SeriesRange, Step, TriggerType};
 
-type Reply = Result<HttpResponse, ApiError>;
-type State = web::Data<ApiState>;
+pub(super) type Reply = Result<HttpResponse, ApiError>;
+pub(super) type State = web::Data<ApiState>;
 
 /// What permissions call it.
-const PART: &str = "metrics";
+pub(super) const PART: &str = "metrics";
 /// Most points of a chart: more than there are columns on most screens.
 const MOST_POINTS: u32 = 1_500;
 /// How far a chart goes back unless it is said.
@@ -61,6 +60,8 @@ pub(crate) struct Series {
     /// How far the points are apart.
     step_seconds: u32,
     points: Vec<Point>,
+    /// The same of all points together. Its percentiles are those of the whole time, not means of the points' ones.
+    whole: Point,
 }
 
 /// What invocations came to within one step.
@@ -145,23 +146,23 @@ pub(crate) async fn all_series(
     Query(range): Query<Range>,
 ) -> Reply {
     let (range, kind) = range.checked()?;
-    let jobs = everywhere::resources(&state).await?.into_iter();
-    let jobs: Vec<JobId> = jobs
-        .filter(|(job, _)| of.job_id.is_none_or(|only| *job == only))
-        .filter(|(_, resource)| access.may(Action::Read, &resource.clone().below(PART)))
-        .map(|(job, _)| job)
-        .collect();
+    let jobs = everywhere::readable_jobs(&state, &access, &of, PART).await?;
     answer(&state, SeriesFilter { jobs, kind }, &range).await
 }
 
 async fn answer(state: &ApiState, filter: SeriesFilter, range: &SeriesRange) -> Reply {
     let buckets = state.metrics.rollups.series(&filter, range).await?;
+    let mut whole = SeriesBucket::default();
+    for bucket in &buckets {
+        whole.merge(bucket);
+    }
     let points = range.times().zip(buckets);
     Ok(reply::data(Series {
         from: range.from(),
         to: range.to(),
         step_seconds: range.step().seconds(),
         points: points.map(|(at, bucket)| Point::of(at, &bucket)).collect(),
+        whole: Point::of(range.from(), &whole),
     }))
 }
 
@@ -224,6 +225,6 @@ impl Times {
     }
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }

@@ -22,7 +22,7 @@ const COLUMNS: &str = "
     ended_at, runner_id, connect_ms, load_ms, input_bytes, output_bytes, peak_memory, http_status, error_code, error_name, error_message,
     replay_of, captured";
 /// `$2` and `$3` are what ids lie between. Of the rest null means all.
-const CONDITIONS: &str = "
+pub(super) const CONDITIONS: &str = "
     id >= $2 and id < $3 and ($4::text[] is null or status = any ($4)) and ($5::text is null or kind = $5)
     and ($6::uuid is null or trigger_id = $6) and ($7::uuid is null or version_id = $7)
     and ($8::float8 is null or coalesce(ended_at, now()) - queued_at >= make_interval(secs => $8))
@@ -194,11 +194,7 @@ impl PostgresInvocations {
             [job] => (job, "job_id = $1"),
             _ => (&jobs, "job_id = any ($1)"),
         };
-        let trouble = if filter.is_trouble() {
-            " and status <> 'succeeded'"
-        } else {
-            ""
-        };
+        let trouble = filter.trouble();
         let select = format!("select {COLUMNS} from invocations where {only} and {CONDITIONS}{trouble}");
         let conditions = parameters.conditions(job);
         let item = |row: &Row| Ok(record_of(row));
@@ -238,14 +234,18 @@ impl PostgresInvocations {
 }
 
 impl InvocationFilter {
-    /// Whether only what was no success is asked for: that has an index of its own.
-    fn is_trouble(&self) -> bool {
-        !self.statuses.is_empty() && !self.statuses.contains(&InvocationStatus::Succeeded)
+    /// A condition that has an index of its own, where only what was no success is asked for.
+    pub(super) fn trouble(&self) -> &'static str {
+        if self.statuses.is_empty() || self.statuses.contains(&InvocationStatus::Succeeded) {
+            ""
+        } else {
+            " and status <> 'succeeded'"
+        }
     }
 }
 
 /// A filter as Postgres takes it.
-struct Parameters {
+pub(super) struct Parameters {
     least: Uuid,
     most: Uuid,
     statuses: Option<Vec<&'static str>>,
@@ -258,7 +258,7 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn of(filter: &InvocationFilter) -> Self {
+    pub(super) fn of(filter: &InvocationFilter) -> Self {
         let statuses: Vec<_> = filter.statuses.iter().map(|status| status.name()).collect();
         Self {
             least: filter.from.map_or(Uuid::nil(), first_id),
@@ -276,7 +276,7 @@ impl Parameters {
         }
     }
 
-    fn conditions<'a>(&'a self, jobs: &'a (dyn ToSql + Sync)) -> [&'a (dyn ToSql + Sync); 10] {
+    pub(super) fn conditions<'a>(&'a self, jobs: &'a (dyn ToSql + Sync)) -> [&'a (dyn ToSql + Sync); 10] {
         [
             jobs,
             &self.least,

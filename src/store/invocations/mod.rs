@@ -2,6 +2,7 @@
 
 mod keep;
 mod list;
+mod points;
 mod upkeep;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use jobber_actors::domain::ServerId;
 pub use list::{Captured, ColdStartView, ErrorView, InvocationFilter, InvocationSort, RecordedInvocation};
+pub use points::{InvocationPoint, InvocationPoints};
 use uuid::Uuid;
 
 use super::database::Database;

@@ -1,10 +1,12 @@
 //! What invocations came to, minute by minute, in Postgres.
 
+mod by_job;
 mod keep;
 mod series;
 
 use std::sync::Arc;
 
+pub use by_job::JobFigures;
 use chrono::Days;
 pub use series::{SeriesBucket, SeriesFilter, SeriesRange, Step};
 

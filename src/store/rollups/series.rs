@@ -158,6 +158,27 @@ pub struct SeriesBucket {
     pub most_runners: u64,
 }
 
+impl SeriesBucket {
+    /// Puts what came to pass within another step to this: counts and times add up, of levels the greatest stays.
+    pub fn merge(&mut self, other: &Self) {
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.lost += other.lost;
+        self.timed_out += other.timed_out;
+        self.refused += other.refused;
+        self.cancelled += other.cancelled;
+        self.turned_away += other.turned_away;
+        self.cold_starts += other.cold_starts;
+        self.cold_wait += other.cold_wait;
+        self.total.merge(&other.total);
+        self.queue.merge(&other.queue);
+        self.handler.merge(&other.handler);
+        self.most_waiting = self.most_waiting.max(other.most_waiting);
+        self.most_running = self.most_running.max(other.most_running);
+        self.most_runners = self.most_runners.max(other.most_runners);
+    }
+}
+
 const COUNTS: [&str; 12] = [
     "succeeded",
     "failed",
@@ -176,7 +197,7 @@ const TIMES: [&str; 3] = ["total", "queue", "handler"];
 const CONDITIONS: &str = "
     job_id = any ($1) and minute >= $2 and minute < $3 and ($5::text is null or kind = $5)";
 /// The number of the step in which a minute lies, after the first.
-const POINT: &str = "floor(extract(epoch from minute - $2) / $4::float8)::integer as point";
+pub(super) const POINT: &str = "floor(extract(epoch from minute - $2) / $4::float8)::integer as point";
 
 /// Adds up. An array's places are added one by one: taking arrays apart into rows costs ten times as much.
 static SUMS: LazyLock<String> = LazyLock::new(|| {
@@ -252,16 +273,7 @@ fn bucket_of<'a>(row: &Row, buckets: &'a mut [SeriesBucket]) -> Option<&'a mut S
 
 fn read_sums(row: &Row, bucket: &mut SeriesBucket) {
     let microseconds = |column| Duration::from_micros(count(row, column));
-    let times = |column, sum| {
-        let counts: Vec<i64> = row.get(column);
-        let mut counts = counts
-            .into_iter()
-            .map(|count| u64::try_from(count).unwrap_or_default());
-        HistogramView {
-            counts: std::array::from_fn(|_| counts.next().unwrap_or_default()),
-            sum: microseconds(sum),
-        }
-    };
+    let times = |column, sum| counts_of(row, column, sum);
     *bucket = SeriesBucket {
         succeeded: count(row, "succeeded"),
         failed: count(row, "failed"),
@@ -279,7 +291,19 @@ fn read_sums(row: &Row, bucket: &mut SeriesBucket) {
     };
 }
 
-fn count(row: &Row, column: &str) -> u64 {
+/// A histogram out of its counts and its sum in microseconds.
+pub(super) fn counts_of(row: &Row, column: &str, sum: &str) -> HistogramView {
+    let counts: Vec<i64> = row.get(column);
+    let mut counts = counts
+        .into_iter()
+        .map(|count| u64::try_from(count).unwrap_or_default());
+    HistogramView {
+        counts: std::array::from_fn(|_| counts.next().unwrap_or_default()),
+        sum: Duration::from_micros(count(row, sum)),
+    }
+}
+
+pub(super) fn count(row: &Row, column: &str) -> u64 {
     u64::try_from(row.get::<_, i64>(column)).unwrap_or_default()
 }
 
@@ -338,6 +362,27 @@ mod tests {
         );
         assert_eq!((ever.times().count(), ever.step()), (1_500, Step::LONGEST));
         assert!(ever.to() >= time("9999-12-31T23:59:59Z"));
+    }
+
+    #[test]
+    fn steps_add_up_and_of_levels_the_greatest_stays() {
+        let step = |succeeded, most_waiting, place: usize| {
+            let mut total = HistogramView::default();
+            total.counts[place] = succeeded;
+            SeriesBucket {
+                succeeded,
+                most_waiting,
+                total,
+                ..SeriesBucket::default()
+            }
+        };
+        let mut whole = step(9, 4, 0);
+        whole.merge(&step(1, 2, 10));
+        assert_eq!((whole.succeeded, whole.most_waiting), (10, 4));
+        // Not the mean of both steps' percentiles: one in ten took up to a second.
+        let percentile = |part| whole.total.percentile(part).unwrap();
+        assert!(percentile(0.5) < Duration::from_millis(1));
+        assert!(percentile(0.95) > Duration::from_millis(500));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod keeping;
 mod outage;
+mod points;
 mod replay;
 mod secrets;
 mod telling;

@@ -1,5 +1,6 @@
 //! The numbers that the admin API tells.
 
+mod by_job;
 mod documents;
 mod promtool;
 mod series;

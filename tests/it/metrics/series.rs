@@ -102,7 +102,13 @@ fn what_invocations_came_to_is_a_chart_without_gaps() {
     });
 }
 
-fn rollup(job: JobId, minute: DateTime<Utc>, kind: &'static str, succeeded: u64, waiting: u32) -> Rollup {
+pub(super) fn rollup(
+    job: JobId,
+    minute: DateTime<Utc>,
+    kind: &'static str,
+    succeeded: u64,
+    waiting: u32,
+) -> Rollup {
     let times = Histogram::default();
     for _ in 0..succeeded {
         times.add(std::time::Duration::from_millis(20));

@@ -125,12 +125,33 @@ export const seriesQuery = (job: string | null, span: { seconds: number; step: n
 
 const hasOnePart = (found: unknown) => ((found as { pages: unknown[] } | undefined)?.pages.length ?? 0) <= 1;
 
+/** What every job came to in the last 24 hours, by the job's id. */
+export const figuresQuery = queryOptions({
+  queryKey: ['figures'],
+  meta: live(['figures', 'jobs']),
+  queryFn: async () => new Map((await data(api.GET('/api/metrics/jobs'))).jobs.map((figures) => [figures.jobId, figures])),
+});
+
+/** Attempts as points of a chart, however many there are: a sample of many, chosen by the server. */
+export const pointsQuery = (job: string | null, { sort: _, ...filter }: InvocationFilter, follows: boolean) =>
+  queryOptions({
+    queryKey: ['invocation-points', job ?? 'all', filter],
+    // A sample is of so many that few more do not show.
+    ...(follows ? { meta: live((found) => ((found as { sampled: boolean } | undefined)?.sampled ? ['figures'] : ['invocations']), job ?? undefined) } : {}),
+    queryFn: () => {
+      if (job === null) return data(api.GET('/api/invocations/points', { params: { query: filter } }));
+      const { jobId: __, ...query } = filter;
+      return data(api.GET('/api/job/{job}/invocations/points', { params: { path: { job }, query } }));
+    },
+    placeholderData: (before) => before,
+  });
+
 /** Attempts, a hundred at a time, of one job or of all. */
 export const invocationsQuery = (job: string | null, filter: InvocationFilter, follows: boolean) =>
   infiniteQueryOptions({
     queryKey: ['invocations', job ?? 'all', filter],
     // Only while the first part is all there is to see: it is where new ones come.
-    ...(follows ? { meta: live(['invocations'], job ?? undefined, hasOnePart) } : {}),
+    ...(follows ? { meta: live((found) => (hasOnePart(found) ? ['invocations'] : []), job ?? undefined) } : {}),
     queryFn: ({ pageParam }: { pageParam: string | null }) => {
       const query = { ...filter, limit: 100, ...(pageParam === null ? {} : { cursor: pageParam }) };
       return whole(
@@ -147,7 +168,7 @@ export const invocationsQuery = (job: string | null, filter: InvocationFilter, f
 export const invocationQuery = (id: string) =>
   queryOptions({
     queryKey: ['invocation', id],
-    meta: live(['invocations', 'queue'], undefined, (found) => (found as { ended?: string | null } | undefined)?.ended == null),
+    meta: live((found) => ((found as { ended?: string | null } | undefined)?.ended == null ? ['invocations', 'queue'] : [])),
     queryFn: () => data(api.GET('/api/invocations/{invocation}', { params: { path: { invocation: id } } })),
   });
 

@@ -1,12 +1,12 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Suspense, lazy, useState } from 'react';
-import { BAD_OUTCOMES, type Job, OUTCOMES } from '../api/models';
-import { type InvocationFilter, currentTriggersQuery, invocationsQuery, jobsQuery, versionsQuery } from '../api/queries';
+import { BAD_OUTCOMES, type InvocationPoints, type Job, OUTCOMES } from '../api/models';
+import { type InvocationFilter, currentTriggersQuery, invocationsQuery, jobsQuery, pointsQuery, versionsQuery } from '../api/queries';
 import { useRights } from '../session/session';
 import { Card, Empty } from './basics';
 import { BulkReplay } from './bulk-replay';
 import { Failure } from './failure';
-import { clockTime, fullTime } from './format';
+import { clockTime, count, fullTime, plural } from './format';
 import { InvocationTable } from './invocation-table';
 import { type Search, useSetSearch } from './search';
 import { TextFilter } from './text-filter';
@@ -33,6 +33,7 @@ export function InvocationBrowser({ job, search }: { job: Job | null; search: Se
   const filter = filterOf(search);
   const query = useInfiniteQuery(invocationsQuery(job?.id ?? null, filter, live && search.to === undefined));
   const jobs = useQuery({ ...jobsQuery, enabled: job === null });
+  const points = useQuery(pointsQuery(job?.id ?? null, filter, live && search.to === undefined));
   const items = query.data?.pages.flatMap((page) => page.data) ?? [];
   const mayReplay = job === null ? rights.some('write', 'job', '*', 'invocations') : rights.ofJob(job, 'write', 'invocations');
   const filtered = Object.keys(search).some((key) => key !== 'sort');
@@ -74,16 +75,17 @@ export function InvocationBrowser({ job, search }: { job: Job | null; search: Se
         )}
       </div>
       {query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : null}
-      {items.length === 0 ? null : (
+      {points.isError ? <Failure error={points.error} retry={() => void points.refetch()} /> : null}
+      {points.data === undefined || points.data.at.length === 0 ? null : (
         <Card title="When, and how long it took">
           <Suspense fallback={<div className="chart loading" role="status">Loading…</div>}>
-            <Scatter items={items} onZoom={(zoom) => set({
+            <Scatter points={points.data} onZoom={(zoom) => set({
               from: new Date(zoom.from).toISOString(), to: new Date(zoom.to).toISOString(),
               ...(zoom.longerThan === undefined ? {} : { longerThan: String(zoom.longerThan) }),
               ...(zoom.shorterThan === undefined ? {} : { shorterThan: String(zoom.shorterThan) }),
             })} />
           </Suspense>
-          <p className="muted">Drag over the chart to zoom. It shows the {items.length} attempts that are loaded below.</p>
+          <p className="muted" data-chart="points">Drag over the chart to zoom. {shown(points.data)}</p>
         </Card>
       )}
       <Card flush>
@@ -100,6 +102,12 @@ export function InvocationBrowser({ job, search }: { job: Job | null; search: Se
       {replaying ? <BulkReplay job={job} filter={filter} onClose={() => setReplaying(false)} /> : null}
     </div>
   );
+}
+
+/** What the points of the chart stand for. */
+function shown({ at, total, more, sampled }: InvocationPoints): string {
+  if (!sampled) return `It shows all ${plural(total, 'attempt')} that ended.`;
+  return `It shows a sample, ${count(at.length)} of ${more ? 'the newest ' : ''}${count(total)} attempts, with the slowest and with failures of every part of the time.`;
 }
 
 /** Filters that make sense within one job. */

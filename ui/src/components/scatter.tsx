@@ -1,10 +1,10 @@
 import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { type Invocation, OUTCOMES, type Outcome } from '../api/models';
+import { type InvocationPoints, OUTCOMES, type Outcome } from '../api/models';
 import { Badge } from './basics';
 import { axes, colour, observeWidth } from './chart-parts';
-import { duration } from './format';
+import { count, duration } from './format';
 import { useTheme } from './theme';
 
 const COLOURS: Record<Outcome, string> = {
@@ -23,12 +23,12 @@ export interface Zoom {
 }
 
 /** Each attempt as a point: when it came, how long it took, how it ended. Dragging zooms in both directions. */
-export default function Scatter({ items, onZoom }: { items: readonly Invocation[]; onZoom: (zoom: Zoom) => void }) {
+export default function Scatter({ points, onZoom }: { points: InvocationPoints; onZoom: (zoom: Zoom) => void }) {
   const place = useRef<HTMLDivElement>(null);
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
   const theme = useTheme();
-  const { columns, outcomes } = useMemo(() => columnsOf(items), [items]);
+  const { columns, outcomes } = useMemo(() => columnsOf(points), [points]);
   const chart = useRef<uPlot | null>(null);
   const shape = outcomes.join();
   const data = useRef(columns);
@@ -70,15 +70,17 @@ export default function Scatter({ items, onZoom }: { items: readonly Invocation[
   return (
     <>
       <ul className="legend" aria-label="Outcomes">{outcomes.map((outcome) => <li key={outcome}><Badge status={outcome} /></li>)}</ul>
-      <div className="chart" ref={place} role="img" aria-label={`${items.length} attempts by time and duration; the table below has the same`} />
+      <div className="chart" ref={place} role="img" aria-label={`${count(points.at.length)} attempts by time and duration; the table below has all of them`} />
     </>
   );
 }
 
-function columnsOf(items: readonly Invocation[]): { columns: uPlot.AlignedData; outcomes: Outcome[] } {
-  const sorted = items.filter((item) => item.durationMs != null).sort((one, two) => Date.parse(one.queued) - Date.parse(two.queued));
-  const outcomes = OUTCOMES.filter((outcome) => sorted.some((item) => item.status === outcome));
-  const times = sorted.map((item) => Date.parse(item.queued) / 1000);
-  const values = outcomes.map((outcome) => sorted.map((item) => (item.status === outcome ? Math.max(LEAST, item.durationMs ?? 0) : null)));
-  return { columns: [times, ...values], outcomes };
+function columnsOf({ from, at, durationMs, status, statuses }: InvocationPoints): { columns: uPlot.AlignedData; outcomes: Outcome[] } {
+  const outcomes = OUTCOMES.filter((outcome) => statuses.includes(outcome));
+  const begin = Date.parse(from);
+  const values = outcomes.map((outcome) => {
+    const place = statuses.indexOf(outcome);
+    return durationMs.map((ms, index) => (status[index] === place ? Math.max(LEAST, ms) : null));
+  });
+  return { columns: [at.map((ahead) => (begin + ahead) / 1000), ...values], outcomes };
 }

@@ -5,13 +5,14 @@ export type Topic =
   | 'actors' | 'api-tokens' | 'audit' | 'backups' | 'environment' | 'figures' | 'health' | 'invocations' | 'jobs' | 'logs'
   | 'queue' | 'runners' | 'store' | 'triggers' | 'users' | 'versions';
 
+type Topics = readonly Topic[] | ((found: unknown) => readonly Topic[]);
+
 /** After which changes a query is asked again. */
 export interface Live {
-  topics: readonly Topic[];
+  /** Of what; it may depend on what was found, which may be something that can not change any more. */
+  topics: Topics;
   /** The id of the job that it is about; a query about no job, or about a job by its name, is about any. */
   job?: string | undefined;
-  /** Says of what was found whether it can change at all. */
-  while?: (found: unknown) => boolean;
 }
 
 declare module '@tanstack/react-query' {
@@ -21,17 +22,16 @@ declare module '@tanstack/react-query' {
 }
 
 /** The `meta` of a query that is asked again after such changes. */
-export const live = (topics: readonly Topic[], job?: string, when?: (found: unknown) => boolean) => ({
-  live: { topics, job, ...(when === undefined ? {} : { while: when }) },
-});
+export const live = (topics: Topics, job?: string): { live: Live } => ({ live: { topics, job } });
 
 /** What has changed since it was last asked: of each topic the jobs, or `null` for any. */
 export type Changed = ReadonlyMap<Topic, ReadonlySet<string> | null>;
 
 /** Whether what a query found may be different now. */
 export function concerns(changed: Changed, live: Live | undefined, found: unknown): boolean {
-  if (live === undefined || live.while?.(found) === false) return false;
-  return live.topics.some((topic) => {
+  if (live === undefined) return false;
+  const topics = typeof live.topics === 'function' ? live.topics(found) : live.topics;
+  return topics.some((topic) => {
     const jobs = changed.get(topic);
     return jobs === null || (jobs !== undefined && (live.job === undefined || jobs.has(live.job)));
   });

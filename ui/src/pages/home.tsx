@@ -7,7 +7,7 @@ import { Badge, Card, Empty, PageHead, Stats, Upcoming } from '../components/bas
 import { Loaded } from '../components/failure';
 import { count, duration, percent } from '../components/format';
 import { InvocationTable } from '../components/invocation-table';
-import { bad, summed } from '../components/spark';
+import { bad, sums as sumsOf } from '../components/spark';
 import { useTitle } from '../components/title';
 import { useRights } from '../session/session';
 import { Attention } from './attention';
@@ -69,8 +69,8 @@ function Day() {
   const overview = useQuery({ ...overviewQuery, enabled: rights.may('read', 'system', 'metrics', 'overview') });
   return (
     <Loaded query={series}>
-      {({ points }) => {
-        const sums = summed(points);
+      {({ points, whole }) => {
+        const sums = sumsOf(whole);
         const runners = Object.values(overview.data?.runners ?? {}).reduce((sum, some) => sum + some, 0);
         return (
           <>

@@ -1,20 +1,16 @@
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import type { Job, JobAction, MetricPoint, Runner, Trigger, TriggerKind } from '../api/models';
-import { allActionsQuery, allTriggersQuery, jobsQuery, runnersQuery, seriesQuery, triggerStatusQuery } from '../api/queries';
+import type { Job, JobAction, Runner, Trigger, TriggerKind } from '../api/models';
+import { allActionsQuery, allTriggersQuery, figuresQuery, jobsQuery, runnersQuery, triggerStatusQuery } from '../api/queries';
 import { Badge, Card, Empty, Kind, PageHead, Time } from '../components/basics';
 import { Loaded } from '../components/failure';
 import { count, duration, percent } from '../components/format';
 import { PublishDialog } from '../components/publish-dialog';
-import { Spark, summed } from '../components/spark';
+import { Spark } from '../components/spark';
 import { Table } from '../components/table';
 import { useTitle } from '../components/title';
 import { useRights } from '../session/session';
 import { SampleButton } from './first-function';
-
-const DAY = { seconds: 86_400, step: 3_600 };
-/** For more jobs than this, charts are only asked for of those that are looked for. */
-const MOST_CHARTS = 60;
 
 export function Jobs() {
   useTitle('Jobs');
@@ -58,15 +54,10 @@ function JobTable({ jobs }: { jobs: readonly Job[] }) {
   const actions = useQuery({ ...allActionsQuery, enabled: rights.some('read', 'job', '*', 'actions') });
   const triggers = useQuery({ ...allTriggersQuery(), enabled: rights.some('read', 'job', '*', 'triggers', '*') });
   const runners = useQuery({ ...runnersQuery(), enabled: rights.some('read', 'job', '*', 'runners', '*') });
-  const charts = useQueries({
-    queries: jobs.slice(0, MOST_CHARTS).map((job) => ({ ...seriesQuery(job.id, DAY), enabled: rights.ofJob(job, 'read', 'metrics') })),
-  });
-  const points = new Map<string, readonly MetricPoint[]>();
-  charts.forEach((chart, index) => {
-    const job = jobs[index];
-    if (job !== undefined && chart.data !== undefined) points.set(job.id, chart.data.points);
-  });
-  const sums = (job: Job) => summed(points.get(job.id) ?? []);
+  const figures = useQuery({ ...figuresQuery, enabled: rights.some('read', 'job', '*', 'metrics') });
+  /** What is said of a job's day; nothing of one that may not be asked for. A job that is not in the answer had none. */
+  const day = (job: Job) => figures.data?.get(job.id);
+  const known = (job: Job) => figures.data !== undefined && rights.ofJob(job, 'read', 'metrics');
   const actionOf = (job: Job): JobAction | undefined => actions.data?.find((action) => action.versionId === job.jobVersionId);
   const runnersOf = (job: Job): Runner[] => runners.data?.filter((runner) => runner.jobId === job.id) ?? [];
   const triggersOf = (job: Job): Trigger[] => triggers.data?.filter((trigger) => trigger.versionId === job.jobVersionId) ?? [];
@@ -79,16 +70,12 @@ function JobTable({ jobs }: { jobs: readonly Job[] }) {
         { name: 'Status', narrow: true, cell: (job) => <Badge status={job.status} /> },
         { name: 'Version', narrow: true, wide: true, cell: (job) => job.version ?? <span className="muted">none active</span> },
         { name: 'Started by', narrow: true, cell: (job) => <TriggerIcons job={job} triggers={triggersOf(job)} /> },
-        { name: '24 h', narrow: true, wide: true, cell: (job) => {
-          const all = sums(job).all;
-          return points.has(job.id) ? <Spark points={points.get(job.id) ?? []} label={`${count(all)} invocations in 24 hours`} /> : <span className="muted">–</span>;
-        } },
-        { name: 'Invocations', num: true, wide: true, cell: (job) => (points.has(job.id) ? count(sums(job).all) : '–') },
-        { name: 'Errors', num: true, cell: (job) => {
-          const { errorShare } = sums(job);
-          return <span className={errorShare !== null && errorShare > 0 ? 'bad' : undefined}>{percent(errorShare)}</span>;
-        } },
-        { name: 'p95', num: true, cell: (job) => duration(sums(job).p95) },
+        { name: '24 h', narrow: true, wide: true, cell: (job) => (!known(job) ? <span className="muted">–</span> : (
+          <Spark counts={day(job)?.counts ?? []} errors={day(job)?.errorCounts ?? []} label={`${count(day(job)?.count ?? 0)} invocations in 24 hours`} />
+        )) },
+        { name: 'Invocations', num: true, wide: true, cell: (job) => (known(job) ? count(day(job)?.count ?? 0) : '–') },
+        { name: 'Errors', num: true, cell: (job) => <span className={(day(job)?.errors ?? 0) > 0 ? 'bad' : undefined}>{percent(day(job)?.errorShare)}</span> },
+        { name: 'p95', num: true, cell: (job) => duration(day(job)?.p95Ms) },
         { name: 'Runners', num: true, cell: (job) => <span title="running now / most">{runnersOf(job).length} / {actionOf(job)?.runnerMaxCount ?? '–'}</span> },
         { name: 'Changed', narrow: true, wide: true, cell: (job) => <Time at={job.modified} /> },
       ]} />

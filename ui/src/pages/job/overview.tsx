@@ -7,7 +7,7 @@ import { Badge, Card, Copy, Empty, Facts, Kind, Stats, Time, Upcoming } from '..
 import { Loaded } from '../../components/failure';
 import { count, duration, percent, plural } from '../../components/format';
 import { Icon } from '../../components/icons';
-import { Spark, summed } from '../../components/spark';
+import { Spark, bad, sums as sumsOf, total } from '../../components/spark';
 import { useRights } from '../../session/session';
 import { InvocationTable } from '../../components/invocation-table';
 import { address, curl, useGateway } from './addresses';
@@ -18,15 +18,16 @@ export function Overview() {
   const rights = useRights();
   const series = useQuery({ ...seriesQuery(job.id, { seconds: 86_400, step: 3_600 }), enabled: rights.ofJob(job, 'read', 'metrics') });
   const queue = useQuery({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue') });
-  const sums = summed(series.data?.points ?? []);
+  const points = series.data?.points ?? [];
+  const sums = series.data === undefined ? undefined : sumsOf(series.data.whole);
   return (
     <div className="stack">
       <Stats items={[
-        { label: 'Invocations, 24 h', value: series.data ? count(sums.all) : '–', note: <Spark points={series.data?.points ?? []} label="Invocations of each hour" /> },
-        { label: 'Errors', value: <span className={sums.wrong > 0 ? 'bad' : undefined}>{percent(sums.errorShare)}</span>, note: `${count(sums.wrong)} of ${count(sums.all)}` },
-        { label: 'p50', value: duration(sums.p50) },
-        { label: 'p95', value: duration(sums.p95) },
-        { label: 'Cold starts', value: percent(sums.coldShare), note: count(sums.cold) },
+        { label: 'Invocations, 24 h', value: sums ? count(sums.all) : '–', note: <Spark counts={points.map(total)} errors={points.map(bad)} label="Invocations of each hour" /> },
+        { label: 'Errors', value: <span className={sums && sums.wrong > 0 ? 'bad' : undefined}>{percent(sums?.errorShare)}</span>, note: sums ? `${count(sums.wrong)} of ${count(sums.all)}` : undefined },
+        { label: 'p50', value: duration(sums?.p50) },
+        { label: 'p95', value: duration(sums?.p95) },
+        { label: 'Cold starts', value: percent(sums?.coldShare), note: sums ? count(sums.cold) : undefined },
         { label: 'Waiting', value: queue.data ? count(queue.data.due + queue.data.claimed) : '–', note: queue.data?.dead ? <Link to="/jobs/$job/dead-letters" params={{ job: job.name }}>{plural(queue.data.dead, 'dead letter')}</Link> : 'no dead letters' },
       ]} />
       <Flow />

@@ -23,6 +23,7 @@ use super::state::ApiState;
 use crate::access::Action;
 use crate::store::{Captured, InvocationFilter, InvocationSort, RecordedInvocation, TriggerType};
 
+pub(super) mod begin;
 mod points;
 mod replay;
 
@@ -128,7 +129,7 @@ struct Payload {
 
 /// The beginning of a body.
 #[derive(Serialize, ToSchema)]
-struct CapturedBody {
+pub(super) struct CapturedBody {
     /// In base64.
     base64: String,
     /// The same, if it is UTF-8.
@@ -290,13 +291,19 @@ fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Invocation
         .collect()
 }
 
-impl From<Captured> for Payload {
-    fn from(captured: Captured) -> Self {
-        let body = |bytes: Vec<u8>, truncated| CapturedBody {
+impl CapturedBody {
+    pub(super) fn of(bytes: Vec<u8>, truncated: bool) -> Self {
+        Self {
             base64: STANDARD.encode(&bytes),
             text: String::from_utf8(bytes).ok(),
             truncated,
-        };
+        }
+    }
+}
+
+impl From<Captured> for Payload {
+    fn from(captured: Captured) -> Self {
+        let body = CapturedBody::of;
         Self {
             input: captured.input,
             input_body: body(captured.input_body, captured.input_truncated),

@@ -40,6 +40,7 @@ mod server;
 mod settings;
 mod state;
 mod store;
+mod test_events;
 mod triggers;
 mod users;
 mod versions;

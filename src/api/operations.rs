@@ -14,7 +14,7 @@ use super::problem::FieldError;
 use super::{
     access, api_tokens, audit, auth, backups, callback_secret, dead_letters, docs_page, environment, events,
     everywhere, health, invocations, jobs, logs, metrics, problem, publish, runners, schedules, settings,
-    store, triggers, users, versions,
+    store, test_events, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -90,6 +90,7 @@ operations! {
     getVersion => versions::get,
     deleteVersion => versions::remove,
     downloadVersion => versions::archive,
+    testVersion => test_events::send,
     listActions => jobs::all_actions,
     getLatestAction => jobs::latest_action,
     getCurrentAction => jobs::current_action,

@@ -34,6 +34,7 @@ use jobber_actors::gateway::RouteTarget;
 use jobber_actors::invocation::{Invocation, Refusal, TriggerRef};
 use jobber_actors::routing::RouteTable;
 pub use problem::{Code, PAGES};
+pub(crate) use request::{is_authority, is_hop_by_hop, value_of};
 pub use server::Gateway;
 
 use crate::calls::Calls;

@@ -65,7 +65,7 @@ pub use invocations::{
 };
 pub use jobs::{
     ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobStore, JobSummary, TriggerFilter, TriggerSort,
-    TriggerType, VersionFilter, VersionSort, VersionSummary, Versions,
+    TriggerType, VersionFilter, VersionSort, VersionSummary, VersionTrigger, Versions,
 };
 pub use listener::{Hint, Listener, ListenerConfig};
 pub use listing::{Listing, Order, Page, Place, Sort, part_of};

@@ -96,7 +96,7 @@ const tree = root.addChildren([
     ]),
     page('/invocations', () => import('./pages/invocations'), 'Invocations', [...INVOCATION_FILTERS, 'jobId']),
     page('/invocations/$invocation', () => import('./pages/invocation'), 'InvocationPage'),
-    page('/test', () => import('./pages/test'), 'Test', ['job', 'trigger']),
+    page('/test', () => import('./pages/test'), 'Test', ['job', 'trigger', 'version']),
     page('/dead-letters', () => import('./pages/dead-letters'), 'DeadLetters'),
     page('/runners', () => import('./pages/runners'), 'Runners'),
     page('/supervision', () => import('./pages/supervision'), 'Supervision'),

@@ -17,6 +17,7 @@ use crate::invocation::{Invocation, Refusal, TriggerRef};
 use crate::job::Job;
 use crate::ledger::{self, Book};
 use crate::log_sink::{Recurring, Subject};
+use crate::session::Mask;
 use crate::trace::InvocationSpans;
 use crate::tree::{ActionSettings, Surroundings};
 
@@ -86,6 +87,11 @@ impl ActionHandle {
     ) {
         let subject = || ledger::request_subject(method, target);
         ledger::refused(&self.lane.book, id, trigger, refusal, subject);
+    }
+
+    /// Finds the secrets that the job has now.
+    pub(crate) fn mask(&self) -> Arc<Mask> {
+        self.lane.book.mask()
     }
 
     /// How full its lane is.

@@ -4,6 +4,7 @@
 //! Dropping it anywhere answers the caller, so no caller ever hangs.
 
 mod body;
+mod by_hand;
 mod outcome;
 mod reply;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use body::{BodyError, BodyReceiver, BodySender, InputBody, OutputBody, body_channel};
+pub use by_hand::ByHand;
 use chrono::{DateTime, SecondsFormat, Utc};
 pub use outcome::{FunctionError, LostReason, Outcome, Refusal, ResponseHead, TimeoutPhase};
 pub use reply::{Cancellation, PendingReply, ReplySlot, reply_channel};

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::{LostReason, Outcome, ResponseHead};
-use crate::domain::InvocationId;
+use super::{ByHand, LostReason, Outcome, ResponseHead};
 use crate::ledger::Entry;
 use crate::trace::InvocationSpan;
 
@@ -17,8 +16,8 @@ pub struct ReplySlot {
     cancellation: Cancellation,
     /// Its entry in the ledger; nothing before it was placed.
     entry: Option<Box<Entry>>,
-    /// What this is a repetition of, if a person has asked for it.
-    replay_of: Option<InvocationId>,
+    /// Why a person has asked for it, if one has.
+    by_hand: Option<ByHand>,
     span: InvocationSpan,
 }
 
@@ -48,7 +47,7 @@ impl ReplySlot {
             to: Some(ReplyTo::Called(Box::new(hear))),
             cancellation: Cancellation::never(),
             entry: None,
-            replay_of: None,
+            by_hand: None,
             span: InvocationSpan::default(),
         }
     }
@@ -62,15 +61,15 @@ impl ReplySlot {
         (slot, cancellation)
     }
 
-    /// This is a repetition that a person has asked for.
-    pub(crate) fn is_replay_of(&mut self, original: InvocationId) {
-        self.replay_of = Some(original);
+    /// A person has asked for this.
+    pub(crate) fn is_by_hand(&mut self, reason: ByHand) {
+        self.by_hand = Some(reason);
     }
 
     /// The answer makes a record of this.
     pub(crate) fn enter(&mut self, mut entry: Box<Entry>) {
-        if let Some(original) = self.replay_of {
-            entry.is_replay_of(original);
+        if let Some(reason) = self.by_hand {
+            entry.is_by_hand(reason);
         }
         self.entry = Some(entry);
     }
@@ -251,7 +250,7 @@ pub fn reply_channel() -> (ReplySlot, PendingReply) {
             to: Some(ReplyTo::Waiting(sender)),
             cancellation: cancellation.clone(),
             entry: None,
-            replay_of: None,
+            by_hand: None,
             span: InvocationSpan::default(),
         },
         PendingReply {

@@ -76,7 +76,8 @@ impl Book {
         self.mask.store(Arc::new(Mask::of(environment)));
     }
 
-    pub(super) fn mask(&self) -> Arc<Mask> {
+    /// Finds the secrets that the job has now.
+    pub(crate) fn mask(&self) -> Arc<Mask> {
         self.mask.load_full()
     }
 

@@ -15,7 +15,7 @@ use super::capture::{Body, Capturing};
 use super::redaction;
 use crate::domain::{InvocationId, RunnerId};
 use crate::invocation::{
-    Input, InputBody, Outcome, OutputBody, Refusal, ResponseHead, TimeoutPhase, TriggerRef,
+    ByHand, Input, InputBody, Outcome, OutputBody, Refusal, ResponseHead, TimeoutPhase, TriggerRef,
 };
 use crate::manifest::Capture;
 use crate::metrics::{Ending, NewRunner, Timing};
@@ -47,7 +47,7 @@ pub(crate) struct Entry {
     attempt: u32,
     trigger: TriggerRef,
     kind: &'static str,
-    replay_of: Option<InvocationId>,
+    by_hand: Option<ByHand>,
     /// Whose input and output is kept.
     capture: Capture,
     admitted: Instant,
@@ -78,7 +78,7 @@ impl Entry {
             attempt,
             trigger: trigger.clone(),
             kind,
-            replay_of: None,
+            by_hand: None,
             capture: book.capture,
             admitted,
             dispatched: None,
@@ -92,9 +92,9 @@ impl Entry {
         })
     }
 
-    /// It is a repetition that a person has asked for, who wants to see what comes of it.
-    pub(crate) fn is_replay_of(&mut self, original: InvocationId) {
-        self.replay_of = Some(original);
+    /// A person has asked for it, who wants to see what comes of it.
+    pub(crate) fn is_by_hand(&mut self, reason: ByHand) {
+        self.by_hand = Some(reason);
         self.capture = Capture::All;
     }
 
@@ -253,7 +253,7 @@ impl Entry {
             peak_memory: dispatched.and_then(|dispatched| dispatched.facts.peak_memory()),
             http_status: self.http_status(),
             error: None,
-            replay_of: self.replay_of,
+            by_hand: self.by_hand,
             payload: None,
             replaces: self.put_down.is_some(),
         }
@@ -381,7 +381,8 @@ fn capped(mut text: String, most: usize) -> String {
     text
 }
 
-fn error_of(outcome: &Outcome) -> Option<RecordedError> {
+/// Why an outcome is no success.
+pub(crate) fn error_of(outcome: &Outcome) -> Option<RecordedError> {
     let (code, name, message): (Cow<'static, str>, _, String) = match outcome {
         Outcome::Responded { .. } | Outcome::Settled => return None,
         Outcome::Failed(error) => (

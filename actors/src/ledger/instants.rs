@@ -60,7 +60,7 @@ pub(crate) fn passed(gap: &Gap, trigger_name: Option<Arc<str>>, now: DateTime<Ut
             name: None,
             message,
         }),
-        replay_of: None,
+        by_hand: None,
         payload: None,
         replaces: false,
     }

@@ -15,6 +15,6 @@ pub use actor::Ledger;
 pub(crate) use board::LaneBoard;
 pub use book::{Book, RECORD_RING_LIMITS, RecordRing};
 pub(crate) use capture::Capturing;
-pub(crate) use entry::{Dispatched, Entry, refused, request_subject, whole};
+pub(crate) use entry::{Dispatched, Entry, error_of, refused, request_subject, whole};
 pub(crate) use instants::{passed, skipped};
 pub use redaction::{REDACTED, input as without_credentials};

@@ -24,7 +24,7 @@ pub use board::{MqttBoard, MqttGauge, MqttStatus};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use connection::Connection;
 pub use line::{CountsByQos, LineCounts, LineState, LineStatus};
-pub use outlet::{PublishError, PublishReply};
+pub use outlet::{PublishError, PublishReply, check_topic};
 pub use router::TopicRouter;
 pub use seed::MqttSeed;
 pub use settings::{ConnectionSettings, LentBroker, SettingsError, SharedLentBroker};

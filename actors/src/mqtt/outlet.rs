@@ -286,7 +286,7 @@ impl PublisherLine for Outlet {
 ///
 /// # Errors
 /// [`PublishError::BadTopic`].
-pub(super) fn check_topic(topic: &str) -> Result<(), PublishError> {
+pub fn check_topic(topic: &str) -> Result<(), PublishError> {
     let fault = if topic.is_empty() {
         "a topic needs at least one character"
     } else if topic.len() > crate::topic::MAX_TOPIC_BYTES {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{InvocationId, JobId, RunnerId, ServerId, VersionId};
-use crate::invocation::{Input, ResponseHead, TriggerRef};
+use crate::invocation::{ByHand, Input, ResponseHead, TriggerRef};
 
 /// How it stands with an attempt at an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -163,8 +163,8 @@ pub struct InvocationRecord {
     pub http_status: Option<u16>,
     /// Why it was no success.
     pub error: Option<RecordedError>,
-    /// The invocation of which this is a repetition that a person asked for.
-    pub replay_of: Option<InvocationId>,
+    /// Why a person has asked for it, if one has.
+    pub by_hand: Option<ByHand>,
     /// Input and output, if they are kept.
     pub payload: Option<Box<CapturedPayload>>,
     /// Whether there may be a record of the same attempt already, from when it was not over.

@@ -1,27 +1,20 @@
 //! Doing an invocation again, as it was or with another input.
 
-use std::time::Duration;
-
 use actix_web::http::StatusCode;
 use actix_web::web;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jobber_actors::domain::{InvocationId, JobId, VersionId};
-use jobber_actors::invocation::{Input, Refusal, TriggerRef};
-use jobber_actors::job::PrepareError;
-use jobber_actors::tree::{Replay, ReplayError};
+use jobber_actors::domain::{InvocationId, VersionId};
+use jobber_actors::invocation::{ByHand, Input, TriggerRef};
+use jobber_actors::tree::{Begin, Begun};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::begin::{begin, body_of, runnable};
 use super::{
     Access, Action, ApiError, ApiState, Captured, Data, RecordedInvocation, Reply, State, find, reply,
 };
 use crate::api::input::OptionalBody;
 use crate::api::problem::FieldError;
-use crate::api::publish::problem_of;
-use crate::publish::PublishError;
-use crate::store::JobStatus;
 
 /// What stands for a credential in what was kept.
 const REDACTED: &str = "[redacted]";
@@ -35,7 +28,7 @@ const MASK: &str = "********";
 pub(crate) struct Changes {
     /// The id of the version that is to do it. One that does not serve is made ready first. The one that serves unless one is named.
     #[schema(value_type = Option<uuid::Uuid>)]
-    version_id: Option<VersionId>,
+    pub(super) version_id: Option<VersionId>,
     /// All that the trigger says, in the form in which it was kept.
     #[schema(value_type = Option<Object>)]
     input: Option<Value>,
@@ -49,7 +42,7 @@ pub(crate) struct Changes {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Replayed)]
-pub(crate) struct Begun {
+pub(crate) struct Replayed {
     /// Its id.
     #[schema(value_type = uuid::Uuid)]
     invocation_id: InvocationId,
@@ -61,7 +54,7 @@ pub(crate) struct Begun {
 #[utoipa::path(
     post, path = "/api/invocations/{invocation}/replay", operation_id = "replayInvocation",
     request_body = Option<Changes>,
-    responses((status = 202, body = Data<Begun>), (status = 400), (status = 404), (status = 409), (status = 422), (status = 503), (status = 504)),
+    responses((status = 202, body = Data<Replayed>), (status = 400), (status = 404), (status = 409), (status = 422), (status = 503), (status = 504)),
 )]
 pub(crate) async fn replay(
     state: State,
@@ -70,10 +63,23 @@ pub(crate) async fn replay(
     OptionalBody(changes): OptionalBody<Changes>,
 ) -> Reply {
     let (_, last) = find(&state, &access, Action::Write, &id).await?;
+    let (begun, left_out) = again(&state, &last, changes).await?;
+    Ok(reply::accepted(Replayed {
+        invocation_id: begun.id,
+        left_out,
+    }))
+}
+
+/// Begins this again. Gives also the names of what was left out.
+pub(super) async fn again(
+    state: &ApiState,
+    last: &RecordedInvocation,
+    changes: Changes,
+) -> Result<(Begun, Vec<String>), ApiError> {
     if let Some(version) = changes.version_id {
-        runnable(&state, last.job_id, version).await?;
+        runnable(state, last.job_id, version).await?;
     }
-    let captured = captured(&state, &last).await?;
+    let captured = captured(state, last).await?;
     let body = body(&changes, &captured)?;
     let edited = changes.input.is_some();
     let mut input = changes.input.unwrap_or(captured.input);
@@ -92,41 +98,19 @@ pub(crate) async fn replay(
         http.headers
             .retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
     }
-    let (job, version) = (last.job_id, changes.version_id);
-    let again = Replay {
-        job,
-        version,
-        original: last.id,
+    let again = Begin {
+        job: last.job_id,
+        version: changes.version_id,
+        reason: ByHand::Replay(last.id),
         trigger: TriggerRef {
             id: last.trigger_id,
             name: last.trigger_name.as_deref().map(Into::into),
         },
         input,
         body: body.into(),
+        answer_bytes: 0,
     };
-    let deadline = state.publisher.prepare_deadline();
-    let begun = state.tree.replay(again, deadline).await;
-    let invocation_id = begun.map_err(|error| match error {
-        ReplayError::NotServed => not_served(),
-        ReplayError::NotReady(error) => not_ready(error, job, version, deadline),
-        ReplayError::Refused(refusal) => refused(&refusal),
-    })?;
-    Ok(reply::accepted(Begun {
-        invocation_id,
-        left_out,
-    }))
-}
-
-/// A version can be tried out that does not serve, but not one of a job that is to run nothing.
-async fn runnable(state: &ApiState, job: JobId, version: VersionId) -> Result<(), ApiError> {
-    let known = state.jobs.find(&job.to_string()).await?;
-    if !known.is_some_and(|job| job.status == JobStatus::Enabled) {
-        return Err(not_served());
-    }
-    let found = state.jobs.version(job, version).await?;
-    found
-        .map(drop)
-        .ok_or_else(|| problem_of(PublishError::NoSuchVersion))
+    Ok((begin(state, again).await?, left_out))
 }
 
 async fn captured(state: &ApiState, last: &RecordedInvocation) -> Result<Captured, ApiError> {
@@ -140,16 +124,10 @@ async fn captured(state: &ApiState, last: &RecordedInvocation) -> Result<Capture
 
 /// The body to send. One of which only the beginning was kept can not be sent again.
 fn body(changes: &Changes, captured: &Captured) -> Result<Vec<u8>, ApiError> {
-    match (&changes.body, &changes.body_base64) {
-        (Some(_), Some(_)) => {
-            let message = "can not be given together with body";
-            Err(ApiError::invalid("/bodyBase64", "conflict", message))
-        }
-        (Some(text), None) => Ok(text.clone().into_bytes()),
-        (None, Some(encoded)) => STANDARD
-            .decode(encoded)
-            .map_err(|error| ApiError::invalid("/bodyBase64", "invalid", format!("is no base64: {error}"))),
-        (None, None) if captured.input_truncated => {
+    let given = (changes.body.as_deref(), changes.body_base64.as_deref());
+    match body_of(given, ("/body", "/bodyBase64"))? {
+        Some(body) => Ok(body),
+        None if captured.input_truncated => {
             let detail = "only the beginning of the body was kept; send a body to replay it with";
             Err(ApiError::new(
                 StatusCode::CONFLICT,
@@ -157,8 +135,8 @@ fn body(changes: &Changes, captured: &Captured) -> Result<Vec<u8>, ApiError> {
                 detail,
             ))
         }
-        (None, None) if holds(&captured.input_body, MASK) => Err(masked("/body")),
-        (None, None) => Ok(captured.input_body.clone()),
+        None if holds(&captured.input_body, MASK) => Err(masked("/body")),
+        None => Ok(captured.input_body.clone()),
     }
 }
 
@@ -223,33 +201,6 @@ fn leave_out_of_query(target: &mut String) -> Vec<String> {
         format!("{path}?{}", kept.join("&"))
     };
     names
-}
-
-fn not_served() -> ApiError {
-    let detail = "no version of the job serves now: it is disabled, removed, or has none";
-    ApiError::new(StatusCode::CONFLICT, "job-not-served", detail)
-}
-
-fn refused(refusal: &Refusal) -> ApiError {
-    ApiError::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "invocation-refused",
-        refusal.to_string(),
-    )
-}
-
-/// Why a version can not be tried out is told as when it can not be published.
-fn not_ready(error: PrepareError, job: JobId, version: Option<VersionId>, deadline: Duration) -> ApiError {
-    problem_of(match (error, version) {
-        (PrepareError::LoadFailed(error), Some(version)) => PublishError::ImportFailed {
-            job,
-            version,
-            error: Box::new(error),
-        },
-        (PrepareError::Engine(reason), _) => PublishError::NoRunner(reason),
-        (PrepareError::TimedOut, _) => PublishError::ImportTimedOut(deadline),
-        (error, _) => PublishError::Unavailable(error.to_string()),
-    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{NaiveDate, Utc};
 use deadpool_postgres::Client;
-use jobber_actors::domain::ServerId;
+use jobber_actors::domain::{InvocationId, ServerId};
+use jobber_actors::invocation::ByHand;
 use jobber_actors::ports::{InvocationRecord, InvocationStore, InvocationStoreError};
 use serde::Serialize;
 use serde_json::Value;
@@ -252,7 +253,9 @@ async fn write_record(
             &error.map(|error| text(&error.code)),
             &error.and_then(|error| error.name.as_deref().map(text)),
             &error.map(|error| text(&error.message)),
-            &record.replay_of.map(|id| *id.as_uuid()),
+            &record
+                .by_hand
+                .map(|reason| *repeated(record.id, reason).as_uuid()),
             server.as_uuid(),
             &record.payload.is_some(),
         ])
@@ -286,6 +289,14 @@ fn json(value: &impl Serialize) -> Result<Value, DatabaseError> {
     let value = serde_json::to_value(value);
     let value = value.map_err(|error| DatabaseError::Unexpected(error.to_string()))?;
     Ok(clean(value))
+}
+
+/// What `replay_of` holds: a test repeats nothing, and so it names itself.
+fn repeated(id: InvocationId, reason: ByHand) -> InvocationId {
+    match reason {
+        ByHand::Replay(original) => original,
+        ByHand::Test => id,
+    }
 }
 
 fn milliseconds(duration: Duration) -> i32 {

@@ -132,6 +132,8 @@ pub struct RecordedInvocation {
     /// The invocation of which this is a repetition that a person asked for.
     #[schema(value_type = Option<uuid::Uuid>)]
     pub replay_of: Option<InvocationId>,
+    /// Whether a person has sent its event as a test.
+    pub test: bool,
     /// Whether its input and output are kept.
     pub captured: bool,
 }
@@ -296,8 +298,11 @@ fn record_of(row: &Row) -> RecordedInvocation {
     let (queued, ended): (DateTime<Utc>, Option<DateTime<Utc>>) = (row.get("queued_at"), row.get("ended_at"));
     let cold = row.get::<_, Option<i32>>("connect_ms").zip(row.get("load_ms"));
     let code: Option<String> = row.get("error_code");
+    let (id, replay_of): (Uuid, Option<Uuid>) = (row.get("id"), row.get("replay_of"));
+    // A test repeats nothing: its row names itself.
+    let test = replay_of == Some(id);
     RecordedInvocation {
-        id: row.get::<_, Uuid>("id").into(),
+        id: id.into(),
         attempt: row.get("attempt"),
         job_id: row.get::<_, Uuid>("job_id").into(),
         version_id: row.get::<_, Option<Uuid>>("version_id").map(VersionId::from),
@@ -321,7 +326,8 @@ fn record_of(row: &Row) -> RecordedInvocation {
             name: row.get("error_name"),
             message: row.get::<_, Option<String>>("error_message").unwrap_or_default(),
         }),
-        replay_of: row.get::<_, Option<Uuid>>("replay_of").map(InvocationId::from),
+        replay_of: replay_of.filter(|_| !test).map(InvocationId::from),
+        test,
         captured: row.get("captured"),
     }
 }

@@ -14,7 +14,7 @@ use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use parts::{ActionSort, TriggerFilter, TriggerSort, TriggerType, Versions};
+pub use parts::{ActionSort, TriggerFilter, TriggerSort, TriggerType, VersionTrigger, Versions};
 pub use versions::{VersionFilter, VersionSort, VersionSummary};
 
 use super::catalogue::digest_of;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use jobber_actors::domain::JobId;
-use jobber_actors::manifest::{Manifest, TriggerKind};
+use jobber_actors::domain::{JobId, TriggerId, VersionId};
+use jobber_actors::manifest::{Manifest, TriggerConfig, TriggerKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
@@ -44,6 +44,10 @@ const TRIGGERS: &str = "
           end
       and ($3::text is null or t.kind = $3)";
 const MANIFESTS: &str = "select id, manifest from versions where id = any($1)";
+const OF_VERSION: &str = "
+    select v.manifest, coalesce((select array_agg(t.trigger_id order by t.position)
+                                 from version_triggers t where t.version_id = v.id), '{}') as triggers
+    from versions v where v.job_id = $1 and v.id = $2";
 const PUBLICATION: Column = Column::time("published_at", "v.published_at");
 const VERSION: Column = Column::id("version_id", "v.id");
 const POSITION: Column = Column::number("position", "vt.position::bigint");
@@ -69,6 +73,15 @@ pub struct TriggerFilter {
     pub job: Option<JobId>,
     /// Of one kind.
     pub kind: Option<TriggerType>,
+}
+
+/// What starts one version of a job.
+#[derive(Clone, Debug)]
+pub struct VersionTrigger {
+    /// Its id.
+    pub id: TriggerId,
+    /// As the version's manifest has it.
+    pub config: TriggerConfig,
 }
 
 /// A kind of trigger.
@@ -174,6 +187,30 @@ impl JobStore {
             items: triggers.collect::<Result<_, _>>()?,
             end,
         })
+    }
+
+    /// The triggers of one of a job's versions, in the order of its manifest; `None` if the job has no such version.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn version_triggers(
+        &self,
+        job: JobId,
+        version: VersionId,
+    ) -> Result<Option<Vec<VersionTrigger>>, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(OF_VERSION).await?;
+        let row = client
+            .query_opt(&statement, &[job.as_uuid(), version.as_uuid()])
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let ids = row.get::<_, Vec<Uuid>>("triggers").into_iter();
+        let triggers = ids.zip(manifest_of(&row)?.triggers);
+        let of_version = |(id, config): (Uuid, TriggerConfig)| VersionTrigger {
+            id: id.into(),
+            config,
+        };
+        Ok(Some(triggers.map(of_version).collect()))
     }
 
     /// The manifests of the versions that these rows name.

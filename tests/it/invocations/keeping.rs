@@ -40,7 +40,7 @@ fn record(job: JobId, status: InvocationStatus) -> InvocationRecord {
         peak_memory: Some(64_000_000),
         http_status: None,
         error: None,
-        replay_of: None,
+        by_hand: None,
         payload: None,
         replaces: false,
     }

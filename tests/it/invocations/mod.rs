@@ -6,6 +6,7 @@ mod points;
 mod replay;
 mod secrets;
 mod telling;
+mod testing;
 
 use reqwest::StatusCode;
 use serde_json::Value;

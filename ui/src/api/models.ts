@@ -24,6 +24,7 @@ export type JobFigures = Schemas['FiguresOfJob'];
 export type MetricSeries = Schemas['MetricSeries'];
 export type Published = Schemas['Published'];
 export type Check = Schemas['CheckReport'];
+export type Tested = Schemas['Tested'];
 
 /** How a version runs. */
 export interface JobAction {

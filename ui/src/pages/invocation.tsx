@@ -80,6 +80,7 @@ function FactList({ invocation, trigger }: { invocation: OpenedInvocation; trigg
     ['Output', bytes(invocation.outputBytes)],
     ['Memory at most', bytes(invocation.peakMemoryBytes)],
     ['Runner', invocation.runnerId == null ? '–' : <code>{invocation.runnerId}</code>],
+    invocation.test ? ['Test', 'A person has sent its event'] : null,
     invocation.replayOf == null ? null : ['Repetition of', <Link key="of" to="/invocations/$invocation" params={{ invocation: invocation.replayOf }}><code>{invocation.replayOf}</code></Link>],
   ]} />;
 }

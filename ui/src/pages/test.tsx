@@ -1,19 +1,17 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { api, data } from '../api/client';
+import { Link, useSearch } from '@tanstack/react-router';
+import { api, whole } from '../api/client';
 import type { Job, Trigger } from '../api/models';
-import { currentTriggersQuery, invocationQuery, invocationsQuery, jobsQuery } from '../api/queries';
-import { ActButton } from '../components/act';
-import { Card, Code, Empty, Kind, PageHead } from '../components/basics';
+import { invocationQuery, invocationsQuery, jobsQuery, versionsQuery } from '../api/queries';
+import { Card, Empty, Kind, PageHead } from '../components/basics';
 import { Loaded } from '../components/failure';
-import { quoted } from '../components/format';
 import { useSetSearch } from '../components/search';
 import { useTitle } from '../components/title';
 import { useRights } from '../session/session';
-import { curl, useGateway } from './job/addresses';
 import { ReplayForm } from './replay-dialog';
+import { TestForm } from './test-form';
 
-/** Sends events to a job: any kept one again with changes, to any version; schedules at once. */
+/** Sends an event that is made up to any version of a job, or a kept one again with changes. */
 export function Test() {
   useTitle('Test');
   const set = useSetSearch();
@@ -21,63 +19,77 @@ export function Test() {
   const jobs = useQuery(jobsQuery);
   return (
     <>
-      <PageHead title="Test" about="Send an event to any version of a job, and see what comes of it." />
+      <PageHead title="Test" about="Send an event to any version of a job, and see what it answers. No broker and no caller is concerned." />
       <Loaded query={jobs}>
         {(all) => {
           const job = all.find((each) => each.name === search.job) ?? all[0];
           if (job === undefined) return <Card><Empty title="There is no job to test">Publish one first.</Empty></Card>;
-          return (
-            <div className="stack">
-              <div className="filters">
-                <select aria-label="Job" value={job.name} onChange={(event) => set({ job: event.target.value, trigger: undefined })}>{all.map((each) => <option key={each.id}>{each.name}</option>)}</select>
-              </div>
-              {job.jobVersionId == null ? <Card><Empty title="No version is active">Activate one on the job’s page of versions.</Empty></Card> : <OfJob key={job.id} job={job} chosen={search.trigger} />}
-            </div>
+          const choose = (
+            <label className="field"><span>Job</span><select value={job.name} onChange={(event) => set({ job: event.target.value, trigger: undefined, version: undefined })}>{all.map((each) => <option key={each.id}>{each.name}</option>)}</select></label>
           );
+          return <OfJob key={job.id} job={job} choose={choose} />;
         }}
       </Loaded>
     </>
   );
 }
 
-function OfJob({ job, chosen }: { job: Job; chosen: string | undefined }) {
+function OfJob({ job, choose }: { job: Job; choose: React.ReactNode }) {
   const set = useSetSearch();
-  const triggers = useQuery(currentTriggersQuery(job.id));
+  const search = useSearch({ from: '/app/test' });
+  const versions = useQuery(versionsQuery(job.id));
   return (
-    <Loaded query={triggers}>
+    <Loaded query={versions}>
       {(all) => {
-        const trigger = all.find((each) => each.id === chosen) ?? all[0];
-        if (trigger === undefined) return <Card><Empty title="Nothing starts this job">Its package.json has no triggers.</Empty></Card>;
+        const version = all.find((each) => each.id === search.version) ?? all.find((each) => each.active) ?? all[0];
+        if (version === undefined) return <div className="stack"><div className="filters">{choose}</div><Card><Empty title="The job has no version">Publish one first.</Empty></Card></div>;
         return (
-          <>
-            <div className="row" role="group" aria-label="Trigger">
-              {all.map((each) => <button key={each.id} type="button" className="btn" aria-pressed={each.id === trigger.id} onClick={() => set({ trigger: each.id, job: job.name })}><Kind type={each.type} label={false} />{each.name ?? each.type}</button>)}
+          <div className="stack">
+            <div className="filters">
+              {choose}
+              <label className="field"><span>Version</span>
+                <select value={version.id} onChange={(event) => set({ job: job.name, version: event.target.value })}>
+                  {all.map((each) => <option key={each.id} value={each.id}>{each.version}{each.active ? ' (serves)' : ''}</option>)}
+                </select>
+              </label>
             </div>
-            <Card title={<span className="row"><Kind type={trigger.type} />{trigger.name}</span>}><ByHand key={trigger.id} job={job} trigger={trigger} /></Card>
-            <Kept key={`kept-${trigger.id}`} job={job} trigger={trigger} />
-          </>
+            <OfVersion key={version.id} job={job} versionId={version.id} chosen={search.trigger} />
+          </div>
         );
       }}
     </Loaded>
   );
 }
 
-function ByHand({ job, trigger }: { job: Job; trigger: Trigger }) {
+function OfVersion({ job, versionId, chosen }: { job: Job; versionId: string; chosen: string | undefined }) {
+  const set = useSetSearch();
   const rights = useRights();
-  const gateway = useGateway();
-  const navigate = useNavigate();
-  if (trigger.type === 'http') return <div className="stack tight"><p>A first request from a terminal:</p><Code label="Command" text={curl(gateway, trigger)} /></div>;
-  if (trigger.type === 'mqtt') {
-    const topic = (trigger.topics[0] ?? 'topic').replace('#', 'test').replaceAll('+', 'test');
-    return <div className="stack tight"><p>A first message from a terminal, to its broker:</p><Code label="Command" text={`mosquitto_pub -t ${quoted(topic)} -m '{}'`} /></div>;
-  }
-  const run = async () => {
-    const { invocationId } = await data(api.POST('/api/job/{job}/triggers/{trigger}/run', { params: { path: { job: job.id, trigger: trigger.id } } }));
-    await navigate({ to: '/invocations/$invocation', params: { invocation: invocationId } });
-  };
-  return rights.ofJob(job, 'write', 'triggers', trigger.id)
-    ? <ActButton className="btn primary" run={run} what="It could not be run" done="It runs now">Run it now</ActButton>
-    : <p className="muted">You may not run it by hand.</p>;
+  const triggers = useQuery({
+    queryKey: ['job', job.id, 'triggers', 'all'],
+    queryFn: async () => (await whole(api.GET('/api/job/{job}/triggers', { params: { path: { job: job.id }, query: { limit: 1000 } } }))).data as unknown as Trigger[],
+  });
+  return (
+    <Loaded query={triggers}>
+      {(all) => {
+        const own = all.filter((each) => each.versionId === versionId);
+        const trigger = own.find((each) => each.id === chosen) ?? own[0];
+        if (trigger === undefined) return <Card><Empty title="Nothing starts this version">Its package.json has no triggers.</Empty></Card>;
+        return (
+          <>
+            <div className="row" role="group" aria-label="Trigger">
+              {own.map((each) => <button key={each.id} type="button" className="btn" aria-pressed={each.id === trigger.id} onClick={() => set({ trigger: each.id, job: job.name })}><Kind type={each.type} label={false} />{each.name ?? each.type}</button>)}
+            </div>
+            {rights.ofJob(job, 'write', 'invocations') ? (
+              <>
+                <Card title={<span className="row"><Kind type={trigger.type} />{trigger.name}</span>}><TestForm key={trigger.id} job={job} versionId={versionId} trigger={trigger} /></Card>
+                <Kept key={`kept-${trigger.id}`} job={job} trigger={trigger} />
+              </>
+            ) : <Card><Empty title="You may not send events to this job">That takes the permission to write its invocations.</Empty></Card>}
+          </>
+        );
+      }}
+    </Loaded>
+  );
 }
 
 /** The newest event of the trigger that was kept, to be changed and sent again. */
@@ -86,21 +98,14 @@ function Kept({ job, trigger }: { job: Job; trigger: Trigger }) {
   const list = useInfiniteQuery({ ...invocationsQuery(job.id, { triggerId: trigger.id }, false), enabled: rights.ofJob(job, 'read', 'invocations') });
   const kept = list.data?.pages[0]?.data.find((item) => item.captured);
   const opened = useQuery({ ...invocationQuery(kept?.id ?? ''), enabled: kept !== undefined });
-  if (!rights.ofJob(job, 'write', 'invocations')) return null;
+  if (opened.data === undefined || kept === undefined) return null;
   return (
-    <Card title="Change a kept event, and send it">
-      {list.isLoading ? <div className="loading" role="status">Loading…</div> : null}
-      {list.data !== undefined && kept === undefined ? (
-        <Empty title="No event of this trigger was kept">
-          What is kept can be sent again. <code>&quot;action&quot;: {'{'} &quot;capture&quot;: &quot;all&quot; {'}'}</code> in its package.json keeps every event; failures are kept unless it says otherwise.
-        </Empty>
-      ) : null}
-      {opened.data === undefined || kept === undefined ? null : (
-        <div className="stack">
-          <p>Made from <Link to="/invocations/$invocation" params={{ invocation: kept.id }}>{kept.subject}</Link>. Send it as it is, or change it first.</p>
-          <ReplayForm key={kept.id} invocation={opened.data} job={job} onDone={() => undefined} />
-        </div>
-      )}
-    </Card>
+    <details className="card">
+      <summary className="body">Or change the last event that was kept, and send it again</summary>
+      <div className="body stack">
+        <p>Made from <Link to="/invocations/$invocation" params={{ invocation: kept.id }}>{kept.subject}</Link>.</p>
+        <ReplayForm key={kept.id} invocation={opened.data} job={job} onDone={() => undefined} />
+      </div>
+    </details>
   );
 }

@@ -187,6 +187,7 @@ impl Server {
         let admin = sockets.admin.local_addr()?;
         let gateway = sockets.gateway.local_addr()?;
         let publisher_config = settings::publisher(config, gateway);
+        let admin_config = settings::admin(config, gateway);
         let health = Health::default();
         let keep = Days::new(u64::from(config.metrics.retention_days));
         let (rollups, waiting) = (
@@ -216,7 +217,7 @@ impl Server {
                 .with_calls(calls.clone());
                 let state = ApiState::new(ApiParts {
                     health: health.clone(),
-                    config: settings::admin(config),
+                    config: admin_config,
                     database: database.clone(),
                     publisher: publisher.clone(),
                     tree: tree.clone(),

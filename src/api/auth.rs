@@ -43,9 +43,19 @@ struct Identity {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]
     token_id: Option<ApiTokenId>,
+    gateway: GatewayAddress,
     /// Of the token: what it may do is what both lists allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_permissions: Option<Permissions>,
+}
+
+/// Where functions answer.
+#[derive(Debug, Serialize, ToSchema)]
+struct GatewayAddress {
+    /// Where clients reach the gateway, as `GATEWAY_PUBLIC_URL` says; null if it does not.
+    url: Option<String>,
+    /// The port on which it listens.
+    port: u16,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -163,12 +173,12 @@ pub(super) async fn log_out(state: web::Data<ApiState>, access: Access) -> Resul
     Ok(reply::done_with_cookie("logged out", cookie))
 }
 
-/// Who makes this request, and what they may do.
+/// Who makes this request, and what they may do; and where functions answer.
 #[utoipa::path(
     get, path = "/api/auth", operation_id = "getIdentity",
     responses((status = 200, body = Data<Identity>)),
 )]
-pub(super) async fn whoami(access: Access) -> HttpResponse {
+pub(super) async fn whoami(state: web::Data<ApiState>, access: Access) -> HttpResponse {
     let Access(principal) = access;
     let (user, session_id, token_id) = match principal.who {
         Who::Instance => (None, None, None),
@@ -180,6 +190,10 @@ pub(super) async fn whoami(access: Access) -> HttpResponse {
         permissions: principal.permissions,
         session_id,
         token_id,
+        gateway: GatewayAddress {
+            url: state.config.gateway_url.clone(),
+            port: state.config.gateway_port,
+        },
         token_permissions: principal.narrowed,
     })
 }

@@ -38,6 +38,10 @@ pub struct AdminConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Pages of which other origins may use the API, with tokens.
     pub cors_origins: Vec<String>,
+    /// Where clients reach the gateway, if the operator says so.
+    pub gateway_url: Option<String>,
+    /// The port on which the gateway listens.
+    pub gateway_port: u16,
     /// Longest time for what is under way when the server stops.
     pub shutdown: Duration,
     /// Longest time until a change of a job is served.
@@ -65,6 +69,8 @@ impl Default for AdminConfig {
             write_timeout: Duration::from_secs(60),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            gateway_url: None,
+            gateway_port: 3001,
             shutdown: Duration::from_secs(5),
             reconcile: Duration::from_secs(30),
             queue: QueueLimits::default(),

@@ -24,9 +24,11 @@ use crate::access::Action;
 use crate::store::{Captured, InvocationFilter, InvocationSort, RecordedInvocation, TriggerType};
 
 pub(super) mod begin;
+mod bulk;
 mod points;
 mod replay;
 
+pub(super) use bulk::*;
 pub(super) use points::*;
 pub(super) use replay::*;
 

@@ -243,6 +243,7 @@ mod tests {
         let expected = [
             "getDocs",
             "getErrorsPage",
+            "getFirstStart",
             "getOpenApi",
             "isAlive",
             "isReady",

@@ -13,8 +13,8 @@ use super::openapi::{self, DOCUMENT, Operation, Problem};
 use super::problem::FieldError;
 use super::{
     access, api_tokens, audit, auth, backups, callback_secret, dead_letters, docs_page, environment, events,
-    everywhere, health, invocations, jobs, logs, metrics, problem, publish, runners, schedules, settings,
-    store, test_events, triggers, users, versions,
+    everywhere, first_start, health, invocations, jobs, logs, metrics, problem, publications, publish,
+    runners, schedules, settings, store, test_events, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -64,6 +64,7 @@ operations! {
     logIn => auth::log_in,
     logOut => auth::log_out,
     getIdentity => auth::whoami,
+    getFirstStart => first_start::get,
     listSessions => auth::sessions,
     endSession => auth::end_session,
     listUsers => users::list,
@@ -100,6 +101,7 @@ operations! {
     getTriggerStatus => triggers::status,
     listFires => schedules::fires,
     runSchedule => schedules::run,
+    publishMessage => publications::publish,
     readLogs => logs::read,
     readAllLogs => logs::read_all,
     followLogs => logs::follow,
@@ -129,6 +131,10 @@ operations! {
     getAllInvocationPoints => invocations::points_of_all,
     getInvocation => invocations::get,
     replayInvocation => invocations::replay,
+    replayInvocations => invocations::replay_all,
+    listReplays => invocations::list_replays,
+    getReplay => invocations::get_replay,
+    cancelReplay => invocations::cancel_replay,
     getQueueCounts => dead_letters::counts,
     listDeadLetters => dead_letters::list,
     getDeadLetter => dead_letters::get,

@@ -152,6 +152,11 @@ impl ApiError {
         )
     }
 
+    /// What it is, for programs.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// How it is answered.
     pub(super) fn status(&self) -> StatusCode {
         self.status
@@ -336,12 +341,14 @@ mod tests {
             include_str!("events/mod.rs"),
             include_str!("invocations.rs"),
             include_str!("invocations/begin.rs"),
+            include_str!("invocations/bulk.rs"),
             include_str!("invocations/replay.rs"),
             include_str!("jobs.rs"),
             include_str!("logs/mod.rs"),
             include_str!("logs/export.rs"),
             include_str!("logs/follow.rs"),
             include_str!("problem.rs"),
+            include_str!("publications.rs"),
             include_str!("publish.rs"),
             include_str!("runners.rs"),
             include_str!("schedules.rs"),

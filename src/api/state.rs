@@ -9,6 +9,8 @@ use tokio::sync::{Semaphore, watch};
 use super::access::Access;
 use super::config::AdminConfig;
 use super::events::Lookout;
+use super::first_start::EverSignedIn;
+use super::invocations::Replays;
 use super::problem::ApiError;
 use crate::access::{Action, LoginLimiter, Passwords, Resource};
 use crate::backup::Backups;
@@ -51,6 +53,8 @@ pub struct ApiState {
     pub(super) health: Health,
     pub(super) settings: Arc<[Setting]>,
     pub(super) functions: Arc<dyn FunctionStore>,
+    pub(super) replays: Replays,
+    pub(super) ever_signed_in: EverSignedIn,
     attempts: Arc<Mutex<LoginLimiter>>,
     pub(super) uploads: Arc<Semaphore>,
     pub(super) followers: Arc<Semaphore>,
@@ -149,6 +153,8 @@ impl ApiState {
             api_tokens: ApiTokenStore::new(database.clone()),
             audit: AuditStore::new(database.clone()),
             attempts: Arc::new(Mutex::new(LoginLimiter::new(config.logins))),
+            replays: Replays::new(tree.changes().clone()),
+            ever_signed_in: EverSignedIn::default(),
             jobs: JobStore::new(database.clone()),
             environment: EnvironmentStore::new(database.clone(), Arc::clone(&keys)),
             secrets: SecretStore::new(database.clone(), keys),

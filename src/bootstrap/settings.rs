@@ -173,8 +173,10 @@ pub(super) fn callbacks(config: &Config) -> Manners {
     }
 }
 
-pub(super) fn admin(config: &Config) -> AdminConfig {
+pub(super) fn admin(config: &Config, gateway: SocketAddr) -> AdminConfig {
     AdminConfig {
+        gateway_url: config.gateway.public_url.clone(),
+        gateway_port: gateway.port(),
         queue: queue(config),
         trusted_proxies: config.access.trusted_proxies.clone(),
         cors_origins: config.access.cors_origins.clone(),

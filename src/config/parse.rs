@@ -48,6 +48,24 @@ pub(super) fn bytes(text: &str) -> Result<ByteSize, String> {
         .map_err(|_| "is no size; write a whole number with a unit, such as `64k`, `512m` or `1g`".to_owned())
 }
 
+/// The address of a web server, perhaps with a path; without a slash at its end.
+pub(super) fn web_address(text: &str) -> Result<String, String> {
+    let wrong = || "is no address such as https://functions.example.com".to_owned();
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .ok_or_else(wrong)?;
+    let host = rest.split('/').next().unwrap_or_default();
+    // Who reads it must not read a password in it.
+    let is_plain = rest
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"@?#\"'<>".contains(&byte));
+    if host.is_empty() || !is_plain {
+        return Err(wrong());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
 /// A number that fits its type.
 pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse()

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::parse::{
     LogFormat, bytes, choice, duration, flag, instance_name, list, milli_cpus, network, non_empty, number,
-    positive,
+    positive, web_address,
 };
 use super::reader::Reader;
 use crate::engine::docker::DockerArgumentKind;
@@ -327,6 +327,7 @@ pub struct GatewaySection {
     pub keep_alive: Duration,
     pub trusted_proxies: Vec<IpNet>,
     pub expose_errors: bool,
+    pub public_url: Option<String>,
 }
 
 impl GatewaySection {
@@ -343,6 +344,7 @@ impl GatewaySection {
         let keep_alive = reader.take("GATEWAY_KEEP_ALIVE", duration);
         let trusted_proxies = reader.take("GATEWAY_TRUSTED_PROXIES", |text| list(text, network));
         let expose_errors = reader.take("GATEWAY_EXPOSE_ERRORS", flag);
+        let public_url = reader.take_optional("GATEWAY_PUBLIC_URL", web_address);
         Some(Self {
             workers: workers?,
             max_connections: max_connections?,
@@ -356,6 +358,7 @@ impl GatewaySection {
             keep_alive: keep_alive?,
             trusted_proxies: trusted_proxies?,
             expose_errors: expose_errors?,
+            public_url: public_url?,
         })
     }
 }

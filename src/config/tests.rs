@@ -339,3 +339,25 @@ fn the_first_users_password_is_never_shown() {
     );
     assert!(!errors.contains("hunter2"));
 }
+
+#[test]
+fn the_gateways_public_address_is_checked() {
+    assert_eq!(load(&[]).unwrap().gateway.public_url, None);
+    let config = load(&[("GATEWAY_PUBLIC_URL", "https://example.com/functions/")]).unwrap();
+    assert_eq!(
+        config.gateway.public_url.as_deref(),
+        Some("https://example.com/functions")
+    );
+    for wrong in [
+        "example.com",
+        "ftp://example.com",
+        "https://",
+        "https:///a",
+        "https://a:b@example.com",
+        "https://a/?b",
+        "https://a b",
+    ] {
+        let errors = load(&[("GATEWAY_PUBLIC_URL", wrong)]).unwrap_err().to_string();
+        assert!(errors.contains("GATEWAY_PUBLIC_URL"), "{wrong}: {errors}");
+    }
+}

@@ -34,6 +34,11 @@ const UPDATE: &str = "
     update users set username = $2, password_hash = $3, permissions = $4, enabled = $5, updated_at = now()
     where id = $1
     returning id, username, password_hash, permissions, enabled, created_at, updated_at";
+/// Whoever has ever signed in stays in the audit log, also when their sessions are over.
+const FIRST_SIGN_IN_DUE: &str = "
+    select exists (select from users) and not exists (select from users offset 1)
+       and not exists (select from users where updated_at > created_at) and not exists (select from sessions)
+       and not exists (select from audit_log where user_id is not null)";
 const REMOVE: &str = "delete from users where id = $1";
 const END_SESSIONS: &str = "delete from sessions where user_id = $1 and id is distinct from $2";
 const ENABLED_PERMISSIONS: &str = "select permissions from users where enabled";
@@ -198,6 +203,16 @@ impl UserStore {
     pub async fn insert(&self, user: &NewUser) -> Result<Option<StoredUser>, DatabaseError> {
         let client = self.database.client().await?;
         insert(&client, user).await
+    }
+
+    /// Whether there is only the user that the first start made, as it made them, and nobody has ever signed in.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn first_sign_in_due(&self) -> Result<bool, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(FIRST_SIGN_IN_DUE).await?;
+        Ok(client.query_one(&statement, &[]).await?.get(0))
     }
 
     /// Makes the first user, if there is none at all. `None` if there is one.

@@ -78,6 +78,21 @@ fn processes_of(path: &Path) -> HashSet<u32> {
         .collect()
 }
 
+/// Standard error is a file here: what is kept has no token in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_to_sign_in_is_said_without_the_token_where_it_is_kept() {
+    let server = Server::start(serving(&[])).await;
+    let told = std::fs::read_to_string(server.data().join("dev.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    eventually("it is said", BOUND, || async {
+        let url = told["url"].as_str().unwrap();
+        let said = format!("sign in to the panel: {url}/sign-in with the token in");
+        server.log().contains(&said).then_some(())
+    })
+    .await;
+    assert!(!server.log().contains(told["token"].as_str().unwrap()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_file_is_served_under_a_version_of_its_own() {
     let package = folder("changes", "one");

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use jobber_actors::manifest::{MqttVersion, QualityOfService};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::mqtt::{Receiver, publication, send};
-use crate::support::{App, Broker, Package, eventually};
+use crate::support::{App, Broker, Package, answer, eventually};
 
 const TRIGGERS: usize = 10;
 const FILTERS: usize = 100;
@@ -107,4 +107,61 @@ fn each_of_a_thousand_filters_leads_to_its_trigger_with_3_1_1() {
 #[test]
 fn each_of_a_thousand_filters_leads_to_its_trigger_with_5() {
     each_of_a_thousand_filters_leads_to_its_trigger(MqttVersion::V5);
+}
+
+#[test]
+fn a_person_publishes_at_the_broker_of_a_trigger() {
+    App::story(async |app| {
+        let broker = Broker::start().await;
+        let mut receiver = Receiver::connected(broker.session(MqttVersion::V5, "receiver")).await;
+        receiver
+            .subscribe(&["doors/#"], QualityOfService::ExactlyOnce)
+            .await;
+        let (status, body) = app.publish(&package(&broker, MqttVersion::V5)).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        healthy(app, 0).await;
+        let publish = |trigger: &str, message: Value| {
+            let path = format!("/api/job/teller/triggers/{trigger}/publish");
+            answer(app.request(Method::POST, &path).json(&message))
+        };
+        let message = json!({ "topic": "doors/7", "payloadBase64": "b3Blbg==", "qos": 2, "properties": { "contentType": "text/plain" } });
+        let (status, body) = publish("trigger-0", message).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let seen = receiver.acknowledged(1).await;
+        assert_eq!((&*seen[0].topic, &*seen[0].payload), ("doors/7", &b"open"[..]));
+        assert_eq!(seen[0].properties.content_type.as_deref(), Some("text/plain"));
+
+        for (message, pointer) in [
+            (json!({ "topic": "doors/#" }), "/topic"),
+            (json!({ "topic": "a", "qos": 3 }), "/qos"),
+            (
+                json!({ "topic": "a", "payload": "a", "payloadBase64": "YQ==" }),
+                "/payloadBase64",
+            ),
+            (json!({ "topic": "a", "nosuch": 1 }), "/nosuch"),
+        ] {
+            let (status, body) = publish("trigger-0", message).await;
+            assert_eq!(
+                (status, &body["errors"][0]["pointer"]),
+                (StatusCode::UNPROCESSABLE_ENTITY, &json!(pointer)),
+                "{body}"
+            );
+        }
+        let disable = app
+            .request(Method::PUT, "/api/job/teller")
+            .json(&json!({ "status": "disabled" }));
+        assert_eq!(answer(disable).await.0, StatusCode::OK);
+        let (status, body) = publish("trigger-0", json!({ "topic": "a" })).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::CONFLICT, &json!("no-broker")),
+            "{body}"
+        );
+        let audit = app.get("/api/audit?limit=100").await;
+        let published = audit.as_array().unwrap().iter();
+        let mut published =
+            published.filter(|entry| entry["action"] == "POST /api/job/{job}/triggers/{trigger}/publish");
+        assert!(published.any(|entry| entry["after"]["topic"] == "doors/7" && entry["status"] == 200));
+        receiver.leave().await;
+    });
 }

@@ -1,5 +1,5 @@
 import { api } from './support/api';
-import { expect, settled, signIn, test } from './support/panel';
+import { expect, findings, settled, signIn, test } from './support/panel';
 import { GUEST, USER } from './support/seed';
 
 test('a wrong password is told, the right one leads to where one wanted to go', async ({ page }) => {
@@ -29,6 +29,26 @@ test('a token signs in, too', async ({ page }) => {
   const saved = page.waitForEvent('download');
   await page.getByRole('link', { name: 'Export' }).click();
   expect((await saved).suggestedFilename()).toBe('shop.ndjson');
+});
+
+test('an address with a token fills it in, and does not keep it', async ({ page }) => {
+  await page.goto(`/sign-in#token=${process.env.JOBBER_TOKEN}`);
+  await expect(page.getByLabel('API token')).toHaveValue(process.env.JOBBER_TOKEN ?? '');
+  expect(page.url()).not.toContain('token');
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Home');
+});
+
+test('the page says that the first password still waits, and where such passwords are', async ({ page }) => {
+  const about = page.getByText('docker compose exec jobber cat /run/secrets/admin-password');
+  await page.goto('/sign-in');
+  await expect(page.getByText('Signing in for the first time?')).toBeVisible();
+  await expect(about).toBeHidden();
+  await page.route('**/api/auth/first-start', (route) => route.fulfill({ json: { success: true, data: { firstSignInDue: true } } }));
+  await page.goto('/sign-in');
+  await expect(page.getByText('Nobody has signed in here yet.')).toBeVisible();
+  await expect(about).toBeVisible();
+  expect(await findings(page)).toEqual([]);
 });
 
 test('an address of another site is not where one is led after the login', async ({ page }) => {

@@ -118,7 +118,7 @@ test('all that a filter finds is done again', async ({ page }) => {
   await expect(page.getByRole('link', { name: /GET \/bulk/ })).toHaveCount(3);
   await page.getByRole('button', { name: 'Replay these…' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Replay' }).click();
-  await expect(page.getByRole('dialog').getByText('3 of 3 done again.')).toBeVisible();
+  await expect(page.getByRole('dialog').getByText('3 of 3 dealt with: 3 succeeded')).toBeVisible();
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click();
   await expect(page.getByRole('link', { name: /GET \/bulk/ })).toHaveCount(6);
 });

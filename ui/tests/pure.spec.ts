@@ -8,7 +8,7 @@ import { matchRoutes } from '../src/pages/job/routes';
 import { may, maySome } from '../src/session/permissions';
 
 type Lines = Identity['permissions'];
-const who = (permissions: Lines, tokenPermissions?: Lines): Identity => ({ permissions, ...(tokenPermissions ? { tokenPermissions } : {}) });
+const who = (permissions: Lines, tokenPermissions?: Lines): Identity => ({ permissions, gateway: { port: 3001 }, ...(tokenPermissions ? { tokenPermissions } : {}) });
 const allow = (resource: string, ...actions: Lines[number]['actions']): Lines[number] => ({ effect: 'allow', resource, actions });
 const deny = (resource: string, ...actions: Lines[number]['actions']): Lines[number] => ({ effect: 'deny', resource, actions });
 const SHOP = ['0190-id', 'shop'];

@@ -36,6 +36,8 @@ pub enum Topic {
     Logs,
     /// The durable queue: deliveries, dead letters.
     Queue,
+    /// Replays of many invocations went on or ended.
+    Replays,
     /// Runners began, came further or ended.
     Runners,
     /// What functions keep, as far as people changed it.
@@ -46,28 +48,6 @@ pub enum Topic {
     Users,
     /// Versions of a job.
     Versions,
-}
-
-impl Topic {
-    /// All of them, by their names.
-    pub const ALL: [Self; 16] = [
-        Self::Actors,
-        Self::ApiTokens,
-        Self::Audit,
-        Self::Backups,
-        Self::Environment,
-        Self::Figures,
-        Self::Health,
-        Self::Invocations,
-        Self::Jobs,
-        Self::Logs,
-        Self::Queue,
-        Self::Runners,
-        Self::Store,
-        Self::Triggers,
-        Self::Users,
-        Self::Versions,
-    ];
 }
 
 /// Something has changed.

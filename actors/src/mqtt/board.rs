@@ -266,6 +266,33 @@ impl MqttBoard {
         line.outlet().publish(publication)
     }
 
+    /// Publishes a message for a person: at the broker of this trigger, and at no other.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub fn send_by(
+        &self,
+        job: JobId,
+        trigger: TriggerId,
+        publication: Publication,
+    ) -> Result<PublishReply, PublishError> {
+        check_topic(&publication.topic)?;
+        let lines = self.lines_of(job, trigger);
+        let line = lines.first().ok_or_else(|| self.no_line_of(trigger))?;
+        line.outlet().publish(publication)
+    }
+
+    fn no_line_of(&self, trigger: TriggerId) -> PublishError {
+        PublishError::NoBroker(match self.status(trigger) {
+            None => "the version that serves does not have this trigger, or none serves".to_owned(),
+            Some(MqttStatus::Unusable(error)) => error.to_string(),
+            Some(MqttStatus::Conflict(reason)) => reason,
+            Some(MqttStatus::Starting | MqttStatus::Lines(_)) => {
+                "the connection to the broker is being set up".to_owned()
+            }
+        })
+    }
+
     fn line_for(&self, job: JobId, trigger: Option<TriggerId>) -> Option<Arc<Line>> {
         let lines = self.lines();
         let of_job = lines.get(&job)?;

@@ -1,4 +1,4 @@
-//! Invocations that a person begins: doing one again, and trying a version out with an event that was made up.
+//! What a person begins: doing an invocation again, trying a version out with an event that was made up, and publishing a message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::handle::TreeHandle;
 use crate::action::ActionHandle;
-use crate::domain::{InvocationId, JobId, VersionId};
+use crate::domain::{InvocationId, JobId, TriggerId, VersionId};
 use crate::invocation::{
     BodyError, ByHand, Input, InputBody, Invocation, Outcome, OutputBody, PendingReply, Refusal,
     ResponseHead, TriggerRef, reply_channel,
@@ -17,7 +17,8 @@ use crate::invocation::{
 use crate::job::PrepareError;
 use crate::ledger;
 use crate::metrics::Ending;
-use crate::ports::{InvocationStatus, RecordedError};
+use crate::mqtt::PublishError;
+use crate::ports::{InvocationStatus, Publication, RecordedError};
 use crate::session::Mask;
 use crate::trace::TraceContext;
 
@@ -142,6 +143,21 @@ impl Heard {
 }
 
 impl TreeHandle {
+    /// Publishes a message at the broker of this trigger of the version that serves. Resolves when the broker has acknowledged it.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub async fn publish_message(
+        &self,
+        job: JobId,
+        trigger: TriggerId,
+        publication: Publication,
+    ) -> Result<(), PublishError> {
+        let sent = self.around().mqtt.send_by(job, trigger, publication)?;
+        // Dropped unanswered when the connection is given up for good.
+        sent.await.unwrap_or(Err(PublishError::Closed))
+    }
+
     /// Begins an invocation that a person has asked for. The record has what becomes of it, with input and output. A version that
     /// does not serve is made ready first, which may take as long as `deadline`.
     ///

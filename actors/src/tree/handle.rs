@@ -279,6 +279,12 @@ impl TreeHandle {
         Ok(())
     }
 
+    /// Runs this beside the tree, until it is done or the tree is shut down.
+    pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        let sessions = &self.around.sessions;
+        sessions.tasks.spawn_on(&sessions.io, name, future);
+    }
+
     /// Stops everything: nothing new comes in, what runs finishes, logs are kept, runners end. What is not done by the
     /// deadline is killed.
     ///

@@ -22,7 +22,8 @@ type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 
 /// What changes on this server, as server-sent events (`text/event-stream`). An event `changed` has JSON as its `data`: `topic` says what has
-/// changed (`actors`, `api-tokens`, `audit`, `backups`, `environment`, `figures`, `health`, `invocations`, `jobs`, `logs`, `queue`, `runners`,
+/// changed (`actors`, `api-tokens`, `audit`, `backups`, `environment`, `figures`, `health`, `invocations`, `jobs`, `logs`, `queue`, `replays`,
+/// `runners`,
 /// `store`, `triggers`, `users`, `versions`), and `jobs` has the ids of the jobs of which it has, or is null if it belongs to no job or that is
 /// not known. An event `missed` says that more has changed than could be told. What has changed is read by the other operations. Changes are
 /// told four times a second at most, and only to whoever may read what has changed; what changes while nobody listens is not told later.

@@ -177,7 +177,7 @@ fn may_read(access: &Access, jobs: &HashMap<JobId, Resource>, topic: Topic, job:
         Topic::Actors => return system("supervision"),
         Topic::Audit => return system("audit"),
         Topic::Backups => return system("backups"),
-        Topic::ApiTokens | Topic::Users | Topic::Health | Topic::Figures => return true,
+        Topic::ApiTokens | Topic::Users | Topic::Health | Topic::Figures | Topic::Replays => return true,
         Topic::Jobs => None,
         Topic::Environment => Some("environment"),
         Topic::Invocations => Some("invocations"),

@@ -28,7 +28,7 @@ const MASK: &str = "********";
 pub(crate) struct Changes {
     /// The id of the version that is to do it. One that does not serve is made ready first. The one that serves unless one is named.
     #[schema(value_type = Option<uuid::Uuid>)]
-    pub(super) version_id: Option<VersionId>,
+    version_id: Option<VersionId>,
     /// All that the trigger says, in the form in which it was kept.
     #[schema(value_type = Option<Object>)]
     input: Option<Value>,
@@ -36,6 +36,16 @@ pub(crate) struct Changes {
     body: Option<String>,
     /// The body, in base64.
     body_base64: Option<String>,
+}
+
+impl Changes {
+    /// As it was, on this version.
+    pub(super) fn only_version(version_id: Option<VersionId>) -> Self {
+        Self {
+            version_id,
+            ..Self::default()
+        }
+    }
 }
 
 /// An invocation that was begun.

@@ -8,7 +8,7 @@ mod pack;
 mod terminal;
 mod watch;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,6 +205,7 @@ impl Development {
             })?;
         }
         say_ready(&server)?;
+        tell_sign_in(&server, data);
         Ok(Self {
             server,
             folders,
@@ -292,4 +293,22 @@ fn say_ready(server: &Server) -> std::io::Result<()> {
         server.gateway, server.admin
     )?;
     out.flush()
+}
+
+/// How to sign in to the panel: a development server has no user. A person in front of a terminal gets an address with the token behind the
+/// `#`, which no browser sends; elsewhere standard error is kept, and the token's file is named.
+fn tell_sign_in(server: &Server, data: &DataDirectory) {
+    let panel = format!("http://{}/sign-in", server.admin);
+    let token = server.token.token.as_ref();
+    #[expect(
+        clippy::print_stderr,
+        reason = "for the author's eyes; a log collector should not keep it"
+    )]
+    match token.filter(|_| std::io::stderr().is_terminal()) {
+        Some(token) => eprintln!("sign in to the panel: {panel}#token={}", token.expose_secret()),
+        None => eprintln!(
+            "sign in to the panel: {panel} with the token in {}",
+            data.path().join("dev.json").display()
+        ),
+    }
 }

@@ -203,6 +203,35 @@ impl PostgresInvocations {
         listing::page(&self.database, &select, &conditions, listing, item).await
     }
 
+    /// The ids of the invocations of these jobs that have an attempt like this, at most so many.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn ids(
+        &self,
+        jobs: &[JobId],
+        filter: &InvocationFilter,
+        order: InvocationSort,
+        most: usize,
+    ) -> Result<Vec<InvocationId>, DatabaseError> {
+        let jobs: Vec<Uuid> = jobs.iter().map(|job| *job.as_uuid()).collect();
+        let parameters = Parameters::of(filter);
+        let direction = match order {
+            InvocationSort::Made => "asc",
+            InvocationSort::MadeDescending => "desc",
+        };
+        let select = format!(
+            "select distinct id from invocations where job_id = any ($1) and {CONDITIONS} order by id {direction} limit $11"
+        );
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(&select).await?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut conditions = parameters.conditions(&jobs).to_vec();
+        conditions.push(&most);
+        let rows = client.query(&statement, &conditions).await?;
+        Ok(rows.iter().map(|row| row.get::<_, Uuid>("id").into()).collect())
+    }
+
     /// All attempts at an invocation, the first one first. Empty if there is no record of it.
     ///
     /// # Errors

@@ -1,3 +1,4 @@
+use jobber::api::AdminConfig;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -153,5 +154,49 @@ fn another_password_ends_all_other_sessions() {
         assert_eq!(status(&there).await, StatusCode::UNAUTHORIZED);
         assert!(log_in(app, "ada", PASSWORD).await.is_err());
         assert!(log_in(app, "ada", "battery staple").await.is_ok());
+    });
+}
+
+#[test]
+fn anybody_hears_whether_the_first_password_still_waits_to_be_used() {
+    App::story(async |app| {
+        let due = async || {
+            let (status, body) = answer(app.stranger(Method::GET, "/api/auth/first-start")).await;
+            assert_eq!(status, StatusCode::OK, "{body}");
+            // And nothing else: neither a name nor a place.
+            let said = body["data"].as_object().unwrap();
+            assert_eq!(said.len(), 1, "{body}");
+            said["firstSignInDue"] == true
+        };
+        assert!(!due().await, "without any user there is no password");
+        user(app, "admin", everything()).await;
+        assert!(due().await);
+        let wrong = json!({ "username": "admin", "password": "not this one" });
+        let attempt = app.stranger(Method::POST, "/api/auth/login").json(&wrong);
+        assert_eq!(answer(attempt).await.0, StatusCode::UNAUTHORIZED);
+        assert!(due().await, "who was not let in has not used it");
+        let cookie = log_in(app, "admin", PASSWORD).await.unwrap();
+        assert!(!due().await);
+        let leave = app
+            .stranger(Method::POST, "/api/auth/logout")
+            .header("cookie", sent(&cookie));
+        assert_eq!(answer(leave).await.0, StatusCode::OK);
+        assert!(!due().await, "it was used once");
+    });
+}
+
+#[test]
+fn whoever_signs_in_hears_where_functions_answer() {
+    let admin = AdminConfig {
+        gateway_url: Some("https://functions.example.com".to_owned()),
+        gateway_port: 8080,
+        ..AdminConfig::default()
+    };
+    App::administered_story(admin, async |app| {
+        let gateway = app.get("/api/auth").await["gateway"].clone();
+        assert_eq!(
+            gateway,
+            json!({ "url": "https://functions.example.com", "port": 8080 })
+        );
     });
 }

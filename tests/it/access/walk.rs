@@ -123,6 +123,7 @@ fn body(id: &str) -> Value {
         "createUser" => json!({ "username": "made", "password": super::PASSWORD }),
         "createApiToken" => json!({ "permissions": [] }),
         "setVariable" => json!({ "type": "text", "value": "" }),
+        "publishMessage" => json!({ "topic": "a" }),
         "testVersion" => json!({ "event": { "schedule": {} } }),
         "setItem" | "compareAndSetItem" => json!({ "value": { "text": "" } }),
         _ => json!({}),

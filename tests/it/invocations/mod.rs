@@ -1,5 +1,6 @@
 //! The record of invocations: in Postgres, and as the admin API tells it.
 
+mod bulk;
 mod keeping;
 mod outage;
 mod points;

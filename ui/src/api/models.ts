@@ -25,6 +25,7 @@ export type MetricSeries = Schemas['MetricSeries'];
 export type Published = Schemas['Published'];
 export type Check = Schemas['CheckReport'];
 export type Tested = Schemas['Tested'];
+export type BulkReplay = Schemas['BulkReplay'];
 
 /** How a version runs. */
 export interface JobAction {

@@ -3,7 +3,7 @@ import type { Query } from '@tanstack/react-query';
 /** What the server tells changes of. */
 export type Topic =
   | 'actors' | 'api-tokens' | 'audit' | 'backups' | 'environment' | 'figures' | 'health' | 'invocations' | 'jobs' | 'logs'
-  | 'queue' | 'runners' | 'store' | 'triggers' | 'users' | 'versions';
+  | 'queue' | 'replays' | 'runners' | 'store' | 'triggers' | 'users' | 'versions';
 
 type Topics = readonly Topic[] | ((found: unknown) => readonly Topic[]);
 

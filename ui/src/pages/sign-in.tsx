@@ -1,7 +1,7 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRouter, useSearch } from '@tanstack/react-router';
 import { type FormEvent, useEffect, useState } from 'react';
-import { api, storedToken, whole } from '../api/client';
+import { api, data, storedToken, whole } from '../api/client';
 import { Code } from '../components/basics';
 import { Failure } from '../components/failure';
 import { Mark } from '../components/icons';
@@ -12,8 +12,14 @@ function safe(next: string | undefined): string {
   return next !== undefined && /^\/(?![/\\])/.test(next) ? next : '/';
 }
 
+/** A token behind the `#` of the address, as `jobber dev` prints it. It is only filled in: whoever came by a link is asked. */
+const tokenOfAddress = (): string => new URLSearchParams(window.location.hash.slice(1)).get('token') ?? '';
+
 export function SignIn() {
-  const [byToken, setByToken] = useState(false);
+  const [given] = useState(tokenOfAddress);
+  const [byToken, setByToken] = useState(given !== '');
+  const firstStart = useQuery({ queryKey: ['first-start'], queryFn: () => data(api.GET('/api/auth/first-start')), retry: false });
+  const isFirst = firstStart.data?.firstSignInDue === true;
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const queries = useQueryClient();
@@ -21,6 +27,8 @@ export function SignIn() {
   const { next } = useSearch({ from: '/sign-in' });
   useEffect(() => {
     document.title = 'Sign in · Jobber';
+    // Neither the history nor a copied address keeps it.
+    if (tokenOfAddress() !== '') window.history.replaceState(window.history.state, '', window.location.pathname + window.location.search);
   }, []);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
@@ -49,7 +57,7 @@ export function SignIn() {
           <div className="row"><Mark /><h1>Sign in to Jobber</h1></div>
           <form className="stack tight" onSubmit={(event) => void submit(event)} key={String(byToken)}>
             {byToken ? (
-              <label className="field"><span>API token</span><input name="token" type="password" autoComplete="off" required autoFocus /></label>
+              <label className="field"><span>API token</span><input name="token" type="password" autoComplete="off" required autoFocus defaultValue={given} /></label>
             ) : (
               <>
                 <label className="field"><span>User name</span><input name="username" autoComplete="username" required autoFocus /></label>
@@ -62,12 +70,13 @@ export function SignIn() {
               {byToken ? 'Use name and password' : 'Use an API token instead'}
             </button>
           </form>
-          <details>
+          {isFirst ? <p className="note" role="status">Nobody has signed in here yet. The first password still waits to be used.</p> : null}
+          <details key={String(isFirst)} open={isFirst}>
             <summary>Signing in for the first time?</summary>
             <div className="stack tight">
               <p>The first start made the user <code>admin</code>. Where it runs by compose, its password is printed by</p>
               <Code label="Command" text="docker compose exec jobber cat /run/secrets/admin-password" />
-              <p>Elsewhere it is <code>STARTUP_PASSWORD</code>, or was printed once at the first start. Of a running <code>jobber dev</code>, use the token that is in</p>
+              <p>Elsewhere it is <code>STARTUP_PASSWORD</code>, or was printed once at the first start. A running <code>jobber dev</code> has printed an address to sign in with; its token is also in</p>
               <Code label="Command" text={"sed -n 's/.*\"token\": \"\\(.*\\)\".*/\\1/p' .jobber/dev.json"} />
             </div>
           </details>

@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useSearch } from '@tanstack/react-router';
+import { useState } from 'react';
 import { api, whole } from '../api/client';
 import type { Job, Trigger } from '../api/models';
 import { invocationQuery, invocationsQuery, jobsQuery, versionsQuery } from '../api/queries';
@@ -95,17 +96,20 @@ function OfVersion({ job, versionId, chosen }: { job: Job; versionId: string; ch
 /** The newest event of the trigger that was kept, to be changed and sent again. */
 function Kept({ job, trigger }: { job: Job; trigger: Trigger }) {
   const rights = useRights();
+  const [isOpen, setIsOpen] = useState(false);
   const list = useInfiniteQuery({ ...invocationsQuery(job.id, { triggerId: trigger.id }, false), enabled: rights.ofJob(job, 'read', 'invocations') });
   const kept = list.data?.pages[0]?.data.find((item) => item.captured);
   const opened = useQuery({ ...invocationQuery(kept?.id ?? ''), enabled: kept !== undefined });
   if (opened.data === undefined || kept === undefined) return null;
   return (
-    <details className="card">
+    <details className="card" onToggle={(event) => setIsOpen(event.currentTarget.open)}>
       <summary className="body">Or change the last event that was kept, and send it again</summary>
-      <div className="body stack">
-        <p>Made from <Link to="/invocations/$invocation" params={{ invocation: kept.id }}>{kept.subject}</Link>.</p>
-        <ReplayForm key={kept.id} invocation={opened.data} job={job} onDone={() => undefined} />
-      </div>
+      {isOpen ? (
+        <div className="body stack">
+          <p>Made from <Link to="/invocations/$invocation" params={{ invocation: kept.id }}>{kept.subject}</Link>.</p>
+          <ReplayForm key={kept.id} invocation={opened.data} job={job} onDone={() => undefined} />
+        </div>
+      ) : null}
     </details>
   );
 }

@@ -1,16 +1,11 @@
-import { useQuery } from '@tanstack/react-query';
 import type { HttpTrigger } from '../../api/models';
-import { settingsQuery } from '../../api/queries';
 import { quoted } from '../../components/format';
-import { useRights } from '../../session/session';
+import { useIdentity } from '../../session/session';
 
-/** Where functions answer, as this browser would reach it: the gateway's port on the host of the panel. */
+/** Where functions answer: as the operator says, or the gateway's port on the host of the panel. */
 export function useGateway(): string {
-  const rights = useRights();
-  const settings = useQuery({ ...settingsQuery, enabled: rights.may('read', 'system', 'config') });
-  const value = (name: string) => settings.data?.find((setting) => setting.name === name)?.value;
-  const port = value('GATEWAY_PORT') ?? '3001';
-  return `http://${window.location.hostname}:${port}`;
+  const { gateway } = useIdentity();
+  return gateway.url ?? `http://${window.location.hostname}:${gateway.port}`;
 }
 
 /** The address of a route, or its pattern where that is no address. */

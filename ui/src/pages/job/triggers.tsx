@@ -12,6 +12,7 @@ import { Table } from '../../components/table';
 import { useRights } from '../../session/session';
 import { address, curl, useGateway } from './addresses';
 import { useJob } from './context';
+import { PublishMessage } from './publish-message';
 import { matchRoutes } from './routes';
 
 export function Triggers() {
@@ -73,6 +74,7 @@ function Routes({ triggers }: { triggers: readonly HttpTrigger[] }) {
 
 function Mqtt({ trigger }: { trigger: MqttTrigger }) {
   const job = useJob();
+  const rights = useRights();
   const status = useQuery(triggerStatusQuery(job.id, trigger.id));
   return (
     <Card title={<span className="row"><Kind type="mqtt" />{trigger.name}</span>} actions={status.data ? <Badge status={status.data.status} /> : undefined}>
@@ -85,6 +87,7 @@ function Mqtt({ trigger }: { trigger: MqttTrigger }) {
             <p className="muted">Client <code>{connection.clientId}</code></p>
           </div>
         ))}
+        {rights.ofJob(job, 'write', 'triggers', trigger.id) ? <PublishMessage job={job} trigger={trigger} /> : null}
         <div><Link className="btn small" to="/jobs/$job/invocations" params={{ job: job.name }} search={{ triggerId: trigger.id }}>Last messages</Link></div>
       </div>
     </Card>

@@ -301,7 +301,8 @@ async fn doctor_says_what_is_amiss_and_what_to_do() {
         .with("DATABASE_URL", &database)
         .with("RUNNER_CONTAINER_DOCKER_NETWORK", "jobber-no-such-network")
         .with("RUNNER_IMAGE_NODE20_URL", "jobber/no-such-image")
-        .with("RUNNER_IMAGE_PULL", "false");
+        .with("RUNNER_IMAGE_PULL", "false")
+        .with("RUNNER_CONTAINER_RUNTIME", "no-such-runtime");
     let told = tool.run(&["doctor"]).await;
     assert_eq!(told.status, 1, "{}", told.out);
     for part in [
@@ -311,8 +312,15 @@ async fn doctor_says_what_is_amiss_and_what_to_do() {
         "failed   network        Docker has no network jobber-no-such-network",
         "fix: docker network create jobber-no-such-network",
         "failed   images",
+        "failed   runtime        Docker has no runtime no-such-runtime (RUNNER_CONTAINER_RUNTIME); it has ",
+        "fix: add it to the `runtimes` of Docker's daemon.json",
         " disk ",
     ] {
         assert!(told.out.contains(part), "{part}: {}", told.out);
     }
+    let told = tool
+        .with("RUNNER_CONTAINER_RUNTIME", "runc")
+        .run(&["doctor"])
+        .await;
+    assert!(told.out.contains("ok       runtime        runc"), "{}", told.out);
 }

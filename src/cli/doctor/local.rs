@@ -107,6 +107,7 @@ async fn docker(config: &Config) -> Vec<Finding> {
         network(config, &survey),
         images(config, &survey),
     ];
+    findings.extend(runtime(config, &survey));
     findings.extend(
         survey
             .clock
@@ -129,6 +130,23 @@ fn network(config: &Config, survey: &Survey) -> Finding {
             format!("docker network create {name}"),
         ),
     }
+}
+
+/// Nothing is found where none is configured.
+fn runtime(config: &Config, survey: &Survey) -> Option<Finding> {
+    let runtime = config.runners.runtime.as_ref()?;
+    Some(if survey.runtimes.contains(runtime) {
+        Finding::ok("runtime", runtime.clone())
+    } else {
+        Finding::failed(
+            "runtime",
+            format!(
+                "Docker has no runtime {runtime} (RUNNER_CONTAINER_RUNTIME); it has {}",
+                survey.runtimes.join(", ")
+            ),
+            "add it to the `runtimes` of Docker's daemon.json and restart Docker, or take the option away",
+        )
+    })
 }
 
 fn images(config: &Config, survey: &Survey) -> Finding {

@@ -1,6 +1,7 @@
 //! What runs the containers: the daemon's default, or one that the operator chose, such as gVisor's `runsc`.
 
 use bollard::Docker;
+use bollard::models::SystemInfo;
 use jobber_actors::ports::EngineError;
 
 use super::error::unreachable;
@@ -9,18 +10,28 @@ use super::error::unreachable;
 /// first caller.
 pub(super) async fn require(docker: &Docker, runtime: &str) -> Result<(), EngineError> {
     let info = docker.info().await.map_err(|error| unreachable(&error))?;
-    let known = info.runtimes.unwrap_or_default();
-    if known.contains_key(runtime) {
+    let known = names(&info);
+    if known.iter().any(|name| name == runtime) {
         tracing::info!(runtime, "functions run with this runtime");
         return Ok(());
     }
-    let mut names: Vec<_> = known.into_keys().collect();
-    names.sort();
     Err(EngineError::RuntimeMissing {
         runtime: runtime.to_owned(),
         reason: format!(
             "the Docker daemon has {}; add it to the daemon's `runtimes`, or change RUNNER_CONTAINER_RUNTIME",
-            names.join(", ")
+            known.join(", ")
         ),
     })
+}
+
+/// The runtimes that a daemon has, in the order of the alphabet.
+pub(super) fn names(info: &SystemInfo) -> Vec<String> {
+    let mut names: Vec<_> = info
+        .runtimes
+        .iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort();
+    names
 }

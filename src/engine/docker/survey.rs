@@ -18,6 +18,8 @@ pub struct Survey {
     pub clock: Option<DateTime<Utc>>,
     /// Where it keeps images and volumes, on its own machine.
     pub root: Option<PathBuf>,
+    /// The runtimes that it has, in the order of the alphabet.
+    pub runtimes: Vec<String>,
     /// Whether the network that was asked for is there.
     pub has_network: bool,
     /// The images of those that were asked for which are not there.
@@ -50,11 +52,13 @@ pub async fn survey(
             missing_images.push(image.clone());
         }
     }
+    let runtimes = super::runtime::names(&info);
     let clock = info
         .system_time
         .and_then(|time| DateTime::parse_from_rfc3339(&time.to_string()).ok());
     Ok(Survey {
         version: info.server_version.unwrap_or_else(|| "unknown".to_owned()),
+        runtimes,
         clock: clock.map(|clock| clock.to_utc()),
         root: info.docker_root_dir.map(PathBuf::from),
         has_network,

@@ -366,3 +366,28 @@ async fn rubbish_on_its_session_costs_it_its_runner_and_nobody_else() {
     assert_eq!(container(server, "talks-sense").await.0, before);
     attempt(server, "talks-rubbish", "rights").await;
 }
+
+#[test]
+fn the_document_names_tests_that_there_are() {
+    let document = include_str!("../../../docs/security.md");
+    let sources = [
+        ("hostile", include_str!("mod.rs")),
+        ("docker_engine", include_str!("../docker_engine/mod.rs")),
+        ("compose", include_str!("../compose/mod.rs")),
+    ];
+    let named: Vec<_> = document
+        .split('`')
+        .filter_map(|code| code.split_once("::"))
+        .filter(|(module, _)| sources.iter().any(|(name, _)| name == module))
+        .collect();
+    assert!(named.len() > 10, "{named:?}");
+    for (module, test) in named {
+        let there = sources
+            .iter()
+            .any(|(name, source)| *name == module && source.contains(&format!("fn {test}(")));
+        assert!(
+            there,
+            "docs/security.md names {module}::{test}, which is not there"
+        );
+    }
+}

@@ -10,7 +10,8 @@ use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use self::project::{Project, compose_with, docker, root};
+pub use self::project::Project;
+use self::project::{compose_with, docker, root};
 use crate::support::{Package, containers_of, eventually};
 
 const PROFILES: [&str; 5] = ["", "mqtt", "logs", "metrics", "socket-proxy"];
@@ -77,6 +78,7 @@ async fn a_system_comes_up_serves_keeps_its_database_to_itself_and_outlives_rest
     runners_are_apart_from_the_database(&client, &project).await;
     nothing_may_more_than_it_has_to(&project).await;
     no_secret_is_shown(&project, &password).await;
+    crate::documents::self_hosting(&project).await;
 
     project.compose(&["restart"]).await;
     project.until_healthy("jobber").await;

@@ -125,6 +125,24 @@ impl Project {
         }
     }
 
+    /// A program `docker` whose `docker compose` is about this system: what an operator types in the folder of the compose file.
+    pub fn docker_script(&self) -> String {
+        let program = std::env::var("JOBBER_TEST_COMPOSE").unwrap_or_else(|_| "docker compose".to_owned());
+        let [admin, gateway, mqtt] = self.ports;
+        let (name, root) = (&self.name, root().display());
+        format!(
+            "#!/bin/sh
+PATH=${{PATH#*:}}
+if [ \"$1\" != compose ]; then exec docker \"$@\"; fi
+shift
+if [ \"$1\" = up ]; then set -- \"$@\" --no-build; fi
+export JOBBER_VERSION={name} JOBBER_ADMIN_PORT={admin} JOBBER_GATEWAY_PORT={gateway} MQTT_PORT={mqtt}
+exec {program} --ansi never --project-directory {root} --file {root}/docker-compose.yaml --env-file /dev/null \\
+  --project-name {name} --profile mqtt \"$@\"
+"
+        )
+    }
+
     fn command(&self, version: &str, arguments: &[&str]) -> Command {
         let mut command = compose();
         let [admin, gateway, mqtt] = self.ports.map(|port| port.to_string());

@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::script::copy;
+use crate::compose::Project;
 use crate::support::{Broker, Server, eventually, inspect, shared};
 
 /// `jobber dev` on ports that are free, and `logs -f` that ends: what a page leaves to the person at the terminal.
@@ -40,7 +41,7 @@ impl Place {
         place.addresses.push(("1883", broker.port().to_string()));
         place.addresses.push((
             "https://hooks.example.org",
-            format!("http://{}:8080", bridge(server).await),
+            format!("http://{}:{}", bridge(server).await, free_port().unwrap()),
         ));
         let (username, token) = user(server, "*", &["read", "write", "delete"]).await;
         place.environment.extend([
@@ -70,6 +71,21 @@ impl Place {
         place
     }
 
+    /// On a system in containers.
+    pub fn composed(project: &Project) -> Self {
+        let mut place = Self::empty();
+        place.name_addresses(host(&project.admin()), host(&project.gateway()));
+        place.program("docker", &project.docker_script());
+        place
+    }
+
+    /// A program that a page's commands find before others of its name.
+    fn program(&self, name: &str, script: &str) {
+        let program = self.folder().join(".programs").join(name);
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
     fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("jobber-page-").tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -78,9 +94,6 @@ impl Place {
         copy(&root.join(types), &folder.path().join(types));
         let programs = folder.path().join(".programs");
         std::fs::create_dir(&programs).unwrap();
-        let jobber = programs.join("jobber");
-        std::fs::write(&jobber, JOBBER).unwrap();
-        std::fs::set_permissions(&jobber, PermissionsExt::from_mode(0o755)).unwrap();
         let mut path = vec![programs];
         path.extend(std::env::split_paths(
             &std::env::var_os("PATH").unwrap_or_default(),
@@ -100,12 +113,14 @@ impl Place {
             ),
             ("JOBBER_PROGRAM", env!("CARGO_BIN_EXE_jobber").to_owned()),
         ];
-        Self {
+        let place = Self {
             folder,
             broker: None,
             environment,
             addresses: Vec::new(),
-        }
+        };
+        place.program("jobber", JOBBER);
+        place
     }
 
     fn name_addresses(&mut self, admin: &str, gateway: &str) {

@@ -1,7 +1,9 @@
 # The image of Jobber's server. Its context is the repository's root.
 #
 # Target `server` (the default) compiles Jobber and needs BuildKit, which `docker compose build` uses. Target `prebuilt` takes
-# a binary from target/image/jobber: `cargo xtask images` builds that one, with any builder.
+# a binary from target/image/jobber: `cargo xtask images` builds that one, with any builder. Both have the admin panel in the program.
+
+ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM debian:trixie-slim AS postgres-client
 # Of the package only the programs for backups; what it depends on would bring Perl. Debian 13's is PostgreSQL 17, as the
@@ -39,9 +41,20 @@ FROM base AS prebuilt
 COPY target/image/jobber /usr/local/bin/jobber
 RUN jobber --version
 
+FROM ${NODE_IMAGE} AS panel
+WORKDIR /source/ui
+# As long as the lock file stays, so do the packages. None of them needs a script of its own, and none gets to run one.
+COPY ui/package.json ui/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY docs/reference /source/docs/reference
+COPY ui .
+RUN npm run --silent build
+
 FROM rust:1.95-trixie AS build
 WORKDIR /source
 COPY . .
+# What the program takes its panel from. One that a checkout has built stays out of the context: it may be older than its sources.
+COPY --from=panel /source/ui/dist ui/dist
 # Dependencies and what is compiled of them stay in the builder's caches, so that a change of Jobber compiles only Jobber.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target,sharing=locked \

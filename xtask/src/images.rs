@@ -3,11 +3,12 @@
 mod server;
 mod stand_in;
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::provision::docker;
@@ -33,7 +34,7 @@ pub(crate) fn build_all() -> Result<()> {
 /// Builds every image that the compose file runs, under its names, and prints their sizes.
 ///
 /// # Errors
-/// When there is no Docker engine, or a build fails.
+/// When there is no Docker engine, a build fails, or the server's image has become too large.
 pub(crate) fn everything() -> Result<()> {
     // The server is built with its panel in it.
     ui::build()?;
@@ -47,7 +48,16 @@ pub(crate) fn everything() -> Result<()> {
         images.push(versioned);
     }
     for image in images {
-        println!("  {image:<32} {}", size(&image)?);
+        let size = Size::of(&image)?;
+        println!("  {image:<32} {size}");
+        if image.starts_with(server::NAME) && size.own > server::MOST_BYTES {
+            bail!(
+                "{image} has {} beyond {}, and may have {}",
+                megabytes(size.own),
+                size.base,
+                megabytes(server::MOST_BYTES)
+            );
+        }
     }
     Ok(())
 }
@@ -62,21 +72,43 @@ pub(crate) fn ensure_for_compose() -> Result<()> {
     stand_in::ensure_from_debian("eclipse-mosquitto:2", "docker/base-mosquitto")
 }
 
-/// The size of an image, and of what it has beyond its base.
-fn size(image: &str) -> Result<String> {
-    let bytes = |image: &str| -> Result<u64> {
-        let size = docker::inspect(image, "{{.Size}}").with_context(|| format!("{image} is gone"))?;
-        Ok(size.parse()?)
-    };
-    let base = if image.starts_with(server::NAME) {
-        server::DEBIAN
-    } else {
-        DEBIAN
-    };
-    let (all, below) = (bytes(image)?, bytes(base)?);
-    let megabytes = |bytes: u64| format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
-    let own = megabytes(all.saturating_sub(below));
-    Ok(format!("{:>9}, {own:>8} of it beyond {base}", megabytes(all)))
+/// The bytes of an image, as the engine counts them.
+struct Size {
+    all: u64,
+    /// What it has beyond its base.
+    own: u64,
+    base: &'static str,
+}
+
+impl Size {
+    fn of(image: &str) -> Result<Self> {
+        let bytes = |image: &str| -> Result<u64> {
+            let size = docker::inspect(image, "{{.Size}}").with_context(|| format!("{image} is gone"))?;
+            Ok(size.parse()?)
+        };
+        let base = if image.starts_with(server::NAME) {
+            server::DEBIAN
+        } else {
+            DEBIAN
+        };
+        let all = bytes(image)?;
+        Ok(Self {
+            all,
+            own: all.saturating_sub(bytes(base)?),
+            base,
+        })
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (all, own) = (megabytes(self.all), megabytes(self.own));
+        write!(f, "{all:>9}, {own:>8} of it beyond {}", self.base)
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }
 
 fn build(major: u32) -> Result<()> {

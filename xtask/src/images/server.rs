@@ -10,6 +10,8 @@ use crate::{command, workspace};
 pub(super) const NAME: &str = "jobber/server";
 /// What the image is built on.
 pub(super) const DEBIAN: &str = "debian:trixie-slim";
+/// Most bytes that it may have beyond that: each machine that runs a system fetches or builds them.
+pub(super) const MOST_BYTES: u64 = 60_000_000;
 
 /// Builds the release, and the image with it. Gives its name.
 pub(super) fn build() -> Result<String> {

@@ -1,4 +1,4 @@
-//! Texts as Postgres takes them.
+//! Texts as Postgres takes them, and as people read them.
 
 use std::borrow::Cow;
 
@@ -26,9 +26,20 @@ pub(crate) fn clean(value: Value) -> Value {
     }
 }
 
+/// So many of something: `1 package`, `2 packages`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let counted = [0, 1, 2].map(|count| counted(count, "package"));
+        assert_eq!(counted, ["0 packages", "1 package", "2 packages"]);
+    }
 
     #[test]
     fn nul_is_replaced_wherever_it_hides() {

@@ -1,5 +1,6 @@
 //! `POST /api/job/publish`: takes the upload to disk and tells what publishing came to.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use actix_multipart::{Multipart, MultipartError};
@@ -260,11 +261,13 @@ pub(super) fn problem_of(error: PublishError) -> ApiError {
         PublishError::Database(error) => error.into(),
         PublishError::Storage(error) => {
             tracing::error!(%error, "an archive could not be kept");
-            ApiError::new(
-                StatusCode::INSUFFICIENT_STORAGE,
-                "storage",
-                "the archive can not be kept; the server's log says why",
-            )
+            let detail = match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    "there is no room for the archive on the server's disk; nothing was kept of it"
+                }
+                _ => "the archive can not be kept; the server's log says why",
+            };
+            ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "storage", detail)
         }
     }
 }

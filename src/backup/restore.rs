@@ -16,6 +16,7 @@ use crate::child::Spawner;
 use crate::postgres::{ClientError, PostgresClients};
 use crate::sealing::{KeyFileError, KeySource, Keys};
 use crate::store::{BackupSession, Database, DatabaseError, Stock, newest_migration};
+use crate::text::counted;
 
 /// The system that a backup is restored into.
 pub struct RestoreTarget {
@@ -46,7 +47,7 @@ pub enum RestoreError {
     #[error("this system is not empty: {0}. Nothing was touched")]
     NotEmpty(Occupied),
     /// A server works on it.
-    #[error("a server is connected to this database ({0} connections): stop it first. Nothing was touched")]
+    #[error("a server is connected to this database ({}): stop it first. Nothing was touched", counted(.0.unsigned_abs(), "connection"))]
     InUse(i64),
     /// One at a time.
     #[error("a backup or another restore of this database is under way. Nothing was touched")]
@@ -111,10 +112,9 @@ impl std::fmt::Display for Occupied {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut parts = Vec::new();
         if self.database {
-            let Stock { jobs, versions } = self.stock;
-            parts.push(format!(
-                "the database has tables ({jobs} jobs, {versions} versions)"
-            ));
+            let jobs = counted(self.stock.jobs.unsigned_abs(), "job");
+            let versions = counted(self.stock.versions.unsigned_abs(), "version");
+            parts.push(format!("the database has tables ({jobs}, {versions})"));
         }
         if self.archives {
             parts.push("the data folder has packages".to_owned());

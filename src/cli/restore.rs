@@ -1,5 +1,6 @@
 //! `jobber restore`.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,11 +10,12 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, note};
 use super::passphrase::PassphraseArgs;
 use super::remote::refused;
-use crate::backup::{RestoreError, RestoreTarget, Restored, restore};
+use crate::backup::{ReadError, RestoreError, RestoreTarget, Restored, restore};
 use crate::bootstrap::{database_settings, key_source};
 use crate::child::Spawner;
 use crate::config::{Config, Overrides};
 use crate::store::{Database, DatabaseConfig};
+use crate::text::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
@@ -34,6 +36,8 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<Exit> {
+    // Whoever has mistyped the file's name is told that, and not what else would be wrong.
+    File::open(&args.file).map_err(|error| refused(&args.file, &ReadError::Io(error)))?;
     let config = Config::load(args.config.as_deref(), Overrides::default())?;
     // Nobody would give the server's passphrase twice.
     let passphrase = args
@@ -96,8 +100,11 @@ fn document(restored: &Restored) -> Value {
 fn told(restored: &Restored) -> String {
     let manifest = &restored.manifest;
     format!(
-        "restored {} jobs with {} versions and {} packages as of {}; start the server with `jobber serve`",
-        restored.stock.jobs, restored.stock.versions, manifest.archives, manifest.created
+        "restored {} with {} and {} as of {}; start the server with `jobber serve`",
+        counted(restored.stock.jobs.unsigned_abs(), "job"),
+        counted(restored.stock.versions.unsigned_abs(), "version"),
+        counted(manifest.archives, "package"),
+        manifest.created
     )
 }
 
@@ -121,7 +128,8 @@ fn warn(restored: &Restored, config: &Config) {
     let missing = restored.manifest.missing_archives.len();
     if missing > 0 {
         note(&format!(
-            "warning: {missing} packages were lost before the backup was made: publish these versions again"
+            "warning: lost before the backup was made: {}. Publish these versions again",
+            counted(missing as u64, "package")
         ));
     }
 }

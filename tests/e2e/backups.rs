@@ -9,11 +9,13 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::process::Child;
 
-use crate::command_line::{jobber, started};
-use crate::support::{Said, Tool, eventually};
+use crate::command_line::{jobber_within, started};
+use crate::support::{Package, Said, Tool, eventually};
 
 const BOUND: Duration = Duration::from_secs(60);
 const PASSPHRASE: &str = "correct horse battery staple\n";
+/// More than a process may have open at once in the story about that.
+const MANY: usize = 150;
 
 /// A machine with a Postgres, a data directory, and a server on both.
 struct Machine {
@@ -46,21 +48,17 @@ impl Machine {
         let tool = Tool::new()
             .with("JOBBER_URL", &admin)
             .with("JOBBER_TOKEN", token.trim());
-        let options = tool.run(&["config", "--remote", "--json"]).await.json();
-        let port = options
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|option| option["name"] == "GATEWAY_PORT")
-            .and_then(|option| option["value"].as_str())
-            .unwrap()
-            .to_owned();
-        let tool = tool.with("JOBBER_GATEWAY_URL", &format!("http://127.0.0.1:{port}"));
+        let gateway = tool.gateway().await;
+        let tool = tool.with("JOBBER_GATEWAY_URL", &gateway);
         Running { server, tool, token }
     }
 
     async fn restore(&self, file: &Path, more: &[&str]) -> Said {
-        let mut command = jobber(&["restore"]);
+        self.restore_within(&[], file, more).await
+    }
+
+    async fn restore_within(&self, wrapper: &[&str], file: &Path, more: &[&str]) -> Said {
+        let mut command = jobber_within(wrapper, &["restore"]);
         command
             .arg(file)
             .args(more)
@@ -139,7 +137,7 @@ async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
         ])
         .await
         .expect();
-    assert!(told.contains("1 packages, with the key file"), "{told}");
+    assert!(told.contains("1 package, with the key file"), "{told}");
     tool.run(&["backup", "verify", "kept.tar.age"])
         .await
         .refused(6, &["no passphrase was given", "--passphrase-file"]);
@@ -151,6 +149,9 @@ async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
     lost.restore(&file, &passphrase)
         .await
         .refused(6, &["a server is connected", "stop every server"]);
+    tool.run(&["restore", "no-such-file.tar"])
+        .await
+        .refused(1, &["no-such-file.tar: it can not be read: No such file"]);
 
     running.server.kill().await.unwrap();
     let data = lost.data();
@@ -163,16 +164,58 @@ async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
     assert!(!said.error.contains("warning"), "{}", said.error);
     let told = said.expect();
     assert!(
-        told.starts_with("restored 1 jobs with 1 versions and 1 packages"),
+        told.starts_with("restored 1 job with 1 version and 1 package as of "),
         "{told}"
     );
     new.restore(&file, &passphrase)
         .await
-        .refused(6, &["not empty", "1 jobs, 1 versions", "--replace"]);
+        .refused(6, &["not empty", "1 job, 1 version", "--replace"]);
     let mut again = new.serve().await;
     assert_eq!(again.token, running.token);
     let answer = again.call().await;
     assert_eq!(answer["hello"], "somebody");
     assert_eq!(answer["visits"].as_i64(), Some(visits + 1));
     again.server.kill().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_may_be_more_packages_than_a_process_may_have_files_open() {
+    let machine = Machine::new().await;
+    let mut running = machine.serve().await;
+    let client = jobber::outgoing::without_tls().build().unwrap();
+    let url = running.tool.variable("JOBBER_URL").unwrap();
+    let publish = format!("{url}/api/job/publish?allowAutomaticRollout=false");
+    for number in 0..MANY {
+        let module = format!("export function handler(request, response) {{ response.json({number}); }}");
+        let package = Package::new("many", &module).version(&format!("1.0.{number}"));
+        let sent = client
+            .post(&publish)
+            .bearer_auth(running.token.trim())
+            .header("content-type", "application/zip")
+            .body(package.zip().await);
+        assert_eq!(sent.send().await.unwrap().status(), 200);
+    }
+    // Some more than it has open now: for the dump, the backup and their connections.
+    let server = running.server.id().unwrap();
+    let open = std::fs::read_dir(format!("/proc/{server}/fd")).unwrap().count();
+    let most = open + 24;
+    assert!(most < MANY, "{open} files are open");
+    let limited = std::process::Command::new("prlimit")
+        .args([format!("--pid={server}"), format!("--nofile={most}:{most}")])
+        .status();
+    assert!(limited.unwrap().success());
+
+    let tool = &running.tool;
+    tool.run(&["backup", "--output", "kept.tar"]).await.expect();
+    let file = tool.home().join("kept.tar");
+    let told = tool.run(&["backup", "verify", "kept.tar", "--json"]).await.json();
+    assert_eq!(told["manifest"]["archives"], MANY);
+    running.server.kill().await.unwrap();
+
+    let new = Machine::new().await;
+    let told = new
+        .restore_within(&["prlimit", "--nofile=64:64"], &file, &[])
+        .await;
+    let expected = format!("restored 1 job with {MANY} versions and {MANY} packages");
+    assert!(told.out.starts_with(&expected), "{}\n{}", told.out, told.error);
 }

@@ -17,9 +17,15 @@ const BOUND: Duration = Duration::from_secs(60);
 
 /// The program with nothing of this process's environment but what finds other programs.
 pub fn jobber(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jobber"));
+    jobber_within(&[], arguments)
+}
+
+/// The program, started by another one that becomes it: `wrapper` is that one with its arguments.
+pub fn jobber_within(wrapper: &[&str], arguments: &[&str]) -> Command {
+    let words = [wrapper, &[env!("CARGO_BIN_EXE_jobber")], arguments].concat();
+    let mut command = Command::new(words[0]);
     command
-        .args(arguments)
+        .args(&words[1..])
         .env_clear()
         .stdin(Stdio::null())
         .kill_on_drop(true);
@@ -105,8 +111,8 @@ async fn a_taken_port_is_told_by_its_option() {
 }
 
 /// `jobber serve` as an operator runs it, but with child processes for runners.
-fn serve(data: &Path, database: &str, ports: [u16; 3]) -> Child {
-    let mut command = jobber(&["serve"]);
+fn serve(wrapper: &[&str], data: &Path, database: &str, ports: [u16; 3]) -> Child {
+    let mut command = jobber_within(wrapper, &["serve"]);
     command
         .env("DATABASE_URL", database)
         .env("JOBBER_DATA", data)
@@ -221,13 +227,18 @@ async fn rotated(data: &Path, database: &str) -> Said {
 
 /// A server whose API answers. Ports that were free a moment ago may be taken by another test: then it is tried anew.
 pub async fn started(data: &Path, database: &str) -> (Child, String) {
+    started_within(&[], data, database).await
+}
+
+/// The same, started by another program that becomes the server.
+pub async fn started_within(wrapper: &[&str], data: &Path, database: &str) -> (Child, String) {
     for _ in 0..5 {
         let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = sockets
             .each_ref()
             .map(|socket| socket.local_addr().unwrap().port());
         drop(sockets);
-        let mut server = serve(data, database, ports);
+        let mut server = serve(wrapper, data, database, ports);
         let admin = format!("http://127.0.0.1:{}", ports[0]);
         let client = jobber::outgoing::without_tls().build().unwrap();
         let url = format!("{admin}/readyz");

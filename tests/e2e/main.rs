@@ -22,6 +22,7 @@ mod docker_arguments;
 mod docker_engine;
 mod documents;
 mod failures;
+mod full_disk;
 mod hostile;
 mod mqtt;
 mod recovery;

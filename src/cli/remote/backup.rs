@@ -20,6 +20,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Output, note, table};
 use crate::cli::passphrase::PassphraseArgs;
 use crate::cli::text::{ago_of, bytes, text};
+use crate::text::counted;
 
 /// How long a server may take for a backup, and for the whole of a download.
 const PATIENCE: Duration = Duration::from_secs(12 * 3600);
@@ -226,15 +227,14 @@ fn told(manifest: &Manifest) -> String {
         ..
     } = manifest;
     let secrets = if *has_secrets { "with" } else { "without" };
+    let packages = counted(*archives, "package");
     let mut told = format!(
-        "whole and readable: Jobber {jobber} as of {created} (schema {schema}, PostgreSQL {postgres}), {archives} packages, \
+        "whole and readable: Jobber {jobber} as of {created} (schema {schema}, PostgreSQL {postgres}), {packages}, \
          {secrets} the key file and the token"
     );
     if !missing_archives.is_empty() {
-        told += &format!(
-            "\n{} packages were not on the server's disk and are not in it",
-            missing_archives.len()
-        );
+        let lost = counted(missing_archives.len() as u64, "package");
+        told += &format!("\nnot in it, because not on the server's disk: {lost}");
     }
     told
 }

@@ -75,6 +75,15 @@ impl Tool {
         self
     }
 
+    /// What it has of this name in its environment.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let variables = self.variables.iter().rev();
+        variables
+            .filter(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
+            .next()
+    }
+
     /// Its home and working directory.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -115,6 +124,14 @@ impl Tool {
             out: text(output.stdout),
             error: text(output.stderr),
         }
+    }
+
+    /// Where the functions of its server answer, on this machine.
+    pub async fn gateway(&self) -> String {
+        let options = self.run(&["config", "--remote", "--json"]).await.json();
+        let options = options.as_array().unwrap();
+        let port = options.iter().find(|option| option["name"] == "GATEWAY_PORT");
+        format!("http://127.0.0.1:{}", port.unwrap()["value"].as_str().unwrap())
     }
 
     /// `npm install` in a folder of its own.

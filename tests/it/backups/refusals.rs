@@ -89,7 +89,7 @@ async fn a_system_that_is_not_empty_is_left_alone() {
     })
     .await;
     assert!(
-        told.contains("the database has tables (1 jobs, 1 versions), the data folder has packages"),
+        told.contains("the database has tables (1 job, 1 version), the data folder has packages"),
         "{told}"
     );
     assert_eq!((rows(&db.client().await).await, packages(data)), before);

@@ -6,13 +6,15 @@
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// How a version runs: the attribute `action` of its manifest with all defaults, and `id`, `jobId`, `versionId`, `version`.
+/// How a version runs: the attribute `action` of its manifest with all defaults, and `id`, `jobId`, `versionId`, `version`. Of a version that
+/// was published when more was allowed than today, and so can not be served, those four and its `problems`.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
 pub(super) struct JobAction(Value);
 
 /// What starts a job: one of the `triggers` of a version's manifest with all defaults, passwords masked, and `id`, `jobId`,
-/// `versionId`, `version`. A schedule has its `next` five instants.
+/// `versionId`, `version`. A schedule has its `next` five instants. Of a version that was published when more was allowed than today, and so
+/// can not be served, `type`, `name`, those four and its `problems`.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
 pub(super) struct Trigger(Value);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobber_actors::domain::{ArchiveDigest, ImportState, JobId, VersionId};
+use jobber_actors::manifest::Manifest;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -263,6 +264,9 @@ impl Shared {
             .find_by_id(job, version)
             .await?
             .ok_or(PublishError::NoSuchVersion)?;
+        // It may have been published when more was allowed than today. Then no runner could ever be started for it.
+        let manifest = self.versions.manifest(version).await?;
+        Manifest::check(&manifest.ok_or(PublishError::NoSuchVersion)?).map_err(PublishError::Manifest)?;
         if known.active && known.import == ImportState::Succeeded {
             return Ok(());
         }

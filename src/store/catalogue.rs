@@ -86,9 +86,9 @@ impl PostgresCatalogue {
             let active = match version.as_ref().map(version_of).transpose() {
                 Ok(active) => active.map(Arc::new),
                 Err(error) => {
-                    // One job that can not be read must not keep all others from being served.
+                    // As if none were active: all other jobs are served, and another version of this one can be made ready.
                     tracing::error!(job = name, %error, "a job's active version can not be read; it is not served");
-                    continue;
+                    None
                 }
             };
             let environment = match environments.remove(&id).transpose() {

@@ -255,7 +255,7 @@ impl FireStore {
         if !place.get::<_, bool>("enabled") {
             return Ok(ManualRun::Disabled);
         }
-        let Some(overlap) = overlap_of(&place)? else {
+        let Some(overlap) = overlap_of(&place) else {
             return Ok(ManualRun::NotActive);
         };
         let lock = transaction.prepare_cached(LOCK_CURSOR).await?;
@@ -369,19 +369,15 @@ async fn insert_fire(
 }
 
 /// What the active version says of overlaps; `None` if it has no such schedule.
-fn overlap_of(place: &Row) -> Result<Option<Overlap>, DatabaseError> {
-    let Some(position) = place.get::<_, Option<i32>>("position") else {
-        return Ok(None);
-    };
-    let checked = Manifest::check(&place.get("manifest"))
-        .map_err(|errors| DatabaseError::Unexpected(errors.to_string()))?;
-    let config = usize::try_from(position)
-        .ok()
-        .and_then(|position| checked.manifest.triggers.into_iter().nth(position));
-    Ok(match config.map(|config| config.kind) {
-        Some(TriggerKind::Schedule(schedule)) => Some(schedule.overlap),
+fn overlap_of(place: &Row) -> Option<Overlap> {
+    let position = place.get::<_, Option<i32>>("position")?;
+    // What can not be read is not served either; the list of triggers says why.
+    let checked = Manifest::check(&place.get("manifest")).ok()?;
+    let position = usize::try_from(position).ok()?;
+    match checked.manifest.triggers.into_iter().nth(position)?.kind {
+        TriggerKind::Schedule(schedule) => Some(schedule.overlap),
         _ => None,
-    })
+    }
 }
 
 fn fire_of(row: &Row) -> StoredFire {

@@ -31,6 +31,7 @@ const FIND_BY_ID: &str = "
                      from version_triggers t where t.version_id = v.id), '{}') as triggers
     from jobs j join versions v on v.job_id = j.id join actions a on a.version_id = v.id
     where v.job_id = $1 and v.id = $2";
+const MANIFEST: &str = "select manifest from versions where id = $1";
 const INSERT_JOB: &str = "insert into jobs (id, name) values ($1, $2) on conflict (name) do nothing";
 /// Locks the job: it must not be removed under the new version.
 const LOCK_JOB: &str = "select id, enabled from jobs where name = $1 for update";
@@ -196,6 +197,17 @@ impl PublishStore {
             .as_ref()
             .map(known_of)
             .transpose()
+    }
+
+    /// The manifest of a version, as it was published.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn manifest(&self, version: VersionId) -> Result<Option<Value>, DatabaseError> {
+        let client = self.database.client().await?;
+        let statement = client.prepare_cached(MANIFEST).await?;
+        let row = client.query_opt(&statement, &[version.as_uuid()]).await?;
+        Ok(row.map(|row| row.get("manifest")))
     }
 
     /// Inserts a version with its action and triggers, and its job if it is the first, in one transaction. It is

@@ -46,4 +46,5 @@ mod schedules;
 mod schemathesis;
 mod sealed;
 mod traces;
+mod unreadable;
 mod upgrades;

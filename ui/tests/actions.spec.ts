@@ -267,3 +267,21 @@ test('the palette finds a job by the keyboard alone', async ({ page }) => {
   await page.keyboard.press('Enter');
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Supervision');
 });
+
+test('a version that may not be served any more says why', async ({ page }) => {
+  await job('outdated');
+  // What a server answers that is stricter than the one which took the package.
+  const problems = [{ pointer: '/action/runnerDockerArguments', code: 'invalid-value', message: '--privileged is not understood', severity: 'error' }];
+  await page.route(/\/api\/job\/[^/]+\/(actions|triggers:current)/, async (route) => {
+    const answer = (await (await route.fetch()).json()) as { data: Record<string, unknown>[] };
+    const data = answer.data.map(({ id, jobId, versionId, version, type, name }) => ({ id, jobId, versionId, version, type, name, problems }));
+    await route.fulfill({ json: { ...answer, data } });
+  });
+  for (const path of ['/versions', '/triggers']) {
+    await page.goto(`/jobs/outdated${path}`);
+    await expect(page.getByRole('alert')).toContainText('Version 1.0.0 can not be served');
+    await expect(page.getByRole('alert')).toContainText('--privileged is not understood');
+  }
+  await page.goto('/jobs/outdated');
+  await expect(page.getByText('Nothing starts it')).toBeVisible();
+});

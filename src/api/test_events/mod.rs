@@ -22,6 +22,8 @@ use super::problem::ApiError;
 use super::reply::{self, Data};
 use super::state::ApiState;
 use crate::access::Action;
+use crate::api::publish::problem_of;
+use crate::publish::PublishError;
 
 /// Most bytes of a request with an event: more than a body of a mebibyte in base64.
 const MAX_BODY_BYTES: usize = 2 << 20;
@@ -128,6 +130,7 @@ pub(super) async fn send(
     }
     let triggers = state.jobs.version_triggers(job.id, version).await?;
     let triggers = triggers.ok_or_else(no_version)?;
+    let triggers = triggers.map_err(|errors| problem_of(PublishError::Manifest(errors)))?;
     let kind = test.event.kind();
     let deliverable = test
         .event

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use jobber_actors::domain::{JobId, TriggerId, VersionId};
-use jobber_actors::manifest::{Manifest, TriggerConfig, TriggerKind};
+use jobber_actors::manifest::{Manifest, ManifestErrors, Severity, TriggerConfig, TriggerKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
@@ -31,7 +31,7 @@ const ACTIONS: &str = "
           end";
 /// As with actions; `$3` is a kind, null means all.
 const TRIGGERS: &str = "
-    select t.id, v.job_id, v.id as version_id, v.name as version, v.published_at,
+    select t.id, t.kind, t.name, v.job_id, v.id as version_id, v.name as version, v.published_at,
            vt.position::bigint as position, -vt.position::bigint as position_from_the_end
     from versions v join jobs j on j.id = v.job_id
          join version_triggers vt on vt.version_id = v.id join triggers t on t.id = vt.trigger_id
@@ -141,7 +141,8 @@ impl Sort for TriggerSort {
 }
 
 impl JobStore {
-    /// The actions of a job's versions, or of all jobs': the manifest's `action` with all defaults, and ids.
+    /// The actions of a job's versions, or of all jobs': the manifest's `action` with all defaults, and ids. Of a version that was
+    /// published when more was allowed than today, the ids and the `problems` of its manifest.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -152,12 +153,16 @@ impl JobStore {
         listing: &Listing<ActionSort>,
     ) -> Result<Page<Value>, DatabaseError> {
         let job = job.map(|job| *job.as_uuid());
-        let action = |row: &Row| with_ids(&manifest_of(row)?.action, row);
+        let action = |row: &Row| match manifest_of(row) {
+            Ok(manifest) => with_ids(&manifest.action, row),
+            Err(errors) => with_ids(&problems_of(&errors), row),
+        };
         listing::page(&self.database, ACTIONS, &[&job, &which.name()], listing, action).await
     }
 
     /// The triggers of a job's versions, or of all jobs': the manifest's `triggers` with all defaults, without passwords, and ids; of a
-    /// schedule also its next five instants after `now`.
+    /// schedule also its next five instants after `now`. Of a version that was published when more was allowed than today, `type`,
+    /// `name`, ids and the `problems` of its manifest.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -189,7 +194,8 @@ impl JobStore {
         })
     }
 
-    /// The triggers of one of a job's versions, in the order of its manifest; `None` if the job has no such version.
+    /// The triggers of one of a job's versions, in the order of its manifest, or why its manifest is not taken today; `None` if the job
+    /// has no such version.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -197,7 +203,7 @@ impl JobStore {
         &self,
         job: JobId,
         version: VersionId,
-    ) -> Result<Option<Vec<VersionTrigger>>, DatabaseError> {
+    ) -> Result<Option<Result<Vec<VersionTrigger>, ManifestErrors>>, DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(OF_VERSION).await?;
         let row = client
@@ -205,24 +211,26 @@ impl JobStore {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let ids = row.get::<_, Vec<Uuid>>("triggers").into_iter();
-        let triggers = ids.zip(manifest_of(&row)?.triggers);
+        let manifest = match manifest_of(&row) {
+            Ok(manifest) => manifest,
+            Err(errors) => return Ok(Some(Err(errors))),
+        };
+        let triggers = ids.zip(manifest.triggers);
         let of_version = |(id, config): (Uuid, TriggerConfig)| VersionTrigger {
             id: id.into(),
             config,
         };
-        Ok(Some(triggers.map(of_version).collect()))
+        Ok(Some(Ok(triggers.map(of_version).collect())))
     }
 
     /// The manifests of the versions that these rows name.
-    async fn manifests(&self, rows: &[Row]) -> Result<HashMap<Uuid, Manifest>, DatabaseError> {
+    async fn manifests(&self, rows: &[Row]) -> Result<HashMap<Uuid, Checked>, DatabaseError> {
         let mut versions: Vec<Uuid> = rows.iter().map(|row| row.get("version_id")).collect();
         versions.dedup();
         let client = self.database.client().await?;
         let statement = client.prepare_cached(MANIFESTS).await?;
         let rows = client.query(&statement, &[&versions]).await?;
-        rows.iter()
-            .map(|row| Ok((row.get("id"), manifest_of(row)?)))
-            .collect()
+        Ok(rows.iter().map(|row| (row.get("id"), manifest_of(row))).collect())
     }
 }
 
@@ -238,10 +246,19 @@ impl TriggerType {
 
 fn trigger_of(
     row: &Row,
-    manifests: &HashMap<Uuid, Manifest>,
+    manifests: &HashMap<Uuid, Checked>,
     now: DateTime<Utc>,
 ) -> Result<Value, DatabaseError> {
-    let manifest = manifests.get(&row.get::<_, Uuid>("version_id"));
+    let manifest = match manifests.get(&row.get::<_, Uuid>("version_id")) {
+        Some(Err(errors)) => {
+            let mut trigger = problems_of(errors);
+            trigger["type"] = row.get::<_, &str>("kind").into();
+            trigger["name"] = row.get::<_, Option<&str>>("name").into();
+            return with_ids(&trigger, row);
+        }
+        Some(Ok(manifest)) => Some(manifest),
+        None => None,
+    };
     let position = usize::try_from(row.get::<_, i64>("position")).ok();
     let config = manifest
         .zip(position)
@@ -271,11 +288,20 @@ impl Versions {
     }
 }
 
-fn manifest_of(row: &Row) -> Result<Manifest, DatabaseError> {
-    let checked = Manifest::check(&row.get("manifest"));
-    Ok(checked
-        .map_err(|errors| DatabaseError::Unexpected(errors.to_string()))?
-        .manifest)
+/// A manifest, or why this server does not take it: others may have been less strict when they did.
+type Checked = Result<Manifest, ManifestErrors>;
+
+fn manifest_of(row: &Row) -> Checked {
+    Ok(Manifest::check(&row.get("manifest"))?.manifest)
+}
+
+/// What is said of a version in place of what can not be read.
+fn problems_of(errors: &ManifestErrors) -> Value {
+    let problems = errors.problems.iter();
+    let problems: Vec<_> = problems
+        .filter(|problem| problem.severity == Severity::Error)
+        .collect();
+    json!({ "problems": problems })
 }
 
 /// A part of a manifest with the ids that belong to it.

@@ -47,6 +47,17 @@ export interface JobAction {
   runnerTimeout: number | null;
 }
 
+/** What stands in place of an action or a trigger of a version that was published when more was allowed than today: it can not be served. */
+export interface Unreadable {
+  id: string;
+  jobId: string;
+  versionId: string;
+  version: string;
+  type?: TriggerKind;
+  name?: string | null;
+  problems: { pointer: string; message: string }[];
+}
+
 interface AnyTrigger {
   id: string;
   jobId: string;

@@ -1,13 +1,16 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { live } from '../live/topics';
 import { api, data, whole } from './client';
-import type { Actor, JobAction, Runner, Trigger, TriggerKind, TriggerStatus } from './models';
+import type { Actor, JobAction, Runner, Trigger, TriggerKind, TriggerStatus, Unreadable } from './models';
 import type { paths } from './schema';
 
 type QueryOf<P extends keyof paths> = paths[P] extends { get: { parameters: { query?: infer Q } } } ? NonNullable<Q> : never;
 export type InvocationFilter = Omit<QueryOf<'/api/invocations'>, 'cursor' | 'limit'>;
 export type LogFilter = Pick<QueryOf<'/api/job/{job}/logs'>, 'invocation' | 'version' | 'stream' | 'level' | 'text' | 'from' | 'to'>;
 export type SeriesFilter = QueryOf<'/api/metrics/series'>;
+
+const readable = <T extends object>(all: (T | Unreadable)[]): T[] => all.filter((each): each is T => !('problems' in each));
+const unreadable = <T extends object>(all: (T | Unreadable)[]): Unreadable[] => all.filter((each): each is Unreadable => 'problems' in each);
 
 export const jobsQuery = queryOptions({
   queryKey: ['jobs'],
@@ -34,15 +37,20 @@ export const actionsQuery = (job: string) =>
     queryKey: ['job', job, 'actions'],
     meta: live(['versions', 'jobs'], job),
     queryFn: async () =>
-      (await whole(api.GET('/api/job/{job}/actions', { params: { path: { job } } }))).data as unknown as JobAction[],
+      (await whole(api.GET('/api/job/{job}/actions', { params: { path: { job } } }))).data as unknown as (JobAction | Unreadable)[],
+    select: readable<JobAction>,
   });
+
+/** Of which versions of a job it is not known how they run, and why. */
+export const unreadableQuery = (job: string) => queryOptions({ ...actionsQuery(job), select: unreadable<JobAction> });
 
 export const currentTriggersQuery = (job: string) =>
   queryOptions({
     queryKey: ['job', job, 'triggers'],
     meta: live(['triggers', 'jobs', 'versions'], job),
     queryFn: async () =>
-      (await whole(api.GET('/api/job/{job}/triggers:current', { params: { path: { job } } }))).data as unknown as Trigger[],
+      (await whole(api.GET('/api/job/{job}/triggers:current', { params: { path: { job } } }))).data as unknown as (Trigger | Unreadable)[],
+    select: readable<Trigger>,
   });
 
 export const allTriggersQuery = (type?: TriggerKind) =>
@@ -51,14 +59,16 @@ export const allTriggersQuery = (type?: TriggerKind) =>
     meta: live(['triggers', 'jobs', 'versions']),
     queryFn: async () =>
       (await whole(api.GET('/api/job/triggers', { params: { query: { limit: 1000, ...(type ? { type } : {}) } } })))
-        .data as unknown as Trigger[],
+        .data as unknown as (Trigger | Unreadable)[],
+    select: readable<Trigger>,
   });
 
 export const allActionsQuery = queryOptions({
   queryKey: ['actions'],
   meta: live(['jobs', 'versions']),
   queryFn: async () =>
-    (await whole(api.GET('/api/job/actions', { params: { query: { limit: 1000 } } }))).data as unknown as JobAction[],
+    (await whole(api.GET('/api/job/actions', { params: { query: { limit: 1000 } } }))).data as unknown as (JobAction | Unreadable)[],
+  select: readable<JobAction>,
 });
 
 export const triggerStatusQuery = (job: string, trigger: string) =>

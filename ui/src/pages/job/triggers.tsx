@@ -14,6 +14,7 @@ import { address, curl, useGateway } from './addresses';
 import { useJob } from './context';
 import { PublishMessage } from './publish-message';
 import { matchRoutes } from './routes';
+import { UnreadableVersions } from './unreadable';
 
 export function Triggers() {
   const job = useJob();
@@ -25,7 +26,8 @@ export function Triggers() {
         const http = all.filter((trigger): trigger is HttpTrigger => trigger.type === 'http');
         return (
           <div className="stack">
-            {all.length === 0 ? <Card><Empty title="Nothing starts it">The active version’s package.json has no triggers.</Empty></Card> : null}
+            <UnreadableVersions only={job.jobVersionId} />
+            {all.length === 0 ? <Card><Empty title="Nothing starts it">The active version has no trigger that can be served.</Empty></Card> : null}
             {http.length === 0 ? null : <Routes triggers={http} />}
             {all.map((trigger) => (trigger.type === 'mqtt' ? <Mqtt key={trigger.id} trigger={trigger} /> : trigger.type === 'schedule' ? <Schedule key={trigger.id} trigger={trigger} /> : null))}
           </div>

@@ -16,6 +16,7 @@ import { Table } from '../../components/table';
 import { useRights } from '../../session/session';
 import { Changes } from './changes';
 import { useJob } from './context';
+import { UnreadableVersions } from './unreadable';
 
 type Open = { what: 'publish' } | { what: 'delete' | 'changes' | 'error'; version: Version };
 
@@ -32,6 +33,7 @@ export function Versions() {
   const publishing = rights.may('write', 'job', '-', 'publish') ? <button type="button" className="btn primary" onClick={() => setOpen({ what: 'publish' })}><Icon name="up" />Upload a version</button> : undefined;
   return (
     <>
+      <UnreadableVersions />
       <Card title="Versions" flush actions={publishing}>
         <Loaded query={versions}>
           {(all) => (all.length === 0 ? <Empty title="No version">Upload one.</Empty> : (

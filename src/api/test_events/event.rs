@@ -16,6 +16,7 @@ use jobber_actors::routing::{Lookup, MethodName, Route, RoutePattern, RouteTable
 use jobber_actors::trace::{TRACEPARENT, TRACESTATE};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 use crate::api::input::moment;
 use crate::api::invocations::begin::body_of;
@@ -25,6 +26,16 @@ use crate::store::VersionTrigger;
 
 /// The host of a request that names none, where its trigger names none either.
 const NO_HOST: &str = "localhost";
+
+/// Names with their values.
+pub(super) fn pairs() -> Schema {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let pair = ArrayBuilder::new()
+        .items(text)
+        .min_items(Some(2))
+        .max_items(Some(2));
+    Schema::Array(ArrayBuilder::new().items(pair).build())
+}
 
 /// One event, of one of the kinds that a trigger can have.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,7 +63,7 @@ pub(super) struct Request {
     host: Option<String>,
     /// Names and values, in their order.
     #[serde(default)]
-    #[schema(value_type = Vec<Vec<String>>)]
+    #[schema(schema_with = pairs)]
     headers: Vec<(String, String)>,
     /// The body, as text.
     body: Option<String>,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use self::event::{Deliverable, Event};
+use self::event::{Deliverable, Event, pairs};
 use super::access::{Access, Change, address, note_change};
 use super::input::Body;
 use super::invocations::CapturedBody;
@@ -80,7 +80,7 @@ struct Tested {
 struct Answer {
     status: u16,
     /// Names and values.
-    #[schema(value_type = Vec<Vec<String>>)]
+    #[schema(schema_with = pairs)]
     headers: Vec<(String, String)>,
     body: CapturedBody,
     /// How many bytes of the body have come.

@@ -1,5 +1,6 @@
 //! The whole tree with in-memory ports, in paused time.
 
+mod by_hand;
 mod calls;
 mod crashes;
 mod failures;

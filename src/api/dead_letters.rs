@@ -9,20 +9,24 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Access;
+use super::everywhere::{self, OfJob};
 use super::input::Query;
-use super::paging::{self, ShortPaging};
+use super::paging::{self, Paging, ShortPaging};
 use super::problem::ApiError;
 use super::reply::{self, Data, Done, PageOf};
 use super::state::ApiState;
 use crate::access::Action;
-use crate::store::{DeadLetter, DeadLetterFilter, DeadLetterSort, QueueCounts, TriggerType};
+use crate::store::{
+    DeadLetter, DeadLetterFilter, DeadLetterSort, QueueCounts, QueueOfJob, QueueSort, TriggerType,
+};
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 type Letter = web::Path<(String, String)>;
 
 /// What permissions call them.
-const PART: &[&str] = &["dead-letters"];
+const LETTERS: &str = "dead-letters";
+const PART: &[&str] = &[LETTERS];
 
 /// Which dead letters, and in which order.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -38,6 +42,14 @@ pub(super) struct Filter {
     kind: Option<TriggerType>,
     #[param(inline)]
     sort: Option<DeadLetterSort>,
+}
+
+/// In which order queues are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sorting {
+    #[param(inline)]
+    sort: Option<QueueSort>,
 }
 
 /// A dead letter with everything.
@@ -91,7 +103,49 @@ pub(super) async fn list(
         kind: filter.kind,
     };
     let job = state.job(&access, Action::Read, &job, PART).await?;
-    let letters = state.dead_letters.list(job.id, filter, &listing).await?;
+    let letters = state.dead_letters.list(&[job.id], filter, &listing).await?;
+    Ok(paging::part(letters, listing.sort))
+}
+
+/// How much of each job is in the queue, of all jobs of which one may read that. Jobs of which nothing is are left out.
+#[utoipa::path(
+    get, path = "/api/queues", operation_id = "listQueueCounts",
+    params(Paging, OfJob, Sorting),
+    responses((status = 200, body = PageOf<QueueOfJob>)),
+)]
+pub(super) async fn all_counts(
+    state: State,
+    access: Access,
+    Query(paging): Query<Paging>,
+    Query(of): Query<OfJob>,
+    Query(sorting): Query<Sorting>,
+) -> Reply {
+    let listing = paging.listing(sorting.sort)?;
+    let jobs = everywhere::readable_jobs(&state, &access, &of, "queue").await?;
+    let queues = state.dead_letters.queues(&jobs, &listing).await?;
+    Ok(paging::part(queues, listing.sort))
+}
+
+/// Dead letters of all jobs of which one may read them, without their payloads, the newest first unless asked otherwise.
+#[utoipa::path(
+    get, path = "/api/dead-letters", operation_id = "listAllDeadLetters",
+    params(ShortPaging, OfJob, Filter),
+    responses((status = 200, body = PageOf<DeadLetter>)),
+)]
+pub(super) async fn list_all(
+    state: State,
+    access: Access,
+    Query(paging): Query<ShortPaging>,
+    Query(of): Query<OfJob>,
+    Query(filter): Query<Filter>,
+) -> Reply {
+    let listing = paging.listing(filter.sort)?;
+    let filter = DeadLetterFilter {
+        trigger: filter.trigger_id,
+        kind: filter.kind,
+    };
+    let jobs = everywhere::readable_jobs(&state, &access, &of, LETTERS).await?;
+    let letters = state.dead_letters.list(&jobs, filter, &listing).await?;
     Ok(paging::part(letters, listing.sort))
 }
 

@@ -14,7 +14,7 @@ use super::input::Query;
 use super::paging::{self, Paging};
 use super::problem::ApiError;
 use super::reply::PageOf;
-use super::schemas::{JobAction, Runner, Trigger};
+use super::schemas::{JobActionOrProblems, Runner, TriggerOrProblems};
 use super::state::ApiState;
 use super::{jobs, runners, triggers};
 use crate::access::{Action, Resource};
@@ -37,7 +37,7 @@ pub(super) struct OfJob {
 #[utoipa::path(
     get, path = "/api/job/actions", operation_id = "listAllActions",
     params(Paging, OfJob, jobs::Sorting),
-    responses((status = 200, body = PageOf<JobAction>)),
+    responses((status = 200, body = PageOf<JobActionOrProblems>)),
 )]
 pub(super) async fn actions(
     state: State,
@@ -53,7 +53,7 @@ pub(super) async fn actions(
 #[utoipa::path(
     get, path = "/api/job/actions:latest", operation_id = "listAllLatestActions",
     params(Paging, OfJob, jobs::Sorting),
-    responses((status = 200, body = PageOf<JobAction>)),
+    responses((status = 200, body = PageOf<JobActionOrProblems>)),
 )]
 pub(super) async fn latest_actions(
     state: State,
@@ -69,7 +69,7 @@ pub(super) async fn latest_actions(
 #[utoipa::path(
     get, path = "/api/job/triggers", operation_id = "listAllTriggers",
     params(Paging, OfJob, triggers::Filter),
-    responses((status = 200, body = PageOf<Trigger>)),
+    responses((status = 200, body = PageOf<TriggerOrProblems>)),
 )]
 pub(super) async fn all_triggers(
     state: State,
@@ -85,7 +85,7 @@ pub(super) async fn all_triggers(
 #[utoipa::path(
     get, path = "/api/job/triggers:latest", operation_id = "listAllLatestTriggers",
     params(Paging, OfJob, triggers::Filter),
-    responses((status = 200, body = PageOf<Trigger>)),
+    responses((status = 200, body = PageOf<TriggerOrProblems>)),
 )]
 pub(super) async fn latest_triggers(
     state: State,

@@ -56,6 +56,7 @@ fn sentence(check: Check, reason: Reason) -> String {
         Check::LogStore => "the store of log lines",
         Check::Gateway => "the gateway",
         Check::Jobs => "some jobs",
+        Check::Brokers => "some brokers",
     };
     let what = match reason {
         Reason::ShuttingDown => "goes down",
@@ -66,6 +67,7 @@ fn sentence(check: Check, reason: Reason) -> String {
         Reason::NotKept => "does not keep what it is given",
         Reason::NotServed => "is not served",
         Reason::NoRunners => "have no runners",
+        Reason::NotConnected => "are not connected",
     };
     format!("{name} {what}")
 }

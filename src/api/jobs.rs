@@ -12,11 +12,17 @@ use super::paging::{self, Paging};
 use super::problem::ApiError;
 use super::publish::problem_of;
 use super::reply::{self, Data, Done, PageOf};
-use super::schemas::JobAction;
+use super::schemas::JobActionOrProblems;
 use super::state::{ApiState, resource};
 use crate::access::Action;
 use crate::publish::PublishError;
-use crate::store::{ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobSummary, Listing, Versions};
+use crate::store::{
+    ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobSummary, Listing, Page, Versions,
+};
+
+mod listed;
+
+use listed::Listed;
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
@@ -49,6 +55,10 @@ pub(super) struct Filter {
     status: Option<JobStatus>,
     /// Those with this in their name or description, in whatever case.
     search: Option<String>,
+    /// `true` tells with each job its runners and triggers as they are now.
+    #[serde(default)]
+    #[param(default = false)]
+    detailed: bool,
     #[param(inline)]
     sort: Option<JobSort>,
 }
@@ -65,7 +75,7 @@ pub(super) struct Sorting {
 #[utoipa::path(
     get, path = "/api/job", operation_id = "listJobs",
     params(Paging, Filter),
-    responses((status = 200, body = PageOf<JobSummary>)),
+    responses((status = 200, body = PageOf<Listed>)),
 )]
 pub(super) async fn list(
     state: State,
@@ -74,13 +84,19 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
 ) -> Reply {
     let listing = paging.listing(filter.sort)?;
+    let detailed = filter.detailed;
     let filter = JobFilter {
         status: filter.status,
         search: filter.search,
     };
-    let jobs = state.jobs.list(&filter, &listing).await?;
-    let may_see = |job: &JobSummary| access.may(Action::Read, &resource(job));
-    Ok(paging::visible(jobs, listing.sort, may_see))
+    let Page { mut items, end } = state.jobs.list(&filter, &listing).await?;
+    items.retain(|job| access.may(Action::Read, &resource(job)));
+    let items = if detailed {
+        listed::detailed(&state, &access, items).await?
+    } else {
+        items.into_iter().map(Listed::from).collect()
+    };
+    Ok(paging::part(Page { items, end }, listing.sort))
 }
 
 /// A job.
@@ -177,7 +193,7 @@ async fn serve(state: &ApiState, job: JobId) -> Result<(), ApiError> {
 #[utoipa::path(
     get, path = "/api/job/{job}/actions", operation_id = "listActions",
     params(Paging, Sorting),
-    responses((status = 200, body = PageOf<JobAction>)),
+    responses((status = 200, body = PageOf<JobActionOrProblems>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
 )]
 pub(super) async fn all_actions(
@@ -196,7 +212,7 @@ pub(super) async fn all_actions(
 /// How the version that was published last runs, with all defaults.
 #[utoipa::path(
     get, path = "/api/job/{job}/actions:latest", operation_id = "getLatestAction",
-    responses((status = 200, body = Data<JobAction>)),
+    responses((status = 200, body = Data<JobActionOrProblems>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
 )]
 pub(super) async fn latest_action(state: State, access: Access, job: Job) -> Reply {
@@ -206,7 +222,7 @@ pub(super) async fn latest_action(state: State, access: Access, job: Job) -> Rep
 /// How the active version runs, with all defaults.
 #[utoipa::path(
     get, path = "/api/job/{job}/actions:current", operation_id = "getCurrentAction",
-    responses((status = 200, body = Data<JobAction>)),
+    responses((status = 200, body = Data<JobActionOrProblems>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/actions"}))),
 )]
 pub(super) async fn current_action(state: State, access: Access, job: Job) -> Reply {

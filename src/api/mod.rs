@@ -41,6 +41,7 @@ mod schemas;
 mod server;
 mod settings;
 mod state;
+mod storage;
 mod store;
 mod test_events;
 mod triggers;

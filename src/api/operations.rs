@@ -14,7 +14,7 @@ use super::problem::FieldError;
 use super::{
     access, api_tokens, audit, auth, backups, callback_secret, dead_letters, docs_page, environment, events,
     everywhere, first_start, health, invocations, jobs, logs, metrics, problem, publications, publish,
-    runners, schedules, settings, store, test_events, triggers, users, versions,
+    runners, schedules, settings, storage, store, test_events, triggers, users, versions,
 };
 
 /// What says of an operation that its body may be larger than others, in bytes.
@@ -58,6 +58,7 @@ operations! {
     getAllMetricSeries => metrics::all_series,
     getMetricsByJob => metrics::by_job,
     getMetricSeries => metrics::series,
+    getStorage => storage::get,
     getConfig => settings::list,
     getDocs => docs_page::page,
     getErrorsPage => problem::page,
@@ -90,6 +91,8 @@ operations! {
     listVersions => versions::list,
     getVersion => versions::get,
     deleteVersion => versions::remove,
+    listVersionFiles => versions::files,
+    getVersionText => versions::text,
     downloadVersion => versions::archive,
     testVersion => test_events::send,
     listActions => jobs::all_actions,
@@ -136,6 +139,8 @@ operations! {
     getReplay => invocations::get_replay,
     cancelReplay => invocations::cancel_replay,
     getQueueCounts => dead_letters::counts,
+    listQueueCounts => dead_letters::all_counts,
+    listAllDeadLetters => dead_letters::list_all,
     listDeadLetters => dead_letters::list,
     getDeadLetter => dead_letters::get,
     redriveDeadLetter => dead_letters::redrive,

@@ -359,6 +359,7 @@ mod tests {
             include_str!("triggers.rs"),
             include_str!("users.rs"),
             include_str!("versions.rs"),
+            include_str!("versions/content.rs"),
             include_str!("health.rs"),
             include_str!("input.rs"),
         ];

@@ -1,40 +1,18 @@
-//! Schemas of what is no type of this crate. What other crates answer is described in words, so that they need not know
-//! OpenAPI.
+//! Schemas of what is no type of this crate: other crates need not know OpenAPI. Tests hold them against what is answered.
 
 #![expect(dead_code, reason = "only their schemas are of use")]
 
+mod action;
+mod tree;
+mod trigger;
+mod unreadable;
+
+pub(super) use action::JobAction;
 use serde_json::Value;
+pub(super) use tree::{Actor, Runner};
+pub(super) use trigger::{Trigger, TriggerStatus};
+pub(super) use unreadable::{JobActionOrProblems, TriggerOrProblems};
 use utoipa::ToSchema;
-
-/// How a version runs: the attribute `action` of its manifest with all defaults, and `id`, `jobId`, `versionId`, `version`. Of a version that
-/// was published when more was allowed than today, and so can not be served, those four and its `problems`.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-pub(super) struct JobAction(Value);
-
-/// What starts a job: one of the `triggers` of a version's manifest with all defaults, passwords masked, and `id`, `jobId`,
-/// `versionId`, `version`. A schedule has its `next` five instants. Of a version that was published when more was allowed than today, and so
-/// can not be served, `type`, `name`, those four and its `problems`.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-pub(super) struct Trigger(Value);
-
-/// How it stands with a trigger: `status` is `healthy`, `unhealthy` or `unknown`; `message` says why, `since` since when;
-/// `details` has what is known of its kind.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-pub(super) struct TriggerStatus(Value);
-
-/// A runner: its `id`, `jobId`, `versionId` and `actionId`, the `stage` it has come to, when it was `created`, and since when it is
-/// `ready`.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-pub(super) struct Runner(Value);
-
-/// An actor: its `id`, `path`, `name`, `kind`, `state`, `restarts`, `lastFailure`, and its `children`, which are such actors.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-pub(super) struct Actor(Value);
 
 /// The zip of a package.
 #[derive(ToSchema)]
@@ -50,4 +28,31 @@ pub(super) struct BackupFile(Value);
 #[derive(ToSchema)]
 pub(super) struct PublishForm {
     archive: Archive,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::openapi::DOCUMENT;
+
+    /// The properties of a schema of the document, sorted.
+    pub(super) fn properties(schema: &str) -> Vec<&'static str> {
+        let properties = &DOCUMENT["components"]["schemas"][schema]["properties"];
+        let mut names: Vec<_> = properties
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Those of them that are always there, sorted.
+    pub(super) fn required(schema: &str) -> Vec<&'static str> {
+        let required = &DOCUMENT["components"]["schemas"][schema]["required"];
+        let names = required.as_array().unwrap().iter();
+        let mut names: Vec<_> = names.map(|name| name.as_str().unwrap()).collect();
+        names.sort_unstable();
+        names
+    }
 }

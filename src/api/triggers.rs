@@ -12,7 +12,7 @@ use super::input::Query;
 use super::paging::{self, Paging};
 use super::problem::ApiError;
 use super::reply::{self, Data, PageOf};
-use super::schemas::{Trigger, TriggerStatus};
+use super::schemas::{TriggerOrProblems, TriggerStatus};
 use super::state::{ApiState, resource};
 use crate::access::Action;
 use crate::store::{JobSummary, NamedTrigger, TriggerFilter, TriggerSort, TriggerType, Versions};
@@ -37,7 +37,7 @@ pub(super) struct Filter {
 #[utoipa::path(
     get, path = "/api/job/{job}/triggers", operation_id = "listTriggers",
     params(Paging, Filter),
-    responses((status = 200, body = PageOf<Trigger>)),
+    responses((status = 200, body = PageOf<TriggerOrProblems>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
 )]
 pub(super) async fn all(
@@ -54,7 +54,7 @@ pub(super) async fn all(
 #[utoipa::path(
     get, path = "/api/job/{job}/triggers:latest", operation_id = "listLatestTriggers",
     params(Paging, Filter),
-    responses((status = 200, body = PageOf<Trigger>)),
+    responses((status = 200, body = PageOf<TriggerOrProblems>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
 )]
 pub(super) async fn latest(
@@ -71,7 +71,7 @@ pub(super) async fn latest(
 #[utoipa::path(
     get, path = "/api/job/{job}/triggers:current", operation_id = "listCurrentTriggers",
     params(Paging, Filter),
-    responses((status = 200, body = PageOf<Trigger>)),
+    responses((status = 200, body = PageOf<TriggerOrProblems>)),
     extensions(("x-permission" = json!({"action": "read", "resource": "job/{job}/triggers"}))),
 )]
 pub(super) async fn current(

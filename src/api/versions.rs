@@ -20,6 +20,10 @@ use crate::access::Action;
 use crate::publish::PublishError;
 use crate::store::{JobSummary, VersionFilter, VersionSort, VersionSummary};
 
+mod content;
+
+pub(super) use content::*;
+
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
 type Version = web::Path<(String, VersionId)>;

@@ -4,6 +4,7 @@
 //! [`UploadWriter`] takes the bytes as they arrive and counts them; [`inspect`] reads every entry once and refuses
 //! what a runner must never unpack; [`DiskArchiveStore`] keeps what passed and streams it to runners.
 
+mod content;
 mod inspect;
 mod limits;
 mod names;
@@ -14,10 +15,11 @@ mod stream;
 mod upload;
 mod zip;
 
+pub use content::{ContentError, PackagedFile};
 pub use inspect::{InspectError, Inspection, inspect};
 pub use limits::ArchiveLimits;
 pub use refusal::{ArchiveRefusal, NameProblem, SpecialKind};
-pub use store::{DiskArchiveStore, ReferenceGuard, StoredArchive};
+pub use store::{DiskArchiveStore, DiskSpace, ReferenceGuard, StoredArchive};
 pub(crate) use store::{folder_of, place_of, sync_folder};
 pub use upload::{Upload, UploadError, UploadWriter};
 

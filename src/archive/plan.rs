@@ -32,6 +32,8 @@ pub(super) struct Record {
     pub(super) packed: u64,
     /// Unpacked bytes, by its own word.
     pub(super) unpacked: u64,
+    /// CRC-32 of its unpacked bytes, by its own word; it is verified when they are read.
+    pub(super) crc32: u32,
 }
 
 /// One file to unpack.
@@ -45,6 +47,8 @@ pub(super) struct PlannedFile {
     pub(super) packed: u64,
     /// Unpacked bytes, by its own word.
     pub(super) unpacked: u64,
+    /// CRC-32 of its unpacked bytes, by its own word.
+    pub(super) crc32: u32,
     /// Whether the archive gave it an executable bit.
     pub(super) executable: bool,
 }
@@ -80,6 +84,7 @@ pub(super) fn plan(records: &[Record], limits: &ArchiveLimits) -> Result<Vec<Pla
                 .to_owned(),
             packed: record.packed,
             unpacked: record.unpacked,
+            crc32: record.crc32,
             executable: record.mode & ANY_EXECUTE != 0,
         })
         .collect())
@@ -240,6 +245,7 @@ mod tests {
             offset: index as u64 * 1_000,
             packed: 10,
             unpacked: if name.ends_with('/') { 0 } else { 10 },
+            crc32: 0,
         };
         names.iter().enumerate().map(record).collect()
     }

@@ -41,6 +41,15 @@ pub struct StoredArchive {
     pub packed_bytes: u64,
 }
 
+/// Room on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Bytes that the server can still write.
+    pub free: u64,
+    /// Bytes that there are.
+    pub total: u64,
+}
+
 /// While it is held, no archive is removed: hold it from keeping an archive until something refers to it.
 #[derive(Debug)]
 pub struct ReferenceGuard {
@@ -175,6 +184,22 @@ impl DiskArchiveStore {
         Ok(removed.await?)
     }
 
+    /// How much room the disk of the archives has.
+    ///
+    /// # Errors
+    /// When the disk does not tell.
+    pub async fn space(&self) -> io::Result<DiskSpace> {
+        let archives = self.archives.clone();
+        blocking(move || {
+            let space = rustix::fs::statvfs(&archives)?;
+            Ok(DiskSpace {
+                free: space.f_bavail.saturating_mul(space.f_frsize),
+                total: space.f_blocks.saturating_mul(space.f_frsize),
+            })
+        })
+        .await
+    }
+
     /// Whether an archive of this digest is there.
     ///
     /// # Errors
@@ -208,7 +233,7 @@ impl DiskArchiveStore {
         fs::File::open(self.path_of(digest))
     }
 
-    fn path_of(&self, digest: ArchiveDigest) -> PathBuf {
+    pub(super) fn path_of(&self, digest: ArchiveDigest) -> PathBuf {
         place_of(&self.archives, digest)
     }
 }

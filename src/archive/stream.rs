@@ -66,7 +66,7 @@ fn send_files(file: File, parts: &Parts) -> Result<(), ZipFailure> {
 }
 
 /// What was accepted once is read again even if the operator has lowered the limits since.
-fn limits_of_stored() -> ArchiveLimits {
+pub(super) fn limits_of_stored() -> ArchiveLimits {
     ArchiveLimits {
         packed_bytes: u64::MAX,
         unpacked_bytes: u64::MAX,

@@ -138,7 +138,7 @@ fn record_of(entry: &CDR) -> Result<Record, ArchiveRefusal> {
     let name = entry.insecure_file_name.as_bytes();
     let damaged = |error: ZipError| ArchiveRefusal::DamagedEntry {
         entry: names::shown(name),
-        reason: error.to_string(),
+        reason: reason_of(&error),
     };
     let unicode_name = entry.efs.iter().find_map(|field| match &field.efd {
         EFD::IZUF(unicode) => Some(unicode.insecure_file_name.clone()),
@@ -168,6 +168,7 @@ fn record_of(entry: &CDR) -> Result<Record, ArchiveRefusal> {
         offset,
         packed: entry.compressed_size().map_err(damaged)?,
         unpacked: entry.uncompressed_size().map_err(damaged)?,
+        crc32: entry.cdrh.crc,
     })
 }
 
@@ -229,7 +230,7 @@ fn refuse_directory(error: ZipError, file: &File, limits: &ArchiveLimits) -> Zip
             Err(error) => error.into(),
         },
         other => match begins_like_a_zip(file) {
-            Ok(true) => ArchiveRefusal::Damaged(other.to_string()).into(),
+            Ok(true) => ArchiveRefusal::Damaged(reason_of(&other)).into(),
             Ok(false) => ArchiveRefusal::NotAZip.into(),
             Err(error) => error.into(),
         },
@@ -253,7 +254,7 @@ fn refuse_entry(error: ZipError, path: &str) -> ZipFailure {
             limit,
         }
         .into(),
-        other => damaged(path, &other),
+        other => damaged(path, reason_of(&other)),
     }
 }
 
@@ -268,16 +269,26 @@ fn refuse_data(error: io::Error, path: &str) -> ZipFailure {
             limit: *limit,
         }
         .into(),
-        _ => damaged(path, &error),
+        Some(inner) => damaged(path, reason_of(inner)),
+        None => damaged(path, error.to_string()),
     }
 }
 
-fn damaged(path: &str, reason: &dyn std::error::Error) -> ZipFailure {
+fn damaged(path: &str, reason: String) -> ZipFailure {
     ArchiveRefusal::DamagedEntry {
         entry: path.to_owned(),
-        reason: reason.to_string(),
+        reason,
     }
     .into()
+}
+
+/// What a fault of an archive comes to in a line. The parser of the headers tells its own with a trace of its code, coloured for a
+/// terminal, which is of no use to whoever packed the archive.
+fn reason_of(error: &ZipError) -> String {
+    match error {
+        ZipError::BinaryParseError(_) => "one of its headers can not be read".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// A directory that goes on beyond what was declared.

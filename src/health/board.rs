@@ -92,6 +92,6 @@ fn standing(check: Check, entry: Option<Entry>, now: Instant) -> (Finding, DateT
 fn is_looked_after(check: Check) -> bool {
     match check {
         Check::Server | Check::Catalogue | Check::Gateway => false,
-        Check::Database | Check::Engine | Check::LogStore | Check::Jobs => true,
+        Check::Database | Check::Engine | Check::LogStore | Check::Jobs | Check::Brokers => true,
     }
 }

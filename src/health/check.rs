@@ -31,11 +31,13 @@ pub enum Check {
     Gateway,
     /// Whether all jobs that serve have runners, or could have them.
     Jobs,
+    /// Whether the brokers of MQTT triggers are connected.
+    Brokers,
 }
 
 impl Check {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Server,
         Self::Database,
         Self::Catalogue,
@@ -43,6 +45,7 @@ impl Check {
         Self::LogStore,
         Self::Gateway,
         Self::Jobs,
+        Self::Brokers,
     ];
 
     /// Whether a port is not ready while this is amiss. A port is ready if it does what another server in its place would do:
@@ -53,7 +56,8 @@ impl Check {
         match self {
             Self::Server | Self::Catalogue | Self::Engine | Self::Gateway => true,
             Self::Database => matches!(port, Port::Admin),
-            Self::LogStore | Self::Jobs => false,
+            // A broker is somebody else's; no other server would reach it better.
+            Self::LogStore | Self::Jobs | Self::Brokers => false,
         }
     }
 }
@@ -78,6 +82,8 @@ pub enum Reason {
     NotServed,
     /// Runners of some jobs can not be started.
     NoRunners,
+    /// Connections to brokers are lost, and tried again.
+    NotConnected,
 }
 
 /// What a look has found.

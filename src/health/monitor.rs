@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use jobber_actors::mqtt::LineState;
 use jobber_actors::tree::TreeHandle;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -41,13 +42,13 @@ impl Monitor {
 
     /// Looks until it is told to stop.
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
-        let (database, engine) = (Misses::default(), Misses::default());
+        let (database, engine, brokers) = (Misses::default(), Misses::default(), Misses::default());
         let looking = async {
             tokio::join!(
                 self.watch_catalogue(),
                 again(|| self.look_at_database(&database)),
                 again(|| self.look_at_engine(&engine)),
-                again(|| self.look_at_tree()),
+                again(|| self.look_at_tree(&brokers)),
             )
         };
         tokio::select! {
@@ -82,7 +83,7 @@ impl Monitor {
     }
 
     /// What the tree knows without asking anybody.
-    async fn look_at_tree(&self) {
+    async fn look_at_tree(&self, brokers: &Misses) {
         let logs = self.tree.log_store_trouble().map(|detail| Finding::Amiss {
             reason: Reason::NotKept,
             detail: Some(detail),
@@ -96,6 +97,29 @@ impl Monitor {
             },
         };
         self.health.found(Check::Jobs, jobs);
+        let gauges = self.tree.mqtt_gauges();
+        let states = gauges.values().flat_map(|gauge| &gauge.states);
+        if let Some(finding) = brokers.confirm(connected(states)) {
+            self.health.found(Check::Brokers, finding);
+        }
+    }
+}
+
+/// Whether all connections to brokers stand. One that is dropped on purpose, or is made for the first time, is not lost.
+pub(super) fn connected<'a>(states: impl Iterator<Item = &'a LineState>) -> Finding {
+    let (mut lost, mut all) = (0, 0);
+    for state in states {
+        all += 1;
+        lost += u32::from(matches!(state, LineState::Disconnected { .. }));
+    }
+    match lost {
+        0 => Finding::Well,
+        lost => Finding::Amiss {
+            reason: Reason::NotConnected,
+            detail: Some(format!(
+                "{lost} of {all} connections; their triggers' status says why"
+            )),
+        },
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use jobber_actors::mqtt::LineState;
 use tokio::time::advance;
 
-use super::monitor::Misses;
+use super::monitor::{Misses, connected};
 use super::*;
 
 fn all_well() -> Health {
@@ -46,6 +47,7 @@ async fn each_port_goes_by_what_it_needs() {
         (Check::LogStore, false, false),
         (Check::Gateway, true, true),
         (Check::Jobs, false, false),
+        (Check::Brokers, false, false),
     ];
     assert_eq!(expected.map(|(check, ..)| check), Check::ALL);
     for (check, gateway, admin) in expected {
@@ -158,4 +160,18 @@ async fn a_server_that_goes_down_is_ready_for_nothing() {
             (CheckStatus::Failed, Some(Reason::ShuttingDown))
         );
     }
+}
+
+#[test]
+fn a_broker_is_lost_when_it_is_not_connected_any_more() {
+    let lost = LineState::Disconnected {
+        reason: "connection refused".to_owned(),
+    };
+    let standing = [LineState::Connected, LineState::Connecting, LineState::Full];
+    assert_eq!(connected(standing.iter()), Finding::Well);
+    let Finding::Amiss { reason, detail } = connected(standing.iter().chain([&lost])) else {
+        panic!("one is lost");
+    };
+    assert_eq!(reason, Reason::NotConnected);
+    assert!(detail.unwrap().starts_with("1 of 4 connections"));
 }

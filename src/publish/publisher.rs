@@ -120,6 +120,12 @@ impl Publisher {
         }
     }
 
+    /// Where archives are kept.
+    #[must_use]
+    pub fn archives(&self) -> &DiskArchiveStore {
+        &self.shared.archives
+    }
+
     /// How long a version may take to be made ready.
     #[must_use]
     pub fn prepare_deadline(&self) -> Duration {

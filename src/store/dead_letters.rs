@@ -24,13 +24,21 @@ const COUNTS: &str = "
            count(*) filter (where state = 'dead') as dead, min(due_at) filter (where state = 'due') as oldest_due,
            coalesce((select bytes from delivery_usage where job_id = $1), 0) as bytes
     from deliveries where job_id = $1";
+/// Of jobs `$1` that have anything in the queue. Each job's part is answered by an index.
+const QUEUES: &str = "
+    select j.id, j.name, c.due, c.claimed, c.dead, c.oldest_due, u.bytes
+    from delivery_usage u join jobs j on j.id = u.job_id cross join lateral (
+        select count(*) filter (where state = 'due') as due, count(*) filter (where state = 'claimed') as claimed,
+               count(*) filter (where state = 'dead') as dead, min(due_at) filter (where state = 'due') as oldest_due
+        from deliveries d where d.job_id = u.job_id) c
+    where u.rows > 0 and j.id = any ($1)";
 /// `$2` is a trigger, `$3` a kind of trigger; null means all.
 const LIST: &str = "
-    select id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at
+    select job_id, id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at
     from deliveries
-    where job_id = $1 and state = 'dead' and ($2::uuid is null or trigger_id = $2) and ($3::text is null or kind = $3)";
+    where job_id = any ($1) and state = 'dead' and ($2::uuid is null or trigger_id = $2) and ($3::text is null or kind = $3)";
 const FIND: &str = "
-    select id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at,
+    select job_id, id, trigger_id, trigger_name, kind, input, failed, lost, failure, octet_length(body) as size, created_at, died_at,
            body
     from deliveries where id = $2 and job_id = $1 and state = 'dead'";
 /// As if it had just come in. What it died of stays to be seen if it dies again.
@@ -76,6 +84,42 @@ pub struct QueueCounts {
     pub oldest_due: Option<DateTime<Utc>>,
 }
 
+/// How much of one of many jobs is in the durable queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueOfJob {
+    /// The job.
+    #[schema(value_type = uuid::Uuid)]
+    pub job_id: JobId,
+    /// Its name.
+    pub name: String,
+    /// How much.
+    #[serde(flatten)]
+    pub counts: QueueCounts,
+}
+
+/// In which order queues are listed: by their jobs' names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum QueueSort {
+    /// By name.
+    #[default]
+    #[serde(rename = "name")]
+    Name,
+    /// By name, backwards.
+    #[serde(rename = "-name")]
+    NameDescending,
+}
+
+impl Sort for QueueSort {
+    fn order(self) -> Order {
+        const BY_NAME: [Column; 2] = [Column::text("name", "j.name"), Column::id("id", "j.id")];
+        match self {
+            Self::Name => Order::ascending(&BY_NAME),
+            Self::NameDescending => Order::descending(&BY_NAME),
+        }
+    }
+}
+
 /// A delivery that was given up, without its payload.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -83,6 +127,9 @@ pub struct DeadLetter {
     /// The invocation's id.
     #[schema(value_type = uuid::Uuid)]
     pub id: InvocationId,
+    /// Whose it is.
+    #[schema(value_type = uuid::Uuid)]
+    pub job_id: JobId,
     /// The trigger that started it.
     #[schema(value_type = uuid::Uuid)]
     pub trigger_id: TriggerId,
@@ -113,7 +160,7 @@ pub struct DeadLetter {
     pub died: DateTime<Utc>,
 }
 
-/// Which dead letters of a job.
+/// Which dead letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterFilter {
     /// Those that one trigger started.
@@ -165,34 +212,45 @@ impl DeadLetterStore {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(COUNTS).await?;
         let row = client.query_one(&statement, &[job.as_uuid()]).await?;
-        Ok(QueueCounts {
-            due: row.get("due"),
-            claimed: row.get("claimed"),
-            dead: row.get("dead"),
-            bytes: row.get("bytes"),
-            oldest_due: row.get("oldest_due"),
-        })
+        Ok(counts_of(&row))
     }
 
-    /// A job's dead letters.
+    /// How much of each of these jobs is in the queue; those of which nothing is are left out.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn queues(
+        &self,
+        jobs: &[JobId],
+        listing: &Listing<QueueSort>,
+    ) -> Result<Page<QueueOfJob>, DatabaseError> {
+        let jobs: Vec<Uuid> = jobs.iter().map(|job| *job.as_uuid()).collect();
+        let queue = |row: &Row| {
+            Ok(QueueOfJob {
+                job_id: row.get::<_, Uuid>("id").into(),
+                name: row.get("name"),
+                counts: counts_of(row),
+            })
+        };
+        listing::page(&self.database, QUEUES, &[&jobs], listing, queue).await
+    }
+
+    /// The dead letters of these jobs.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn list(
         &self,
-        job: JobId,
+        jobs: &[JobId],
         filter: DeadLetterFilter,
         listing: &Listing<DeadLetterSort>,
     ) -> Result<Page<DeadLetter>, DatabaseError> {
+        let jobs: Vec<Uuid> = jobs.iter().map(|job| *job.as_uuid()).collect();
         let trigger = filter.trigger.map(|trigger| *trigger.as_uuid());
         let kind = filter.kind.map(TriggerType::name);
-        listing::page(
-            &self.database,
-            LIST,
-            &[job.as_uuid(), &trigger, &kind],
-            listing,
-            |row| Ok(letter_of(row)),
-        )
+        listing::page(&self.database, LIST, &[&jobs, &trigger, &kind], listing, |row| {
+            Ok(letter_of(row))
+        })
         .await
     }
 
@@ -274,6 +332,16 @@ impl DeadLetterStore {
     }
 }
 
+fn counts_of(row: &Row) -> QueueCounts {
+    QueueCounts {
+        due: row.get("due"),
+        claimed: row.get("claimed"),
+        dead: row.get("dead"),
+        bytes: row.get("bytes"),
+        oldest_due: row.get("oldest_due"),
+    }
+}
+
 fn letter_of(row: &Row) -> DeadLetter {
     let kind: String = row.get("kind");
     let Json(input) = row.get::<_, Json<Value>>("input");
@@ -289,6 +357,7 @@ fn letter_of(row: &Row) -> DeadLetter {
         .flatten();
     DeadLetter {
         id: row.get::<_, Uuid>("id").into(),
+        job_id: row.get::<_, Uuid>("job_id").into(),
         trigger_id: row.get::<_, Uuid>("trigger_id").into(),
         trigger_name: row.get("trigger_name"),
         kind,

@@ -32,6 +32,7 @@ mod schedules;
 mod sealed;
 mod secrets;
 mod sessions;
+mod storage;
 mod users;
 mod version_removal;
 mod versions;
@@ -49,7 +50,9 @@ pub use calls::{
 };
 pub use catalogue::PostgresCatalogue;
 pub use database::{Database, DatabaseConfig, PoolGauge};
-pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterStore, QueueCounts};
+pub use dead_letters::{
+    DeadLetter, DeadLetterFilter, DeadLetterSort, DeadLetterStore, QueueCounts, QueueOfJob, QueueSort,
+};
 pub use durable_queue::{PostgresDurableQueue, QueueLimits};
 pub use environment::{
     EnvironmentStore, MAX_ENVIRONMENT_BYTES, MAX_VARIABLES, StoredVariable, VariableKind, VariableSet,
@@ -64,8 +67,9 @@ pub use invocations::{
     PostgresInvocations, RecordedInvocation,
 };
 pub use jobs::{
-    ActionSort, JobFilter, JobPatch, JobSort, JobStatus, JobStore, JobSummary, TriggerFilter, TriggerSort,
-    TriggerType, VersionFilter, VersionSort, VersionSummary, VersionTrigger, Versions,
+    ActionSort, Declared, DeclaredTrigger, JobFilter, JobPatch, JobSort, JobStatus, JobStore, JobSummary,
+    TriggerFilter, TriggerSort, TriggerType, VersionFilter, VersionSort, VersionSummary, VersionTrigger,
+    Versions,
 };
 pub use listener::{Hint, Listener, ListenerConfig};
 pub use listing::{Listing, Order, Page, Place, Sort, part_of};
@@ -79,6 +83,7 @@ pub use schedules::PostgresSchedules;
 pub use sealed::{Resealed, SealedError, Unopened, discard, establish_keys, require_no_key, reseal};
 pub use secrets::{CallbackSecrets, SecretStore};
 pub use sessions::{Origin, SESSION_TIME, SessionStore, StoredSession};
+pub use storage::{Share, Storage, StorageOfJob, storage};
 pub use users::{NewUser, StoredUser, UserChange, UserFilter, UserPatch, UserSort, UserStore};
 pub use version_removal::VersionRemoval;
 pub use versions::{

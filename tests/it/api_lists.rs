@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::access::{everything, line, token, user};
 use crate::support::{App, Package, SECRET, answer};
 
 const JOBS: [&str; 5] = ["delta", "alpha", "echo", "bravo", "charlie"];
@@ -230,5 +231,60 @@ fn the_configuration_is_told_without_secrets() {
             !all.contains(SECRET) && !all.contains(&hex::encode(SECRET)),
             "{all}"
         );
+    });
+}
+
+/// A list with what the jobs are made of now needs one request, and shows no more than one may read.
+#[test]
+fn jobs_are_listed_with_their_runners_and_triggers() {
+    App::story(async |app| {
+        fill(app).await;
+        let list = app.get("/api/job?detailed=true").await;
+        let of = |name: &str| {
+            list.as_array()
+                .unwrap()
+                .iter()
+                .find(|job| job["name"] == name)
+                .unwrap()
+        };
+        let alpha = of("alpha");
+        assert_eq!(
+            (&alpha["version"], &alpha["runners"]["most"]),
+            (&json!("2.0.0"), &json!(16))
+        );
+        assert!(alpha["runners"]["now"].as_u64().unwrap() >= 1, "{alpha}");
+        let told = |job: &Value, field: &str| {
+            let triggers = job["triggers"].as_array().unwrap().iter();
+            json!(triggers.map(|trigger| &trigger[field]).collect::<Vec<_>>())
+        };
+        assert_eq!(told(alpha, "name"), json!(["page", "daily", "other"]));
+        assert_eq!(told(alpha, "type"), json!(["http", "schedule", "http"]));
+        assert_eq!(told(alpha, "status"), json!(["healthy", "healthy", "healthy"]));
+        assert_eq!(
+            told(of("echo"), "status"),
+            json!(["unknown", "unknown", "unknown"]),
+            "it is disabled"
+        );
+        // Whoever does not ask gets what there always was.
+        let plain = app.get("/api/job").await;
+        assert!(plain[0].get("triggers").is_none() && plain[0].get("runners").is_none());
+
+        let ada = user(app, "ada", everything()).await;
+        let some = json!([
+            line("allow", "job/alpha", &["read"]),
+            line("deny", "job/alpha/runners", &["read"]),
+            line("deny", "job/alpha/triggers/daily", &["read"]),
+        ]);
+        let (_, token) = token(app, &ada, some).await;
+        let request = app
+            .stranger(Method::GET, "/api/job?detailed=true")
+            .bearer_auth(&token);
+        let (status, seen) = answer(request).await;
+        assert_eq!(
+            (status, seen["data"].as_array().unwrap().len()),
+            (StatusCode::OK, 1)
+        );
+        assert_eq!(seen["data"][0]["runners"], Value::Null);
+        assert_eq!(told(&seen["data"][0], "name"), json!(["page", "other"]));
     });
 }

@@ -7,6 +7,7 @@ use jobber_actors::ports::{DurableQueue, NewDelivery, Room};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::access::{everything, line, token, user};
 use crate::support::queue::{LEASE, MOST, dead, due};
 use crate::support::{App, Package};
 
@@ -253,6 +254,64 @@ fn a_schedule_is_run_by_hand_and_shows_what_became_of_its_instants() {
                 .unwrap()
                 .len(),
             3
+        );
+    });
+}
+
+#[test]
+fn queues_and_dead_letters_of_all_jobs_are_told_at_once() {
+    App::story(async |app| {
+        let (a, b) = (
+            publish(app, &Package::new("a", "1")).await,
+            publish(app, &Package::new("b", "1")).await,
+        );
+        publish(app, &Package::new("idle", "1")).await;
+        let of_a = keep_dead(app, a, 2).await;
+        let of_b = keep_dead(app, b, 1).await;
+        queue(app).keep(&[due(b, 3_600)]).await.unwrap();
+
+        for limit in [1, 100] {
+            let queues = app.parts(&format!("/api/queues?limit={limit}")).await;
+            let told: Vec<_> = queues
+                .iter()
+                .map(|queue| (&queue["name"], &queue["jobId"], &queue["dead"], &queue["due"]))
+                .collect();
+            let ids = [json!(a.to_string()), json!(b.to_string())];
+            let (two, one, none) = (json!(2), json!(1), json!(0));
+            let expected = [
+                (&json!("a"), &ids[0], &two, &none),
+                (&json!("b"), &ids[1], &one, &one),
+            ];
+            assert_eq!(told, expected);
+            assert!(queues[0]["bytes"].as_u64().unwrap() > 0);
+
+            let letters = app.parts(&format!("/api/dead-letters?limit={limit}")).await;
+            let seen: Vec<_> = letters.iter().map(|letter| &letter["id"]).collect();
+            assert_eq!(
+                json!(seen),
+                json!([&of_b[..], &of_a[..]].concat()),
+                "the newest first"
+            );
+            assert_eq!(letters[0]["jobId"], json!(b.to_string()));
+        }
+        let only = app.parts(&format!("/api/dead-letters?jobId={a}&type=mqtt")).await;
+        assert_eq!(only.len(), 2);
+
+        let ada = user(app, "ada", everything()).await;
+        let some = json!([
+            line("allow", "job/a/dead-letters", &["read"]),
+            line("allow", "job/b/queue", &["read"]),
+        ]);
+        let (_, token) = token(app, &ada, some).await;
+        let ask = async |path: &str| {
+            let request = app.stranger(Method::GET, path).bearer_auth(&token);
+            request.send().await.unwrap().json::<Value>().await.unwrap()["data"].clone()
+        };
+        assert_eq!(ask("/api/dead-letters").await.as_array().unwrap().len(), 2);
+        let queues = ask("/api/queues").await;
+        assert_eq!(
+            (queues.as_array().unwrap().len(), &queues[0]["name"]),
+            (1, &json!("b"))
         );
     });
 }

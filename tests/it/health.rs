@@ -11,7 +11,7 @@ use crate::support::{App, BreakablePostgres, Package, eventually};
 
 /// No probe takes longer than this, whatever is the matter.
 const PROBE: Duration = Duration::from_secs(1);
-const CHECKS: [&str; 7] = [
+const CHECKS: [&str; 8] = [
     "server",
     "database",
     "catalogue",
@@ -19,6 +19,7 @@ const CHECKS: [&str; 7] = [
     "log-store",
     "gateway",
     "jobs",
+    "brokers",
 ];
 
 /// Who asks without proof, as load balancers do.

@@ -23,6 +23,7 @@ mod api_events;
 mod api_lists;
 mod api_publish;
 mod api_queue;
+mod api_storage;
 mod api_store;
 mod backups;
 mod bruno;

@@ -1,7 +1,7 @@
 import { type Page } from '@playwright/test';
 import { api } from './support/api';
 import { archive } from './support/packages';
-import { expect, signIn, test } from './support/panel';
+import { expect, findings, settled, signIn, test } from './support/panel';
 
 /** A job of the test's own, so that tests do not disturb each other. */
 async function job(name: string, parts: Partial<Parameters<typeof archive>[0]> = {}): Promise<void> {
@@ -34,6 +34,11 @@ test('a package is published, another version takes over, and is rolled back', a
   await expect(row('1.1.0').getByText('active')).toBeVisible();
   await row('1.1.0').getByRole('button', { name: 'Changes' }).click();
   await expect(page.getByRole('dialog').getByText('action.runnerMaxCount')).toBeVisible();
+  await page.getByRole('dialog').getByRole('button', { name: 'package.json' }).click();
+  const lines = page.getByRole('dialog').getByRole('region', { name: 'What changed in package.json' });
+  await expect(lines.locator('del').first()).toContainText('1.0.0');
+  await expect(lines.locator('ins').first()).toContainText('1.1.0');
+  expect(await findings(page)).toEqual([]);
   await page.keyboard.press('Escape');
   const saved = page.waitForEvent('download');
   await page.getByRole('link', { name: 'Download 1.1.0' }).click();
@@ -176,8 +181,7 @@ test('a dead letter is looked at, tried again and discarded', async ({ page }) =
   await job('mourns');
   await api().post('/api/job/mourns/triggers/broken/run');
   await page.goto('/dead-letters');
-  const card = page.locator('.card', { hasText: 'mourns' });
-  await card.getByRole('button', { name: /broken/ }).click();
+  await page.getByRole('row').filter({ hasText: 'mourns' }).getByRole('button', { name: /broken/ }).click();
   await expect(page.getByRole('dialog').getByText('the report can not be written').first()).toBeVisible();
   await page.getByRole('dialog').getByRole('button', { name: 'Try again' }).click();
   await expect(page.getByText('It is due again')).toBeVisible();
@@ -185,6 +189,19 @@ test('a dead letter is looked at, tried again and discarded', async ({ page }) =
   await page.getByRole('button', { name: 'Discard all…' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Discard all' }).click();
   await expect(page.getByText('No dead letters')).toBeVisible();
+});
+
+test('what is shown of all jobs is asked for once, not of each job', async ({ page }) => {
+  const ofOne: string[] = [];
+  page.on('request', (request) => { if (/\/api\/job\/[^/?]+\/./.test(request.url())) ofOne.push(request.url()); });
+  for (const path of ['/', '/jobs', '/dead-letters', '/settings']) {
+    await page.goto(path);
+    await settled(page);
+    await expect(page.getByText(/shop/).first()).toBeVisible();
+  }
+  await expect(page.getByText(/The data folder has .* left/)).toBeVisible();
+  // Schedules and runners of all jobs have such paths, too.
+  expect(ofOne.filter((url) => !/\/api\/job\/(triggers|runners|actions)/.test(url))).toEqual([]);
 });
 
 test('a runner is stopped, and another one is killed', async ({ page }) => {

@@ -344,3 +344,27 @@ fn no_change_of_bytes_makes_the_reader_panic() {
         }
     }
 }
+
+/// Whatever byte of the directory is wrong: the fault is told in a line of plain text, without what its parser says to a terminal.
+#[tokio::test]
+async fn a_damaged_directory_is_told_in_plain_text() {
+    let whole = package(&[entry("index.js", b"export default 1;")]);
+    let begins = whole.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    let mut unreadable = 0;
+    for place in begins..whole.len() {
+        for wrong in [0xff, 0x00, whole[place] ^ 1] {
+            let mut damaged = whole.clone();
+            damaged[place] = wrong;
+            let Err(refusal) = inspect_bytes(&damaged, ArchiveLimits::default()).await else {
+                continue;
+            };
+            let text = refusal.to_string();
+            assert!(
+                !text.chars().any(char::is_control) && text.len() < 200,
+                "{text:?}"
+            );
+            unreadable += u32::from(text.contains("headers can not be read"));
+        }
+    }
+    assert!(unreadable > 0, "nothing of it was what the parser refuses");
+}

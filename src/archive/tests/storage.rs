@@ -7,7 +7,7 @@ use jobber_actors::domain::ArchiveDigest;
 use jobber_actors::ports::{ArchiveError, ArchiveStore, PackagePart};
 
 use super::*;
-use crate::archive::DiskArchiveStore;
+use crate::archive::{ContentError, DiskArchiveStore};
 
 /// Keeps a zip as a publish would.
 async fn keep(store: &DiskArchiveStore, zip: &[u8]) -> ArchiveDigest {
@@ -169,4 +169,53 @@ async fn only_old_archives_without_reference_are_removed() {
     );
     assert!(store.contains(digests[0]).await.unwrap());
     assert!(!store.contains(digests[1]).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_kept_archive_can_be_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskArchiveStore::open(folder.path()).unwrap();
+    let digest = keep(
+        &store,
+        &zip(&[
+            entry("x/package.json", PACKAGE_JSON),
+            entry("x/readme.md", "grüße\n".as_bytes()),
+            entry("x/logo.png", &[0x89, b'P', b'N', b'G', 0xff]),
+            entry("x/nul.txt", b"a\0b"),
+        ]),
+    )
+    .await;
+    let files = store.packaged_files(digest).await.unwrap();
+    let told: Vec<_> = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes))
+        .collect();
+    let expected = [
+        ("logo.png", 5),
+        ("nul.txt", 3),
+        ("package.json", 17),
+        ("readme.md", 8),
+    ];
+    assert_eq!(told, expected);
+    // What zlib's crc32() gives of the text.
+    assert_eq!(files[3].crc32, 0xec58_f61f);
+
+    let text = async |path: &str, limit| store.packaged_text(digest, path.to_owned(), limit).await;
+    assert_eq!(text("readme.md", 8).await.unwrap(), "grüße\n");
+    let refused = |result: Result<String, ContentError>| result.unwrap_err().to_string();
+    assert_eq!(
+        refused(text("readme.md", 7).await),
+        "the file has 8 bytes, and at most 7 are shown"
+    );
+    for binary in ["logo.png", "nul.txt"] {
+        assert!(matches!(text(binary, 100).await, Err(ContentError::NotText)));
+    }
+    assert!(matches!(text("../x", 100).await, Err(ContentError::NoFile(_))));
+    let nothing = ArchiveDigest::from([7; 32]);
+    assert!(matches!(
+        store.packaged_files(nothing).await,
+        Err(ContentError::Gone)
+    ));
+    let space = store.space().await.unwrap();
+    assert!(space.free <= space.total && space.total > 0);
 }

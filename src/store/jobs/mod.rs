@@ -1,6 +1,7 @@
 //! Jobs as people see them: for the admin API.
 
 mod parts;
+mod serving;
 mod versions;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use parts::{ActionSort, TriggerFilter, TriggerSort, TriggerType, VersionTrigger, Versions};
+pub use serving::{Declared, DeclaredTrigger};
 pub use versions::{VersionFilter, VersionSort, VersionSummary};
 
 use super::catalogue::digest_of;

@@ -1,9 +1,11 @@
-/** Names for the types of the API document, and the shapes that the document calls just `object`. */
+/** Names for the types of the API document. */
 import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
 export type Job = Schemas['JobSummary'];
+export type ListedJob = Schemas['Listed'];
+export type QueueOfJob = Schemas['QueueOfJob'];
 export type Version = Schemas['VersionSummary'];
 export type Invocation = Schemas['Invocation'];
 export type InvocationPoints = Schemas['InvocationPoints'];
@@ -27,114 +29,18 @@ export type Check = Schemas['CheckReport'];
 export type Tested = Schemas['Tested'];
 export type BulkReplay = Schemas['BulkReplay'];
 
-/** How a version runs. */
-export interface JobAction {
-  id: string;
-  jobId: string;
-  versionId: string;
-  version: string;
-  capture: 'none' | 'errors' | 'all';
-  concurrency: number;
-  queue: { length: number; wait: number };
-  retries: { backoff: number; max: number };
-  runnerAsynchronous: boolean;
-  runnerMaxAge: number | null;
-  runnerMaxAgeHard: number | null;
-  runnerMaxCount: number;
-  runnerMaxIdleAge: number;
-  runnerMinCount: number;
-  runnerMode: string;
-  runnerTimeout: number | null;
-}
-
+export type JobAction = Schemas['JobAction'];
+export type Trigger = Schemas['Trigger'];
 /** What stands in place of an action or a trigger of a version that was published when more was allowed than today: it can not be served. */
-export interface Unreadable {
-  id: string;
-  jobId: string;
-  versionId: string;
-  version: string;
-  type?: TriggerKind;
-  name?: string | null;
-  problems: { pointer: string; message: string }[];
-}
-
-interface AnyTrigger {
-  id: string;
-  jobId: string;
-  versionId: string;
-  version: string;
-  name?: string | null;
-}
-
-export interface HttpTrigger extends AnyTrigger {
-  type: 'http';
-  method?: string | null;
-  path?: string | null;
-  hostname?: string | null;
-}
-
-export interface MqttTrigger extends AnyTrigger {
-  type: 'mqtt';
-  topics: string[];
-  qos: number;
-  connection: Record<string, unknown>;
-}
-
-export interface ScheduleTrigger extends AnyTrigger {
-  type: 'schedule';
-  cron: string;
-  timezone: string;
-  catchUp: string;
-  overlap: string;
-  /** The next five instants. */
-  next: string[];
-}
-
-export type Trigger = HttpTrigger | MqttTrigger | ScheduleTrigger;
+export type Unreadable = Schemas['Unreadable'];
 export type TriggerKind = Trigger['type'];
-
-export interface BrokerConnection {
-  broker: string;
-  clientId: string;
-  state: string;
-  since: string;
-  open: number;
-  waiting: number;
-  messages: Record<string, number>;
-}
-
-export interface TriggerStatus {
-  status: 'healthy' | 'unhealthy' | 'unknown';
-  message: string;
-  since?: string | null;
-  details?: { connections?: BrokerConnection[]; next?: string } | null;
-}
-
-export interface Runner {
-  id: string;
-  jobId: string;
-  versionId: string;
-  actionId: string;
-  stage: string;
-  created: string;
-  ready?: string | null;
-}
-
-export interface Actor {
-  id: number;
-  path: string;
-  name: string;
-  kind: string;
-  state: string;
-  reason: unknown;
-  sinceUnixMs: number;
-  restarts: number;
-  lastFailure: unknown;
-  observed: unknown;
-  observedUnixMs: number | null;
-  responsive: boolean;
-  children: Actor[];
-}
+export type HttpTrigger = Extract<Trigger, { type: 'http' }>;
+export type MqttTrigger = Extract<Trigger, { type: 'mqtt' }>;
+export type ScheduleTrigger = Extract<Trigger, { type: 'schedule' }>;
+export type TriggerStatus = Schemas['TriggerStatus'];
+export type BrokerConnection = Schemas['BrokerConnection'];
+export type Runner = Schemas['Runner'];
+export type Actor = Schemas['Actor'];
 
 export const OUTCOMES = [
   'succeeded', 'failed', 'timed-out', 'lost', 'refused', 'cancelled', 'queued', 'running', 'missed', 'skipped',

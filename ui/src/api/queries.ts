@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { live } from '../live/topics';
 import { api, data, whole } from './client';
-import type { Actor, JobAction, Runner, Trigger, TriggerKind, TriggerStatus, Unreadable } from './models';
+import type { JobAction, Trigger, TriggerKind, Unreadable } from './models';
 import type { paths } from './schema';
 
 type QueryOf<P extends keyof paths> = paths[P] extends { get: { parameters: { query?: infer Q } } } ? NonNullable<Q> : never;
@@ -16,6 +16,13 @@ export const jobsQuery = queryOptions({
   queryKey: ['jobs'],
   meta: live(['jobs', 'versions']),
   queryFn: async () => (await whole(api.GET('/api/job', { params: { query: { limit: 1000 } } }))).data,
+});
+
+/** The jobs with their runners and triggers as they are now. */
+export const detailedJobsQuery = queryOptions({
+  queryKey: ['jobs', 'detailed'],
+  meta: live(['jobs', 'versions', 'runners', 'triggers']),
+  queryFn: async () => (await whole(api.GET('/api/job', { params: { query: { limit: 1000, detailed: true } } }))).data,
 });
 
 export const jobQuery = (job: string) =>
@@ -37,7 +44,7 @@ export const actionsQuery = (job: string) =>
     queryKey: ['job', job, 'actions'],
     meta: live(['versions', 'jobs'], job),
     queryFn: async () =>
-      (await whole(api.GET('/api/job/{job}/actions', { params: { path: { job } } }))).data as unknown as (JobAction | Unreadable)[],
+      (await whole(api.GET('/api/job/{job}/actions', { params: { path: { job } } }))).data,
     select: readable<JobAction>,
   });
 
@@ -49,7 +56,7 @@ export const currentTriggersQuery = (job: string) =>
     queryKey: ['job', job, 'triggers'],
     meta: live(['triggers', 'jobs', 'versions'], job),
     queryFn: async () =>
-      (await whole(api.GET('/api/job/{job}/triggers:current', { params: { path: { job } } }))).data as unknown as (Trigger | Unreadable)[],
+      (await whole(api.GET('/api/job/{job}/triggers:current', { params: { path: { job } } }))).data,
     select: readable<Trigger>,
   });
 
@@ -59,7 +66,7 @@ export const allTriggersQuery = (type?: TriggerKind) =>
     meta: live(['triggers', 'jobs', 'versions']),
     queryFn: async () =>
       (await whole(api.GET('/api/job/triggers', { params: { query: { limit: 1000, ...(type ? { type } : {}) } } })))
-        .data as unknown as (Trigger | Unreadable)[],
+        .data,
     select: readable<Trigger>,
   });
 
@@ -67,7 +74,7 @@ export const allActionsQuery = queryOptions({
   queryKey: ['actions'],
   meta: live(['jobs', 'versions']),
   queryFn: async () =>
-    (await whole(api.GET('/api/job/actions', { params: { query: { limit: 1000 } } }))).data as unknown as (JobAction | Unreadable)[],
+    (await whole(api.GET('/api/job/actions', { params: { query: { limit: 1000 } } }))).data,
   select: readable<JobAction>,
 });
 
@@ -78,7 +85,7 @@ export const triggerStatusQuery = (job: string, trigger: string) =>
     queryFn: async () =>
       (await data(
         api.GET('/api/job/{job}/triggers/{trigger}/status', { params: { path: { job, trigger } } }),
-      )) as unknown as TriggerStatus,
+      )),
   });
 
 export const firesQuery = (job: string, trigger: string) =>
@@ -100,7 +107,7 @@ export const runnersQuery = (job?: string) =>
         job === undefined
           ? api.GET('/api/job/runners', { params: { query: { limit: 1000 } } })
           : api.GET('/api/job/{job}/runners', { params: { path: { job }, query: { limit: 1000 } } }),
-      )).data as unknown as Runner[],
+      )).data,
   });
 
 export const variablesQuery = (job: string) =>
@@ -115,6 +122,28 @@ export const queueQuery = (job: string) =>
     queryKey: ['job', job, 'queue'],
     meta: live(['queue'], job),
     queryFn: () => data(api.GET('/api/job/{job}/queue', { params: { path: { job } } })),
+  });
+
+/** What is in the durable queue, of every job of which one may read that, by the job's id. */
+export const queuesQuery = queryOptions({
+  queryKey: ['queues'],
+  meta: live(['queue']),
+  queryFn: async () => new Map((await whole(api.GET('/api/queues', { params: { query: { limit: 1000 } } }))).data.map((queue) => [queue.jobId, queue])),
+});
+
+/** Dead letters, a hundred at a time, of one job or of all. */
+export const deadLettersQuery = (job: string | null) =>
+  infiniteQueryOptions({
+    queryKey: ['dead-letters', job ?? 'all'],
+    meta: live(['queue'], job ?? undefined),
+    queryFn: ({ pageParam }: { pageParam: string | null }) => {
+      const query = { limit: 100, ...(pageParam === null ? {} : { cursor: pageParam }) };
+      return whole(job === null
+        ? api.GET('/api/dead-letters', { params: { query } })
+        : api.GET('/api/job/{job}/dead-letters', { params: { path: { job }, query } }));
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next ?? null,
   });
 
 export const seriesQuery = (job: string | null, span: { seconds: number; step: number }) =>
@@ -188,6 +217,13 @@ export const overviewQuery = queryOptions({
   queryFn: () => data(api.GET('/api/metrics/overview')),
 });
 
+/** How much jobs keep, and how much room is left. */
+export const storageQuery = queryOptions({
+  queryKey: ['storage'],
+  meta: live(['figures', 'versions', 'queue']),
+  queryFn: () => data(api.GET('/api/storage')),
+});
+
 /** How the server stands. A server that is not ready says so with 503, which is an answer here. */
 export const healthQuery = queryOptions({
   queryKey: ['health'],
@@ -203,7 +239,7 @@ export const healthQuery = queryOptions({
 export const treeQuery = queryOptions({
   queryKey: ['tree'],
   meta: live(['actors', 'invocations']),
-  queryFn: async () => (await data(api.GET('/api/debug/tree'))) as unknown as Actor,
+  queryFn: async () => (await data(api.GET('/api/debug/tree'))),
 });
 
 export const settingsQuery = queryOptions({

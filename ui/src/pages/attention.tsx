@@ -1,9 +1,9 @@
-import { useInfiniteQuery, useQueries, useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { ReactNode } from 'react';
 import { type Actor, BAD_OUTCOMES, type Job } from '../api/models';
-import { allTriggersQuery, invocationsQuery, queueQuery, treeQuery, triggerStatusQuery } from '../api/queries';
+import { detailedJobsQuery, invocationsQuery, queuesQuery, treeQuery } from '../api/queries';
 import { Badge, Card, Empty, Time } from '../components/basics';
 import { plural } from '../components/format';
 import { useRights } from '../session/session';
@@ -26,7 +26,7 @@ function* actors(actor: Actor): Generator<Actor> {
 
 /** What somebody should look at: failures, dead letters, missed schedules, brokers, crash loops. */
 export function Attention({ jobs }: { jobs: readonly Job[] }) {
-  const matters = [...useFailures(jobs), ...useLetters(jobs), ...useBrokers(jobs), ...useLoops()];
+  const matters = [...useFailures(jobs), ...useLetters(), ...useTriggers(), ...useLoops()];
   return (
     <Card title="Needs attention" flush>
       {matters.length === 0 ? <Empty title="Nothing needs you">No failures, dead letters, missed schedules, lost brokers or crash loops in 24 hours.</Empty> : (
@@ -63,41 +63,31 @@ function useFailures(jobs: readonly Job[]): Matter[] {
   ];
 }
 
-function useLetters(jobs: readonly Job[]): Matter[] {
+function useLetters(): Matter[] {
   const rights = useRights();
-  const queues = useQueries({ queries: jobs.map((job) => ({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue') })) });
-  return jobs.flatMap((job, index) => {
-    const dead = queues[index]?.data?.dead ?? 0;
-    if (dead === 0) return [];
-    return [{
-      key: `dead-${job.id}`, status: 'dead', text: <span><strong>{job.name}</strong>: {plural(dead, 'dead letter')}</span>,
-      to: <Link className="btn small" to="/jobs/$job/dead-letters" params={{ job: job.name }}>Decide</Link>,
-    }];
-  });
+  const queues = useQuery({ ...queuesQuery, enabled: rights.some('read', 'job', '*', 'queue') });
+  return [...(queues.data?.values() ?? [])].filter((queue) => queue.dead > 0).map((queue) => ({
+    key: `dead-${queue.jobId}`, status: 'dead', text: <span><strong>{queue.name}</strong>: {plural(queue.dead, 'dead letter')}</span>,
+    to: <Link className="btn small" to="/jobs/$job/dead-letters" params={{ job: queue.name }}>Decide</Link>,
+  }));
 }
 
-function useBrokers(jobs: readonly Job[]): Matter[] {
-  const rights = useRights();
-  const triggers = useQuery({ ...allTriggersQuery('mqtt'), enabled: rights.some('read', 'job', '*', 'triggers', '*') });
-  const active = new Map(jobs.filter((job) => job.status === 'enabled').map((job) => [job.jobVersionId, job]));
-  const shown = (triggers.data ?? []).filter((trigger) => active.has(trigger.versionId));
-  const states = useQueries({ queries: shown.map((trigger) => triggerStatusQuery(trigger.jobId, trigger.id)) });
-  return shown.flatMap((trigger, index) => {
-    const state = states[index]?.data;
-    const job = active.get(trigger.versionId);
-    if (state?.status !== 'unhealthy' || job === undefined) return [];
-    return [{
-      key: `broker-${trigger.id}`, status: 'unhealthy', text: <span><strong>{job.name}</strong>: {state.message}</span>,
+/** Triggers that do not work: brokers are what gets lost; routes and schedules stand with the server. */
+function useTriggers(): Matter[] {
+  const jobs = useQuery(detailedJobsQuery);
+  return (jobs.data ?? []).filter((job) => job.status === 'enabled').flatMap((job) => (job.triggers ?? [])
+    .filter((trigger) => trigger.status === 'unhealthy')
+    .map((trigger) => ({
+      key: `trigger-${trigger.id}`, status: 'unhealthy', text: <span><strong>{job.name}</strong>: {trigger.message}</span>,
       to: <Link className="btn small" to="/jobs/$job/triggers" params={{ job: job.name }}>Look</Link>,
-    }];
-  });
+    })));
 }
 
 function useLoops(): Matter[] {
   const rights = useRights();
   const tree = useQuery({ ...treeQuery, enabled: rights.may('read', 'system', 'supervision') });
   if (tree.data === undefined) return [];
-  return [...actors(tree.data)].filter((actor) => actor.restarts >= LOOP || actor.state === 'failed').slice(0, 5).map((actor) => ({
+  return [...actors(tree.data)].filter((actor) => actor.restarts >= LOOP || actor.state === 'backing-off').slice(0, 5).map((actor) => ({
     key: `loop-${actor.id}`, status: 'unhealthy', text: <span><strong>{actor.name}</strong>: {plural(actor.restarts, 'restart')}</span>,
     to: <Link className="btn small" to="/supervision">Look</Link>,
   }));

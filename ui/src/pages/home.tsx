@@ -1,11 +1,11 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Suspense, lazy } from 'react';
-import { allTriggersQuery, healthQuery, invocationsQuery, jobsQuery, overviewQuery, seriesQuery } from '../api/queries';
+import { allTriggersQuery, healthQuery, invocationsQuery, jobsQuery, overviewQuery, seriesQuery, storageQuery } from '../api/queries';
 import type { Job, ScheduleTrigger } from '../api/models';
 import { Badge, Card, Empty, PageHead, Stats, Upcoming } from '../components/basics';
 import { Loaded } from '../components/failure';
-import { count, duration, percent } from '../components/format';
+import { bytes, count, duration, percent } from '../components/format';
 import { InvocationTable } from '../components/invocation-table';
 import { bad, sums as sumsOf } from '../components/spark';
 import { useTitle } from '../components/title';
@@ -56,11 +56,24 @@ function Health() {
               <li key={check.check}><Badge status={check.status} text={NAMES[check.check] ?? check.check} />
                 {check.status === 'ok' ? <span className="sr"> ok</span> : <span className="muted"> {check.detail ?? check.reason ?? check.status}</span>}</li>
             ))}
+            <Room />
           </ul>
         )}
       </Loaded>
     </Card>
   );
+}
+
+/** Less room than this, of all that there is, is soon too little. */
+const LITTLE = 0.1;
+
+/** How much room the data folder has left, for those who may know. */
+function Room() {
+  const rights = useRights();
+  const { data } = useQuery({ ...storageQuery, enabled: rights.may('read', 'system', 'metrics', 'overview') });
+  if (data?.disk == null) return null;
+  const { freeBytes, totalBytes } = data.disk;
+  return <li><Badge status={freeBytes < totalBytes * LITTLE ? 'degraded' : 'ok'} text="Disk" /><span className="muted"> {bytes(freeBytes)} free</span></li>;
 }
 
 function Day() {

@@ -1,7 +1,7 @@
-import { useQueries, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import type { Job, JobAction, Runner, Trigger, TriggerKind } from '../api/models';
-import { allActionsQuery, allTriggersQuery, figuresQuery, jobsQuery, runnersQuery, triggerStatusQuery } from '../api/queries';
+import type { ListedJob, TriggerKind } from '../api/models';
+import { detailedJobsQuery, figuresQuery } from '../api/queries';
 import { Badge, Card, Empty, Kind, PageHead, Time } from '../components/basics';
 import { Loaded } from '../components/failure';
 import { count, duration, percent } from '../components/format';
@@ -17,7 +17,7 @@ export function Jobs() {
   const { search = '', status = '', publish } = useSearch({ from: '/app/jobs' });
   const navigate = useNavigate({ from: '/jobs' });
   const rights = useRights();
-  const jobs = useQuery(jobsQuery);
+  const jobs = useQuery(detailedJobsQuery);
   const set = (change: Record<string, string | undefined>) =>
     void navigate({ search: (before) => ({ ...before, ...change }) as Record<string, string>, replace: true });
   const mayPublish = rights.may('write', 'job', '-', 'publish');
@@ -48,19 +48,13 @@ export function Jobs() {
   );
 }
 
-function JobTable({ jobs }: { jobs: readonly Job[] }) {
+function JobTable({ jobs }: { jobs: readonly ListedJob[] }) {
   const navigate = useNavigate();
   const rights = useRights();
-  const actions = useQuery({ ...allActionsQuery, enabled: rights.some('read', 'job', '*', 'actions') });
-  const triggers = useQuery({ ...allTriggersQuery(), enabled: rights.some('read', 'job', '*', 'triggers', '*') });
-  const runners = useQuery({ ...runnersQuery(), enabled: rights.some('read', 'job', '*', 'runners', '*') });
   const figures = useQuery({ ...figuresQuery, enabled: rights.some('read', 'job', '*', 'metrics') });
   /** What is said of a job's day; nothing of one that may not be asked for. A job that is not in the answer had none. */
-  const day = (job: Job) => figures.data?.get(job.id);
-  const known = (job: Job) => figures.data !== undefined && rights.ofJob(job, 'read', 'metrics');
-  const actionOf = (job: Job): JobAction | undefined => actions.data?.find((action) => action.versionId === job.jobVersionId);
-  const runnersOf = (job: Job): Runner[] => runners.data?.filter((runner) => runner.jobId === job.id) ?? [];
-  const triggersOf = (job: Job): Trigger[] => triggers.data?.filter((trigger) => trigger.versionId === job.jobVersionId) ?? [];
+  const day = (job: ListedJob) => figures.data?.get(job.id);
+  const known = (job: ListedJob) => figures.data !== undefined && rights.ofJob(job, 'read', 'metrics');
   return (
     <Table label="Jobs" items={jobs} id={(job) => job.id} onOpen={(job) => void navigate({ to: '/jobs/$job', params: { job: job.name } })}
       columns={[
@@ -69,14 +63,14 @@ function JobTable({ jobs }: { jobs: readonly Job[] }) {
         ) },
         { name: 'Status', narrow: true, cell: (job) => <Badge status={job.status} /> },
         { name: 'Version', narrow: true, wide: true, cell: (job) => job.version ?? <span className="muted">none active</span> },
-        { name: 'Started by', narrow: true, cell: (job) => <TriggerIcons job={job} triggers={triggersOf(job)} /> },
+        { name: 'Started by', narrow: true, cell: (job) => <TriggerIcons triggers={job.triggers ?? []} /> },
         { name: '24 h', narrow: true, wide: true, cell: (job) => (!known(job) ? <span className="muted">–</span> : (
           <Spark counts={day(job)?.counts ?? []} errors={day(job)?.errorCounts ?? []} label={`${count(day(job)?.count ?? 0)} invocations in 24 hours`} />
         )) },
         { name: 'Invocations', num: true, wide: true, cell: (job) => (known(job) ? count(day(job)?.count ?? 0) : '–') },
         { name: 'Errors', num: true, cell: (job) => <span className={(day(job)?.errors ?? 0) > 0 ? 'bad' : undefined}>{percent(day(job)?.errorShare)}</span> },
         { name: 'p95', num: true, cell: (job) => duration(day(job)?.p95Ms) },
-        { name: 'Runners', num: true, cell: (job) => <span title="running now / most">{runnersOf(job).length} / {actionOf(job)?.runnerMaxCount ?? '–'}</span> },
+        { name: 'Runners', num: true, cell: (job) => <span title="running now / most">{job.runners ? `${job.runners.now} / ${job.runners.most === 0 ? '∞' : job.runners.most ?? '–'}` : '–'}</span> },
         { name: 'Changed', narrow: true, wide: true, cell: (job) => <Time at={job.modified} /> },
       ]} />
   );
@@ -85,18 +79,17 @@ function JobTable({ jobs }: { jobs: readonly Job[] }) {
 const KINDS: readonly TriggerKind[] = ['http', 'mqtt', 'schedule'];
 
 /** The kinds of a job's triggers. A kind one of which does not stand well says so. */
-function TriggerIcons({ job, triggers }: { job: Job; triggers: readonly Trigger[] }) {
-  // Brokers are what gets lost; routes and schedules stand with the server.
-  const remote = triggers.filter((trigger) => trigger.type === 'mqtt');
-  const states = useQueries({ queries: remote.map((trigger) => triggerStatusQuery(job.id, trigger.id)) });
-  const ill = states.some((state) => state.data?.status === 'unhealthy');
+function TriggerIcons({ triggers }: { triggers: NonNullable<ListedJob['triggers']> }) {
   return (
     <span className="row">
-      {KINDS.filter((kind) => triggers.some((trigger) => trigger.type === kind)).map((kind) => (
-        <span key={kind} className={kind === 'mqtt' && ill ? 'kind bad' : 'kind'}>
-          <Kind type={kind} label={false} />{kind === 'mqtt' && ill ? <span className="sr">, disconnected</span> : null}
-        </span>
-      ))}
+      {KINDS.filter((kind) => triggers.some((trigger) => trigger.type === kind)).map((kind) => {
+        const ill = triggers.find((trigger) => trigger.type === kind && trigger.status === 'unhealthy');
+        return (
+          <span key={kind} className={ill ? 'kind bad' : 'kind'} title={ill?.message}>
+            <Kind type={kind} label={false} />{ill ? <span className="sr">, {ill.message}</span> : null}
+          </span>
+        );
+      })}
       {triggers.length === 0 ? <span className="muted">–</span> : null}
     </span>
   );

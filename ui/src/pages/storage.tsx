@@ -1,37 +1,45 @@
-import { useQueries, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { jobsQuery, queueQuery, versionsQuery } from '../api/queries';
+import { jobsQuery, storageQuery } from '../api/queries';
 import { Card, Empty } from '../components/basics';
-import { bytes } from '../components/format';
+import { Loaded } from '../components/failure';
+import { bytes, count, percent, plural } from '../components/format';
 import { Table } from '../components/table';
-import { useRights } from '../session/session';
 
-/** Jobs beyond these are not asked for: each costs two requests. */
-const MOST = 60;
-
-/** How much jobs keep, as far as the API tells: archives, and what waits in the durable queue. The largest come first. */
+/** How much jobs keep, and how much room is left. The largest come first. */
 export function Storage() {
-  const rights = useRights();
-  const jobs = useQuery({ ...jobsQuery, enabled: rights.some('read', 'job', '*') });
-  const some = (jobs.data ?? []).slice(0, MOST);
-  const versions = useQueries({ queries: some.map((job) => ({ ...versionsQuery(job.id), enabled: rights.ofJob(job, 'read', 'versions', '*') })) });
-  const queues = useQueries({ queries: some.map((job) => ({ ...queueQuery(job.id), enabled: rights.ofJob(job, 'read', 'queue') })) });
-  const rows = some
-    .map((job, index) => {
-      const all = versions[index]?.data;
-      return { job, versions: all?.length, archives: all?.reduce((sum, version) => sum + version.packedBytes, 0), queue: queues[index]?.data?.bytes };
-    })
-    .toSorted((one, two) => (two.archives ?? 0) + (two.queue ?? 0) - (one.archives ?? 0) - (one.queue ?? 0));
+  const storage = useQuery(storageQuery);
+  const jobs = useQuery(jobsQuery);
+  const names = new Map(jobs.data?.map((job) => [job.id, job.name]));
   return (
     <Card title="Storage by job" flush>
-      {rows.length === 0 ? <Empty title="No job">What jobs keep is shown here.</Empty> : (
-        <Table label="Storage by job" items={rows} id={(row) => row.job.id} columns={[
-          { name: 'Job', cell: (row) => <Link to="/jobs/$job" params={{ job: row.job.name }}>{row.job.name}</Link> },
-          { name: 'Versions', num: true, cell: (row) => row.versions ?? '–' },
-          { name: 'Archives', num: true, cell: (row) => bytes(row.archives) },
-          { name: 'Durable queue', num: true, cell: (row) => bytes(row.queue) },
-        ]} />
-      )}
+      <Loaded query={storage}>
+        {({ disk, jobs: all, logEstimated, invocationsEstimated }) => {
+          const rows = all
+            .map((of) => ({ ...of, total: of.archiveBytes + of.logBytes + of.invocationBytes + of.storeBytes + of.deliveryBytes }))
+            .toSorted((one, two) => two.total - one.total);
+          return (
+            <>
+              {disk == null ? null : <p className="line">The data folder has {bytes(disk.freeBytes)} of {bytes(disk.totalBytes)} left ({percent(disk.totalBytes === 0 ? null : disk.freeBytes / disk.totalBytes)}).</p>}
+              {rows.length === 0 ? <Empty title="No job">What jobs keep is shown here.</Empty> : (
+                <Table label="Storage by job" items={rows} id={(row) => row.jobId} columns={[
+                  { name: 'Job', cell: (row) => <JobLink name={names.get(row.jobId)} /> },
+                  { name: 'Archives', num: true, cell: (row) => <span title={plural(row.versions, 'version')}>{bytes(row.archiveBytes)}</span> },
+                  { name: logEstimated ? 'Log, about' : 'Log', num: true, cell: (row) => <span title={plural(row.logLines, 'line')}>{bytes(row.logBytes)}</span> },
+                  { name: invocationsEstimated ? 'Invocations, about' : 'Invocations', num: true, cell: (row) => <span title={plural(row.invocations, 'attempt')}>{bytes(row.invocationBytes)}</span> },
+                  { name: 'Store', num: true, wide: true, cell: (row) => <span title={plural(row.storeItems, 'item')}>{bytes(row.storeBytes)}</span> },
+                  { name: 'Durable queue', num: true, wide: true, cell: (row) => <span title={`${count(row.deliveries)} deliveries`}>{bytes(row.deliveryBytes)}</span> },
+                  { name: 'All', num: true, cell: (row) => <strong>{bytes(row.total)}</strong> },
+                ]} />
+              )}
+            </>
+          );
+        }}
+      </Loaded>
     </Card>
   );
+}
+
+function JobLink({ name }: { name: string | undefined }) {
+  return name === undefined ? <span className="muted">–</span> : <Link to="/jobs/$job" params={{ job: name }}>{name}</Link>;
 }

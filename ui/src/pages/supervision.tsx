@@ -11,7 +11,7 @@ function* all(actor: Actor): Generator<Actor> {
   yield actor;
   for (const child of actor.children) yield* all(child);
 }
-const failed = (actor: Actor): boolean => actor.lastFailure != null || actor.restarts > 0 || !actor.responsive || actor.state === 'failed';
+const failed = (actor: Actor): boolean => actor.lastFailure != null || actor.restarts > 0 || !actor.responsive || actor.state === 'backing-off';
 
 export function Supervision() {
   useTitle('Supervision');

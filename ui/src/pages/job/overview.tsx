@@ -87,7 +87,7 @@ function ActionFacts({ action }: { action: JobAction }) {
   return <Facts items={[
     ['Runners', `${action.runnerMinCount} to ${action.runnerMaxCount}, ${action.runnerMode}`],
     ['At once', action.runnerAsynchronous ? `${action.concurrency} in all` : 'one in each runner'],
-    ['Time limit', action.runnerTimeout === null ? 'none' : `${action.runnerTimeout} s`],
+    ['Time limit', `${action.runnerTimeout} s`],
     ['Queue', `${action.queue.length}, for ${action.queue.wait} s`],
     ['Retries', action.retries.max === 0 ? 'none' : `${action.retries.max}, from ${action.retries.backoff} s on`],
     ['Keeps', { none: 'no input and output', errors: 'input and output of failures', all: 'input and output of all' }[action.capture]],

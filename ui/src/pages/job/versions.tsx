@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { Suspense, lazy, useState } from 'react';
 import { api, whole } from '../../api/client';
 import { isRecord } from '../../api/failure';
 import type { JobAction, Version } from '../../api/models';
@@ -17,6 +17,8 @@ import { useRights } from '../../session/session';
 import { Changes } from './changes';
 import { useJob } from './context';
 import { UnreadableVersions } from './unreadable';
+
+const FileChanges = lazy(() => import('./file-changes'));
 
 type Open = { what: 'publish' } | { what: 'delete' | 'changes' | 'error'; version: Version };
 
@@ -70,7 +72,7 @@ export function Versions() {
         </Confirm>
       ) : null}
       {open?.what === 'error' ? <Dialog title={`Why ${open.version.version} could not be imported`} big onClose={close}><Code label="Error" text={importError(open.version.importError)} /></Dialog> : null}
-      {open?.what === 'changes' ? <Compare version={open.version} all={versions.data ?? []} actions={actions.data ?? []} onClose={close} /> : null}
+      {open?.what === 'changes' ? <Compare job={job.id} version={open.version} all={versions.data ?? []} actions={actions.data ?? []} onClose={close} /> : null}
     </>
   );
 }
@@ -80,7 +82,7 @@ function importError(error: unknown): string {
   return String(error);
 }
 
-function Compare({ version, all, actions, onClose }: { version: Version; all: readonly Version[]; actions: readonly JobAction[]; onClose: () => void }) {
+function Compare({ job, version, all, actions, onClose }: { job: string; version: Version; all: readonly Version[]; actions: readonly JobAction[]; onClose: () => void }) {
   const before = all[all.indexOf(version) + 1];
   const active = all.find((each) => each.active && each !== version);
   const [other, setOther] = useState((before ?? active)?.id ?? '');
@@ -94,6 +96,7 @@ function Compare({ version, all, actions, onClose }: { version: Version; all: re
         </select>
       </label>
       <Changes one={compared} two={version} actions={actions} />
+      <Suspense fallback={<div className="loading" role="status">Loading…</div>}><FileChanges key={other} job={job} one={compared} two={version} /></Suspense>
     </Dialog>
   );
 }

@@ -4,6 +4,7 @@ import { EventReader } from '../src/api/events';
 import type { HttpTrigger, Identity } from '../src/api/models';
 import { Gathered, type Live, concerns } from '../src/live/topics';
 import { parseDotenv } from '../src/pages/job/dotenv';
+import { fileChanges } from '../src/pages/job/file-list';
 import { matchRoutes } from '../src/pages/job/routes';
 import { may, maySome } from '../src/session/permissions';
 
@@ -144,4 +145,17 @@ test.describe('what changes', () => {
     expect(gathered.take().size).toBe(1);
     expect(gathered.take().size).toBe(0);
   });
+});
+
+test('files of two versions differ by path, size or checksum', () => {
+  const file = (path: string, bytes: number, crc32: string) => ({ path, bytes, crc32 });
+  const before = [file('a', 1, '01'), file('gone', 2, '02'), file('same', 3, '03'), file('text', 4, '04')];
+  const after = [file('a', 1, 'ff'), file('new', 5, '05'), file('same', 3, '03'), file('text', 6, '04')];
+  expect(fileChanges(before, after)).toEqual([
+    { path: 'a', what: 'changed', before: 1, after: 1 },
+    { path: 'gone', what: 'removed', before: 2, after: null },
+    { path: 'new', what: 'added', before: null, after: 5 },
+    { path: 'text', what: 'changed', before: 4, after: 6 },
+  ]);
+  expect(fileChanges([], before)).toHaveLength(4);
 });

@@ -7,6 +7,7 @@ import { Empty } from '../../components/basics';
 import { Failure } from '../../components/failure';
 import { bytes, count } from '../../components/format';
 import { Table } from '../../components/table';
+import { type FileChange, fileChanges } from './file-list';
 
 /** Lines around each change. */
 const AROUND = 3;
@@ -14,33 +15,6 @@ const AROUND = 3;
 const MOST_LINES = 2_000;
 /** How long comparing two texts may take, in milliseconds. */
 const PATIENCE = 2_000;
-
-interface FileChange {
-  path: string;
-  what: 'added' | 'removed' | 'changed';
-  before: number | null;
-  after: number | null;
-}
-
-interface PackagedFile {
-  path: string;
-  bytes: number;
-  crc32: string;
-}
-
-/** What is different between the files of two packages, by their paths. */
-export function fileChanges(one: readonly PackagedFile[], two: readonly PackagedFile[]): FileChange[] {
-  const before = new Map(one.map((file) => [file.path, file]));
-  const after = new Map(two.map((file) => [file.path, file]));
-  const paths = [...new Set([...before.keys(), ...after.keys()])].sort();
-  return paths.flatMap((path): FileChange[] => {
-    const [old, fresh] = [before.get(path), after.get(path)];
-    if (old !== undefined && fresh !== undefined) {
-      return old.bytes === fresh.bytes && old.crc32 === fresh.crc32 ? [] : [{ path, what: 'changed', before: old.bytes, after: fresh.bytes }];
-    }
-    return [{ path, what: old === undefined ? 'added' : 'removed', before: old?.bytes ?? null, after: fresh?.bytes ?? null }];
-  });
-}
 
 const filesQuery = (version: Version | undefined, job: string) => ({
   queryKey: ['job', job, 'version', version?.id ?? 'none', 'files'],

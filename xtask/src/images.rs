@@ -50,13 +50,8 @@ pub(crate) fn everything() -> Result<()> {
     for image in images {
         let size = Size::of(&image)?;
         println!("  {image:<32} {size}");
-        if image.starts_with(server::NAME) && size.own > server::MOST_BYTES {
-            bail!(
-                "{image} has {} beyond {}, and may have {}",
-                megabytes(size.own),
-                size.base,
-                megabytes(server::MOST_BYTES)
-            );
+        if image.starts_with(server::NAME) {
+            size.at_most(server::MOST_BYTES).with_context(|| image.clone())?;
         }
     }
     Ok(())
@@ -97,6 +92,15 @@ impl Size {
             own: all.saturating_sub(bytes(base)?),
             base,
         })
+    }
+
+    /// Refuses more than so many bytes beyond the base.
+    fn at_most(&self, most: u64) -> Result<()> {
+        if self.own > most {
+            let (own, most) = (megabytes(self.own), megabytes(most));
+            bail!("has {own} beyond {}, and may have {most}", self.base);
+        }
+        Ok(())
     }
 }
 
@@ -194,4 +198,24 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_has_become_too_large_is_refused_with_both_numbers() {
+        let size = |own| Size {
+            all: 80_000_000 + own,
+            own,
+            base: server::DEBIAN,
+        };
+        assert!(size(60_000_000).at_most(60_000_000).is_ok());
+        let told = size(60_200_000).at_most(60_000_000).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "has 60.2 MB beyond debian:trixie-slim, and may have 60.0 MB"
+        );
+    }
 }

@@ -59,7 +59,7 @@ export async function fits(page: Page): Promise<void> {
   const outside = await page.evaluate(() => {
     const width = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= width) return [];
-    const all = [...document.querySelectorAll<HTMLElement>('body *')].filter((one) => one.getBoundingClientRect().right > width);
+    const all = Array.from(document.querySelectorAll<HTMLElement>('body *')).filter((one) => one.getBoundingClientRect().right > width);
     return all.map((one) => `${one.tagName}.${one.className} to ${one.getBoundingClientRect().right} of ${width}: ${one.textContent?.slice(0, 60)}`);
   });
   expect(outside, 'what stands out of the window').toEqual([]);

@@ -191,9 +191,28 @@ async fn copy(
             let detail = format!("the upload ended early: {reason}");
             ApiError::new(StatusCode::BAD_REQUEST, "upload-interrupted", detail)
         })?;
-        writer.write(&bytes).await.map_err(refused)?;
+        if let Err(error) = writer.write(&bytes).await {
+            // Many clients send all before they look for an answer, and take a closed connection for a server that is gone.
+            pass_over(body, writer.limit(), silence).await;
+            return Err(refused(error));
+        }
     }
     Ok(())
+}
+
+/// Reads what is left of a body that is refused, as far as a package may reach. How that ends is of no interest.
+async fn pass_over(
+    mut body: std::pin::Pin<&mut impl Stream<Item = Result<Bytes, Interrupted>>>,
+    limit: u64,
+    silence: Duration,
+) {
+    let mut left = limit;
+    while let Ok(Some(Ok(bytes))) = timeout(silence, body.next()).await {
+        left = left.saturating_sub(bytes.len() as u64);
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 fn silent(silence: Duration) -> ApiError {

@@ -9,7 +9,8 @@ export type InvocationFilter = Omit<QueryOf<'/api/invocations'>, 'cursor' | 'lim
 export type LogFilter = Pick<QueryOf<'/api/job/{job}/logs'>, 'invocation' | 'version' | 'stream' | 'level' | 'text' | 'from' | 'to'>;
 export type SeriesFilter = QueryOf<'/api/metrics/series'>;
 
-const readable = <T extends object>(all: (T | Unreadable)[]): T[] => all.filter((each): each is T => !('problems' in each));
+/** Without those of versions that can not be served. */
+export const readable = <T extends object>(all: (T | Unreadable)[]): T[] => all.filter((each): each is T => !('problems' in each));
 const unreadable = <T extends object>(all: (T | Unreadable)[]): Unreadable[] => all.filter((each): each is Unreadable => 'problems' in each);
 
 export const jobsQuery = queryOptions({

@@ -55,7 +55,7 @@ export function SignIn() {
       <div className="card">
         <div className="body">
           <div className="row"><Mark /><h1>Sign in to Jobber</h1></div>
-          <form className="stack tight" onSubmit={(event) => void submit(event)} key={String(byToken)}>
+          <form className="stack tight" onSubmit={(event) => void submit(event)} key={byToken ? 'token' : 'password'}>
             {byToken ? (
               <label className="field"><span>API token</span><input name="token" type="password" autoComplete="off" required autoFocus defaultValue={given} /></label>
             ) : (
@@ -71,7 +71,7 @@ export function SignIn() {
             </button>
           </form>
           {isFirst ? <p className="note" role="status">Nobody has signed in here yet. The first password still waits to be used.</p> : null}
-          <details key={String(isFirst)} open={isFirst}>
+          <details key={isFirst ? 'first' : 'later'} open={isFirst}>
             <summary>Signing in for the first time?</summary>
             <div className="stack tight">
               <p>The first start made the user <code>admin</code>. Where it runs by compose, its password is printed by</p>

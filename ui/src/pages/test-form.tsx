@@ -46,7 +46,7 @@ export function TestForm({ job, versionId, trigger }: { job: Job; versionId: str
     setRound(round + 1);
   };
   return (
-    <>
+    <div className="stack">
       <form className="stack" onSubmit={(event) => { event.preventDefault(); void send(); }}>
         <SavedPayloads place={`${job.id}-${trigger.type}`} current={{ input: JSON.stringify(rest), body }} onLoad={load} />
         <Fields trigger={trigger} draft={draft} change={change} />
@@ -63,7 +63,7 @@ export function TestForm({ job, versionId, trigger }: { job: Job; versionId: str
       </form>
       {error === null ? null : <Failure error={error} />}
       {tested === null ? null : <TestResult tested={tested} jobName={job.name} seesLog={rights.ofJob(job, 'read', 'logs')} />}
-    </>
+    </div>
   );
 }
 

@@ -3,11 +3,12 @@ import { Link, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api, whole } from '../api/client';
 import type { Job, Trigger } from '../api/models';
-import { invocationQuery, invocationsQuery, jobsQuery, versionsQuery } from '../api/queries';
+import { invocationQuery, invocationsQuery, jobsQuery, readable, versionsQuery } from '../api/queries';
 import { Card, Empty, Kind, PageHead } from '../components/basics';
 import { Loaded } from '../components/failure';
 import { useSetSearch } from '../components/search';
 import { useTitle } from '../components/title';
+import { live } from '../live/topics';
 import { useRights } from '../session/session';
 import { ReplayForm } from './replay-dialog';
 import { TestForm } from './test-form';
@@ -67,7 +68,9 @@ function OfVersion({ job, versionId, chosen }: { job: Job; versionId: string; ch
   const rights = useRights();
   const triggers = useQuery({
     queryKey: ['job', job.id, 'triggers', 'all'],
-    queryFn: async () => (await whole(api.GET('/api/job/{job}/triggers', { params: { path: { job: job.id }, query: { limit: 1000 } } }))).data as unknown as Trigger[],
+    queryFn: async () => (await whole(api.GET('/api/job/{job}/triggers', { params: { path: { job: job.id }, query: { limit: 1000 } } }))).data,
+    select: readable<Trigger>,
+    meta: live(['versions'], job.id),
   });
   return (
     <Loaded query={triggers}>

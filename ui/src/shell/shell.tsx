@@ -1,4 +1,4 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useIsFetching, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { Suspense, useEffect, useRef, useState } from 'react';
 import { Catch } from '../components/failure';
@@ -20,6 +20,7 @@ export function Shell() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   const queries = useQueryClient();
+  const loading = useIsFetching({ predicate: (query) => query.state.data === undefined }) > 0;
   const [changes, setChanges] = useState<FollowState>('connecting');
   useEffect(() => followChanges(queries, setChanges), [queries]);
   useEffect(() => {
@@ -40,7 +41,7 @@ export function Shell() {
     return () => window.removeEventListener('keydown', onKey);
   }, []);
   return (
-    <div className="shell">
+    <div className="shell" data-loading={loading}>
       <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to the page</a>
       <Side open={open} />
       {open ? <button type="button" className="veil" aria-label="Close the navigation" onClick={() => setOpen(false)} /> : null}

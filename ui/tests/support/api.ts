@@ -17,6 +17,10 @@ export class Api {
     return (await this.send('PUT', path, body)) as T;
   }
 
+  async delete(path: string): Promise<void> {
+    await this.send('DELETE', path);
+  }
+
   async publish(archive: Blob): Promise<void> {
     await this.send('POST', '/api/job/publish', archive);
   }

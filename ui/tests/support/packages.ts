@@ -3,6 +3,7 @@ import { zip } from '../../src/api/zip';
 interface Parts {
   name: string;
   version?: string;
+  description?: string;
   code?: string;
   triggers?: object[];
   action?: object;
@@ -21,11 +22,11 @@ const CODE = `export async function handler(request, response) {
 `;
 
 /** A package that keeps what it is called with, logs a line for each call, and fails when it is asked to. */
-export function archive({ name, version = '1.0.0', code = CODE, triggers, action }: Parts): Blob {
+export function archive({ name, version = '1.0.0', description = `The job of a test, ${name}.`, code = CODE, triggers, action }: Parts): Blob {
   const path = `/${name}`;
   return zip({
     'package.json': JSON.stringify({
-      name, version, description: `The job of a test, ${name}.`, type: 'module', main: './index.js',
+      name, version, description, type: 'module', main: './index.js',
       action: { capture: 'all', runnerMinCount: 1, ...action },
       triggers: triggers ?? [
         { type: 'http', name: 'call', method: 'GET', path },

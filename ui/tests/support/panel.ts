@@ -43,6 +43,7 @@ export async function useTheme(page: Page, theme: Theme): Promise<void> {
 
 /** Nothing is loading any more. */
 export async function settled(page: Page): Promise<void> {
+  await expect(page.locator('.shell[data-loading="false"]')).toHaveCount(1);
   await expect(page.locator('.loading[role="status"]')).toHaveCount(0);
 }
 

@@ -47,12 +47,19 @@ function Flow() {
   return (
     <div className="flow">
       <Card title="Triggers" flush>
-        {triggers.data === undefined || triggers.data.length === 0
-          ? <Empty title="Nothing starts it">{job.jobVersionId == null ? 'No version is active: activate one.' : 'The active version has no triggers.'}</Empty>
-          : <ul>{triggers.data.map((trigger) => <TriggerLine key={trigger.id} trigger={trigger} />)}</ul>}
+        {job.jobVersionId == null ? <Empty title="Nothing starts it">No version is active: activate one.</Empty>
+          : !rights.ofJob(job, 'read', 'triggers', '*') ? <Empty title="You may not see them">That takes the permission to read its triggers.</Empty> : (
+            <Loaded query={triggers}>
+              {(all) => (all.length === 0
+                ? <Empty title="Nothing starts it">The active version has no triggers.</Empty>
+                : <ul>{all.map((trigger) => <TriggerLine key={trigger.id} trigger={trigger} />)}</ul>)}
+            </Loaded>
+          )}
       </Card>
       <div className="arrow" aria-hidden="true">→</div>
-      <Card title={job.version ? `${job.name} ${job.version}` : job.name}>{action === undefined ? <p className="muted">No version is active.</p> : <ActionFacts action={action} />}</Card>
+      <Card title={job.version ? `${job.name} ${job.version}` : job.name}>
+        {job.jobVersionId == null ? <p className="muted">No version is active.</p> : action === undefined ? null : <ActionFacts action={action} />}
+      </Card>
       <div className="arrow" aria-hidden="true">→</div>
       <Card title="Runners" flush actions={action === undefined ? undefined : <span className="muted num">{runners.data?.length ?? 0} of {action.runnerMaxCount}</span>}>
         <Loaded query={runners}>
@@ -100,7 +107,7 @@ function Recent() {
   const items = recent.data?.pages[0]?.data.slice(0, 8) ?? [];
   return (
     <Card title="Last invocations" flush actions={<Link to="/jobs/$job/invocations" params={{ job: job.name }} className="btn small"><Icon name="invocations" />All</Link>}>
-      {items.length === 0 ? <Empty title="Not called yet">Copy a curl line from above, or wait for the next event.</Empty> : <InvocationTable items={items} />}
+      {recent.data === undefined ? null : items.length === 0 ? <Empty title="Not called yet">Copy a curl line from above, or wait for the next event.</Empty> : <InvocationTable items={items} />}
     </Card>
   );
 }

@@ -117,7 +117,7 @@ pub(super) fn connected<'a>(states: impl Iterator<Item = &'a LineState>) -> Find
         lost => Finding::Amiss {
             reason: Reason::NotConnected,
             detail: Some(format!(
-                "{lost} of {all} connections; their triggers' status says why"
+                "{lost} of {all} connections are lost; their triggers' status says why"
             )),
         },
     }

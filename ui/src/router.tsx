@@ -122,11 +122,17 @@ export const router = createRouter({
   },
 });
 
+let leaving = false;
+
 whenSignedOut(() => {
-  if (window.location.pathname === '/sign-in') return;
+  if (leaving || window.location.pathname === '/sign-in') return;
+  leaving = true;
   storedToken.clear();
-  queries.clear();
-  void router.navigate({ to: '/sign-in', search: { next: window.location.pathname + window.location.search } });
+  // What is shown stays until the other page is there: without what was read it would ask who is signed in, and fail.
+  void router.navigate({ to: '/sign-in', search: { next: window.location.pathname + window.location.search } }).finally(() => {
+    leaving = false;
+    queries.clear();
+  });
 });
 
 declare module '@tanstack/react-router' {

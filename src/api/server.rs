@@ -10,6 +10,7 @@ use actix_http::error::DispatchError;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
+use actix_web::error::PathError;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -63,7 +64,7 @@ impl AdminServer {
                 .app_data(BodyLimit(json_bytes))
                 .app_data(
                     web::PathConfig::default()
-                        .error_handler(|error, _| ApiError::not_found(error.to_string()).into()),
+                        .error_handler(|error, _| ApiError::not_found(no_id(&error)).into()),
                 )
                 .configure(super::operations::routes)
                 .default_service(web::to(super::panel::serve))
@@ -156,4 +157,11 @@ impl HttpServer for AdminServer {
         let (ended, ()) = tokio::join!(server, handle.stop(true));
         ended.map_err(failed)
     }
+}
+
+/// Why a part of a path can not be an id, without the framework's words.
+fn no_id(error: &PathError) -> String {
+    let text = error.to_string();
+    let reason = text.strip_prefix("Path deserialize error: ").unwrap_or(&text);
+    format!("a part of the path is not the id that stands there: {reason}")
 }

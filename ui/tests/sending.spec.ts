@@ -78,7 +78,7 @@ test('what fails is shown with its stack, and what no route leads to is said', a
   await send(page);
   await expect(page.getByText('it was asked to fail').first()).toBeVisible();
   await expect(page.getByRole('region', { name: 'Stack' })).toContainText('index.js');
-  await expect(page.getByText(/No route or topic of the version leads here/)).toBeVisible();
+  await expect(page.getByText(/The trigger does not take this/)).toBeVisible();
   await page.getByLabel('Header fields, one a line').fill('no header');
   await send(page);
   await expect(page.getByRole('alert')).toContainText('is no header field');

@@ -35,6 +35,10 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Reads a folder. Blocks; reads every file.
     pub(super) fn take(folder: &Path, data: &Path) -> anyhow::Result<Self> {
+        if folder.is_file() {
+            let file = folder.display();
+            anyhow::bail!("{file} is a file; name the folder of a package, which is packed here");
+        }
         let manifest_file = folder.join(MANIFEST);
         let text = std::fs::read(&manifest_file)
             .with_context(|| format!("{} can not be read", manifest_file.display()))?;

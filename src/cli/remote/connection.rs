@@ -25,7 +25,7 @@ const MAX_DEV_FILE: u64 = 64 << 10;
 /// Which server, and how to answer.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RemoteArgs {
-    /// The server's admin API. Unless given: the one of the last `login`, of a `jobber dev` in this folder, or
+    /// The server's admin API. Unless given: that of a `jobber dev` in this folder, the one of the last `login`, or
     /// http://127.0.0.1:3000.
     #[arg(long, env = "JOBBER_URL", value_name = "URL", help_heading = "Server")]
     pub(super) server: Option<String>,

@@ -16,7 +16,7 @@ export function InvocationTable({ items, jobName }: { items: readonly Invocation
         { name: 'What', cell: (item) => (
           <Link className="clip" to="/invocations/$invocation" params={{ invocation: item.id }} title={item.subject}><Kind type={item.type as 'http'} label={false} /> {item.subject}</Link>
         ) },
-        { name: 'Error', wide: true, cell: (item) => <span className="clip muted" title={item.error?.message}>{item.error === null || item.error === undefined ? '' : `${item.error.name ?? item.error.code}: ${item.error.message}`}</span> },
+        { name: 'Error', wide: true, cell: (item) => <span className="clip brief muted" title={item.error?.message}>{item.error === null || item.error === undefined ? '' : `${item.error.name ?? item.error.code}: ${item.error.message}`}</span> },
         { name: 'Status', num: true, wide: true, cell: (item) => item.httpStatus ?? '' },
         { name: 'Try', num: true, wide: true, cell: (item) => item.attempt },
         { name: 'Answer', num: true, wide: true, cell: (item) => (item.outputBytes == null ? '' : bytes(item.outputBytes)) },

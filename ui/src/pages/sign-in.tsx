@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRouter, useSearch } from '@tanstack/react-router';
 import { type FormEvent, useEffect, useState } from 'react';
 import { api, data, storedToken, whole } from '../api/client';
+import { ApiFailure } from '../api/failure';
 import { Code } from '../components/basics';
 import { Failure } from '../components/failure';
 import { Mark } from '../components/icons';
@@ -46,7 +47,9 @@ export function SignIn() {
       router.history.push(safe(next));
     } catch (cause) {
       if (byToken) storedToken.clear();
-      setError(cause);
+      // The API's words are for programs that sent none.
+      const unknown = byToken && cause instanceof ApiFailure && cause.code === 'unauthorized';
+      setError(unknown ? new ApiFailure(cause.status, cause.code, 'Unknown token', 'This token is not known here, or not any more. See that it is whole, and of this server.') : cause);
       setBusy(false);
     }
   };

@@ -11,8 +11,8 @@ import { TestResult } from './test-result';
 const Editor = lazy(() => import('../components/editor'));
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 
-/** Makes up an event of a trigger, sends it to a version, and shows what that answers. */
-export function TestForm({ job, versionId, trigger }: { job: Job; versionId: string; trigger: Trigger }) {
+/** Makes up an event of a trigger, sends it to a version, and shows what that answers. A request that is not `named` a trigger goes to the one whose route it matches. */
+export function TestForm({ job, versionId, trigger, named }: { job: Job; versionId: string; trigger: Trigger; named: boolean }) {
   const rights = useRights();
   const queries = useQueryClient();
   const [draft, setDraft] = useState(() => firstDraft(trigger));
@@ -31,7 +31,7 @@ export function TestForm({ job, versionId, trigger }: { job: Job; versionId: str
     setTested(null);
     try {
       setTested(await data(api.POST('/api/job/{job}/versions/{version}/test', {
-        params: { path: { job: job.id, version: versionId } }, body: { trigger: trigger.id, event },
+        params: { path: { job: job.id, version: versionId } }, body: { ...(named || trigger.type !== 'http' ? { trigger: trigger.id } : {}), event },
       })));
     } catch (cause) {
       setError(cause);

@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 import type { Tested } from '../api/models';
 import { Badge, Card, Code, Facts } from '../components/basics';
 import { bytes, duration, pretty } from '../components/format';
@@ -6,6 +7,9 @@ import { bytes, duration, pretty } from '../components/format';
 /** What a version answered to an event that was sent to it. */
 export function TestResult({ tested, jobName, seesLog }: { tested: Tested; jobName: string; seesLog: boolean }) {
   const { answer, error } = tested;
+  const place = useRef<HTMLDivElement>(null);
+  // It comes below the form, which fills the window.
+  useEffect(() => place.current?.scrollIntoView({ block: 'nearest' }), [tested]);
   const links = (
     <>
       <Link className="btn small" to="/invocations/$invocation" params={{ invocation: tested.invocationId }}>Open the invocation</Link>
@@ -14,9 +18,9 @@ export function TestResult({ tested, jobName, seesLog }: { tested: Tested; jobNa
   );
   return (
     <Card title={<span className="row">Answer <Badge status={tested.status} /></span>} actions={links}>
-      <div className="stack tight" role="status">
+      <div className="stack tight" role="status" ref={place}>
         {tested.status === 'running' ? <p>It has not ended yet, and goes on. Its invocation shows what comes of it.</p> : null}
-        {tested.matches ? null : <p className="muted">No route or topic of the version leads here: from outside, this event would not start it.</p>}
+        {tested.matches ? null : <p className="muted">The trigger does not take this: from outside, it would not be started by this event.</p>}
         {tested.leftOut.length === 0 ? null : <p className="muted">Not sent, because it belongs to a connection: {tested.leftOut.join(', ')}.</p>}
         <Facts items={[
           ['Took', duration(tested.durationMs)],

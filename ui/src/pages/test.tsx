@@ -85,7 +85,7 @@ function OfVersion({ job, versionId, chosen }: { job: Job; versionId: string; ch
             </div>
             {rights.ofJob(job, 'write', 'invocations') ? (
               <>
-                <Card title={<span className="row"><Kind type={trigger.type} />{trigger.name}</span>}><TestForm key={trigger.id} job={job} versionId={versionId} trigger={trigger} /></Card>
+                <Card title={<span className="row"><Kind type={trigger.type} />{trigger.name}</span>}><TestForm key={trigger.id} job={job} versionId={versionId} trigger={trigger} named={trigger.id === chosen} /></Card>
                 <Kept key={`kept-${trigger.id}`} job={job} trigger={trigger} />
               </>
             ) : <Card><Empty title="You may not send events to this job">That takes the permission to write its invocations.</Empty></Card>}

@@ -40,6 +40,12 @@ impl LogSink {
             lost_batches: 0,
         }
     }
+
+    fn flush(&self) {
+        let tallies = &self.around.tallies;
+        let is_there = |job| tallies.get(job).is_some();
+        self.around.log_intake.flush(is_there);
+    }
 }
 
 /// The log store, as the end of the ring.
@@ -86,7 +92,7 @@ impl Actor for LogSink {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         crate::crashable(ctx);
-        ctx.run_interval(FLUSH_EVERY, |sink, _| sink.around.log_intake.flush());
+        ctx.run_interval(FLUSH_EVERY, |sink, _| sink.flush());
         let ring = Arc::clone(&self.around.logs);
         let store = Store(Arc::clone(&self.around));
         let writer = Writer::new("log lines", BATCH_LINES, BATCH_TIME, Some(TRIES), &self.stop);
@@ -103,7 +109,7 @@ impl Child for LogSink {
     const KIND: &'static str = "log-sink";
 
     fn stop_requested(&mut self, _: &StopReason, _: &mut Context<Self>) {
-        self.around.log_intake.flush();
+        self.flush();
         self.stop.give();
     }
 

@@ -104,14 +104,16 @@ impl LogIntake {
         }
     }
 
-    /// Tells what was counted since the last time. To be called every second or so.
-    pub fn flush(&self) {
+    /// Tells what was counted since the last time, of jobs that there still are: a job that was removed leaves no line behind it. To be
+    /// called every second or so.
+    pub fn flush(&self, is_there: impl Fn(JobId) -> bool) {
         let now = Instant::now();
         let mut counts: Vec<_> = {
             let mut state = self.lock();
             state.throttles.retain(|_, throttle| !throttle.is_full(now));
             state.counts.drain().collect()
         };
+        counts.retain(|((subject, _), _)| is_there(subject.job));
         counts.sort_unstable();
         for ((subject, what), times) in counts {
             self.ring.push(what.line(subject, times));
@@ -227,7 +229,7 @@ mod tests {
         let passed = (0..1_000).filter(|_| intake.written(line(loud, "noise"))).count();
         assert!((1..10).contains(&passed), "{passed}");
         assert!(intake.written(line(quiet, "a word")));
-        intake.flush();
+        intake.flush(|_| true);
         let lines = taken(&ring);
         assert_eq!(lines.len(), passed + 2);
         let note = lines.last().unwrap();
@@ -239,11 +241,11 @@ mod tests {
             note.fields,
             Some(json!({ "event": "throttled", "lines": dropped }))
         );
-        intake.flush();
+        intake.flush(|_| true);
         assert!(taken(&ring).is_empty(), "it is told once");
         assert_eq!(intake.lock().throttles.len(), 2);
         tokio::time::advance(std::time::Duration::from_secs(2_000)).await;
-        intake.flush();
+        intake.flush(|_| true);
         assert!(
             intake.lock().throttles.is_empty(),
             "runners that are silent are forgotten"
@@ -261,7 +263,7 @@ mod tests {
             intake.count(subject, Recurring::CallsRefused("the queue is full"), 1);
         }
         intake.count(subject, Recurring::CallsRefused("no runner can be had"), 1);
-        intake.flush();
+        intake.flush(|_| true);
         let messages: Vec<_> = taken(&ring).into_iter().map(|line| line.message).collect();
         assert_eq!(
             messages,

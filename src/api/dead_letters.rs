@@ -44,6 +44,15 @@ pub(super) struct Filter {
     sort: Option<DeadLetterSort>,
 }
 
+impl From<Filter> for DeadLetterFilter {
+    fn from(filter: Filter) -> Self {
+        Self {
+            trigger: filter.trigger_id,
+            kind: filter.kind,
+        }
+    }
+}
+
 /// In which order queues are listed.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -98,10 +107,7 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
 ) -> Reply {
     let listing = paging.listing(filter.sort)?;
-    let filter = DeadLetterFilter {
-        trigger: filter.trigger_id,
-        kind: filter.kind,
-    };
+    let filter = filter.into();
     let job = state.job(&access, Action::Read, &job, PART).await?;
     let letters = state.dead_letters.list(&[job.id], filter, &listing).await?;
     Ok(paging::part(letters, listing.sort))
@@ -140,10 +146,7 @@ pub(super) async fn list_all(
     Query(filter): Query<Filter>,
 ) -> Reply {
     let listing = paging.listing(filter.sort)?;
-    let filter = DeadLetterFilter {
-        trigger: filter.trigger_id,
-        kind: filter.kind,
-    };
+    let filter = filter.into();
     let jobs = everywhere::readable_jobs(&state, &access, &of, LETTERS).await?;
     let letters = state.dead_letters.list(&jobs, filter, &listing).await?;
     Ok(paging::part(letters, listing.sort))

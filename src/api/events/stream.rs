@@ -155,8 +155,9 @@ impl EventStream {
             return false;
         };
         self.access = Access(principal);
-        if let Ok(jobs) = everywhere::resources(&self.state).await {
-            self.jobs = jobs;
+        match everywhere::resources(&self.state).await {
+            Ok(jobs) => self.jobs = jobs,
+            Err(error) => tracing::debug!(%error, "jobs could not be read; those known before are told of"),
         }
         true
     }

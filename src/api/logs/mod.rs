@@ -111,12 +111,7 @@ pub(super) async fn read_all(
     Query(of): Query<OfJob>,
 ) -> Reply {
     let query = part.query(filter.during(times)?)?;
-    let jobs = everywhere::resources(&state).await?.into_iter();
-    let readable = jobs
-        .filter(|(job, _)| of.job_id.is_none_or(|only| *job == only))
-        .filter(|(_, resource)| access.may(Action::Read, &resource.clone().below("logs")))
-        .map(|(job, _)| job)
-        .collect::<Vec<_>>();
+    let readable = everywhere::readable_jobs(&state, &access, &of, "logs").await?;
     Ok(reply::data(state.logs.read(&readable, &query).await?))
 }
 

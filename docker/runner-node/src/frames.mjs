@@ -6,6 +6,8 @@ import { isUtf8 } from 'node:buffer';
 /** The version of the protocol that this runtime speaks. */
 export const PROTOCOL = 1;
 
+/** Bytes of a frame's `length` field. */
+const LENGTH_BYTES = 4;
 /** Bytes before the head: length, type, flags, stream, head length. */
 export const PREFIX_BYTES = 12;
 /** The largest value of a frame's `length` field, which counts everything after itself. */
@@ -168,7 +170,7 @@ export class FrameParser {
   #pieces = [];
   #held = 0;
   /** Bytes that must be held before parsing is worth trying again. */
-  #wanted = 4;
+  #wanted = LENGTH_BYTES;
 
   /**
    * @param {Side} from the side whose frames these are
@@ -190,28 +192,52 @@ export class FrameParser {
    * @throws {ProtocolError}
    */
   push(chunk) {
-    if (this.#held > 0) {
-      this.#pieces.push(chunk);
-      this.#held += chunk.length;
-      if (this.#held < this.#wanted) return;
-      chunk = this.#pieces.length === 1 ? chunk : Buffer.concat(this.#pieces, this.#held);
-      this.#pieces.length = 0;
-    }
-    let at = 0;
-    let wanted = 4;
+    let at = this.#held > 0 ? this.#complete(chunk) : 0;
+    let wanted = LENGTH_BYTES;
     const size = chunk.length;
-    while (size - at >= 4) {
-      const length = chunk.readUInt32BE(at);
-      checkLength(length);
-      wanted = 4 + length;
+    while (size - at >= LENGTH_BYTES) {
+      wanted = frameBytes(chunk, at);
       if (size - at < wanted) break;
       this.#frame(chunk, at, at + wanted);
       at += wanted;
-      wanted = 4;
+      wanted = LENGTH_BYTES;
     }
-    this.#held = size - at;
+    if (at < size) this.#hold(at === 0 ? chunk : chunk.subarray(at), wanted);
+  }
+
+  /**
+   * Completes the frame that is being held, if this is enough for it. Only that frame is copied, not all that came with its end.
+   * @param {Buffer} chunk
+   * @returns {number} how much of the chunk belongs to it
+   */
+  #complete(chunk) {
+    let at = 0;
+    while (this.#held > 0) {
+      const missing = this.#wanted - this.#held;
+      if (chunk.length - at < missing) {
+        if (at < chunk.length) this.#hold(at === 0 ? chunk : chunk.subarray(at), this.#wanted);
+        return chunk.length;
+      }
+      this.#pieces.push(chunk.subarray(at, at + missing));
+      at += missing;
+      const whole = Buffer.concat(this.#pieces, this.#wanted);
+      this.#pieces.length = 0;
+      this.#held = 0;
+      // No frame is as short as its length alone.
+      if (whole.length === LENGTH_BYTES) this.#hold(whole, frameBytes(whole, 0));
+      else this.#frame(whole, 0, whole.length);
+    }
+    return at;
+  }
+
+  /**
+   * @param {Buffer} piece
+   * @param {number} wanted
+   */
+  #hold(piece, wanted) {
+    this.#pieces.push(piece);
+    this.#held += piece.length;
     this.#wanted = wanted;
-    if (this.#held > 0) this.#pieces.push(at === 0 ? chunk : chunk.subarray(at));
   }
 
   /**
@@ -231,9 +257,20 @@ export class FrameParser {
   }
 }
 
+/**
+ * How long a frame is that begins here.
+ * @param {Buffer} chunk
+ * @param {number} at
+ */
+function frameBytes(chunk, at) {
+  const length = chunk.readUInt32BE(at);
+  checkLength(length);
+  return LENGTH_BYTES + length;
+}
+
 /** @param {number} length */
 function checkLength(length) {
-  if (length < PREFIX_BYTES - 4) throw new ProtocolError('length-too-small', `a frame of length ${length}`);
+  if (length < PREFIX_BYTES - LENGTH_BYTES) throw new ProtocolError('length-too-small', `a frame of length ${length}`);
   if (length > MAX_LENGTH) throw new ProtocolError('length-too-large', `a frame of length ${length}`);
 }
 
@@ -289,7 +326,7 @@ function parseHead(chunk, start, end) {
  * @param {number} bodyBytes
  */
 export function writePrefix(target, at, type, flags, stream, headBytes, bodyBytes) {
-  const length = PREFIX_BYTES - 4 + headBytes + bodyBytes;
+  const length = PREFIX_BYTES - LENGTH_BYTES + headBytes + bodyBytes;
   target[at] = length >>> 24;
   target[at + 1] = length >>> 16;
   target[at + 2] = length >>> 8;
@@ -317,7 +354,7 @@ export function encodeFrame(type, flags, stream, head, body = null) {
   const headBytes = Buffer.from(head === null ? '' : typeof head === 'string' ? head : JSON.stringify(head));
   const bodyBytes = body === null ? NO_BYTES : typeof body === 'string' ? Buffer.from(body) : body;
   if (headBytes.length > MAX_HEAD_BYTES) throw new RangeError('the head is too long for a frame');
-  const length = PREFIX_BYTES - 4 + headBytes.length + bodyBytes.length;
+  const length = PREFIX_BYTES - LENGTH_BYTES + headBytes.length + bodyBytes.length;
   if (length > MAX_LENGTH) throw new RangeError('the frame is too long');
   const prefix = Buffer.alloc(PREFIX_BYTES);
   writePrefix(prefix, 0, type, flags, stream, headBytes.length, bodyBytes.length);

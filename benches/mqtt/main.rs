@@ -61,6 +61,10 @@ struct Options {
     /// Rounds; the medians over them are shown.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Messages that Jobber's runner is given at once; a package that says nothing has 100. The bare client is given as many as
+    /// the broker sends without an acknowledgement, which is 1,000.
+    #[arg(long, default_value_t = 100)]
+    concurrency: u32,
     /// Have Jobber keep a record of every message, in a Postgres on the same machine. The bare client keeps none, and is
     /// compared with a Jobber that keeps none either, unless this is given.
     #[arg(long)]
@@ -85,7 +89,7 @@ fn main() -> Result<()> {
     );
     let port = Broker::free_port()?;
     // Ends last: the others use its network, which it removes.
-    let mut jobber = Jobber::start(port, &options.mqtt, options.record)?;
+    let mut jobber = Jobber::start(port, &options.mqtt, options.concurrency, options.record)?;
     let runner = jobber.runner()?;
     let folder = tempfile::tempdir()?;
     let broker = Broker::start(folder.path(), port, host_on(&runner.network)?)?;

@@ -72,11 +72,11 @@ pub(crate) struct Jobber {
 
 impl Jobber {
     /// Starts it before its broker, which will listen on this port.
-    pub(crate) fn start(broker_port: u16, version: &str, record: bool) -> Result<Self> {
+    pub(crate) fn start(broker_port: u16, version: &str, concurrency: u32, record: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let package = Package {
             name: JOB.to_owned(),
-            manifest: manifest(broker_port, version).to_string(),
+            manifest: manifest(broker_port, version, concurrency).to_string(),
             files: vec![
                 ("function.mjs", include_str!("function.mjs")),
                 ("count.mjs", include_str!("count.mjs")),
@@ -121,14 +121,20 @@ impl Jobber {
     }
 }
 
-fn manifest(broker_port: u16, version: &str) -> Value {
+fn manifest(broker_port: u16, version: &str, concurrency: u32) -> Value {
     json!({
         "name": JOB,
         "version": "1.0.0",
         "type": "module",
         "main": "./function.mjs",
         "engines": { "node": "24" },
-        "action": { "runnerMinCount": 1, "runnerMaxCount": 1, "runnerMaxAge": 3600, "runnerMaxAgeHard": 0 },
+        "action": {
+            "runnerMinCount": 1,
+            "runnerMaxCount": 1,
+            "runnerMaxAge": 3600,
+            "runnerMaxAgeHard": 0,
+            "concurrency": concurrency,
+        },
         "triggers": [
             {
                 "type": "mqtt",

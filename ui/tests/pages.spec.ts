@@ -75,3 +75,27 @@ for (const theme of THEMES) {
     });
   }
 }
+
+test('a part of the panel that is lost on its way is fetched again with the page, once', async ({ page }) => {
+  await signIn(page);
+  let lost = 0;
+  const losing = async (most: number) => {
+    lost = 0;
+    await page.unroute('**/assets/*.css');
+    await page.route('**/assets/*.css', async (route) => {
+      // What the page itself begins with comes; what it fetches for this place does not.
+      if (route.request().url().includes('/index-') || lost === most) return route.continue();
+      lost += 1;
+      return route.abort();
+    });
+  };
+  await losing(1);
+  await page.goto('/jobs/shop/metrics');
+  await expect(page.getByRole('heading', { name: 'shop' })).toBeVisible();
+  await settled(page);
+  expect(lost).toBe(1);
+  await losing(Infinity);
+  await page.goto('/jobs/shop/metrics');
+  await expect(page.getByText('This page can not be shown')).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Load again' })).toBeVisible();
+});

@@ -353,17 +353,17 @@ impl Lane {
         }
     }
 
-    /// A permit came back. Gives whether something waits for its place.
-    pub(super) fn release(&self, place: Place) -> bool {
+    /// So many permits of this place came back. Gives whether something waits for them.
+    pub(super) fn release(&self, place: Place, permits: u32) -> bool {
         let mut state = self.lock();
         let mut awaited = false;
         let mut idle = false;
         match place {
-            Place::Waiting => state.waiting = state.waiting.saturating_sub(1),
+            Place::Waiting => state.waiting = state.waiting.saturating_sub(permits),
             Place::Running(runner) => {
                 awaited = !state.queue.is_empty();
                 if let Some(slot) = state.slot(runner) {
-                    slot.running = slot.running.saturating_sub(1);
+                    slot.running = slot.running.saturating_sub(permits);
                     if slot.running == 0 {
                         slot.idle_since = Instant::now();
                         idle = self.watch_idle.load(Ordering::Acquire);
@@ -380,7 +380,7 @@ impl Lane {
 
     /// A permit was dropped: whoever waits for its place is told.
     pub(super) fn dropped(&self, place: Place) {
-        let awaited = self.release(place);
+        let awaited = self.release(place, 1);
         self.room.notify_waiters();
         if awaited {
             self.wake();

@@ -35,14 +35,34 @@ impl Permit {
         self.place = Some(place);
     }
 
-    /// Gives the place back. Who does so sees to it that it is [handed out](Lane::hand_out) again.
-    pub(crate) fn give_back(mut self) -> Arc<Lane> {
-        if let Some(place) = self.place.take() {
-            // What waits is looked for when it is handed out.
-            let _: bool = self.lane.release(place);
+    /// Gives the places back, and the lane of the last one. Who does so sees to it that they are [handed out](Lane::hand_out)
+    /// again.
+    pub(crate) fn give_back_all(permits: impl Iterator<Item = Self>) -> Option<Arc<Lane>> {
+        let mut together: Option<(Arc<Lane>, Place, u32)> = None;
+        for mut permit in permits {
+            let Some(place) = permit.place.take() else {
+                continue;
+            };
+            match &mut together {
+                Some((lane, known, places)) if *known == place && Arc::ptr_eq(lane, &permit.lane) => {
+                    *places += 1;
+                }
+                other => {
+                    let before = other.replace((Arc::clone(&permit.lane), place, 1));
+                    release(before);
+                }
+            }
         }
-        Arc::clone(&self.lane)
+        release(together)
     }
+}
+
+/// Gives so many places in a lane back, and the lane.
+fn release(together: Option<(Arc<Lane>, Place, u32)>) -> Option<Arc<Lane>> {
+    let (lane, place, places) = together?;
+    // What waits is looked for when it is handed out.
+    let _: bool = lane.release(place, places);
+    Some(lane)
 }
 
 impl Drop for Permit {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{ByHand, LostReason, Outcome, ResponseHead};
 use crate::ledger::Entry;
@@ -98,7 +99,12 @@ impl ReplySlot {
 
     /// Gives the answer. A caller that is gone does not hear it.
     pub fn answer(mut self, outcome: Outcome) {
-        self.send(outcome);
+        self.send(outcome, Instant::now());
+    }
+
+    /// As [`answer`](Self::answer), for whoever knows what time it is.
+    pub(crate) fn answer_at(mut self, outcome: Outcome, now: Instant) {
+        self.send(outcome, now);
     }
 
     /// Whether the caller gave up, to be looked at before work is begun.
@@ -107,11 +113,11 @@ impl ReplySlot {
         &self.cancellation
     }
 
-    fn send(&mut self, outcome: Outcome) {
+    fn send(&mut self, outcome: Outcome, now: Instant) {
         // Ends here, and not with the caller's hearing of it.
         std::mem::take(&mut self.span).answered(&outcome);
         if let Some(entry) = self.entry.take() {
-            entry.end(&outcome, self.cancellation.is_cancelled());
+            entry.end(&outcome, self.cancellation.is_cancelled(), now);
         }
         match self.to.take() {
             // The receiver may be gone: then the caller cancelled, which is recorded on its own side.
@@ -124,7 +130,10 @@ impl ReplySlot {
 
 impl Drop for ReplySlot {
     fn drop(&mut self) {
-        self.send(Outcome::Lost(LostReason::Dropped));
+        // Answered already, as nearly all are, there is nobody to tell.
+        if self.to.is_some() || self.entry.is_some() {
+            self.send(Outcome::Lost(LostReason::Dropped), Instant::now());
+        }
     }
 }
 

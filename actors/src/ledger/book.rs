@@ -206,11 +206,11 @@ mod tests {
         let mut long = entry();
         long.put_down(Instant::now(), Duration::ZERO, None);
         for _ in 0..10 {
-            entry().end(&Outcome::Settled, false);
+            entry().end(&Outcome::Settled, false, Instant::now());
         }
         let dropped = ring.gauge().dropped;
         assert!(dropped > 0);
-        long.end(&Outcome::Settled, false);
+        long.end(&Outcome::Settled, false, Instant::now());
         assert_eq!(ring.gauge().dropped, dropped);
         let batch = ring.take(100);
         let last = batch.items().last().expect("there are some");

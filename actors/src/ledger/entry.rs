@@ -125,7 +125,7 @@ impl Entry {
 
     /// The answer has begun, and goes by in pieces.
     pub(crate) fn answer_passes(&mut self, head: &ResponseHead, beginning: &[u8]) {
-        self.count(Ending::Succeeded);
+        self.count(Ending::Succeeded, Instant::now());
         let passing = Capturing::new(self.capture != Capture::None);
         passing.pass(beginning);
         self.output_body = Body::Passing(passing);
@@ -140,7 +140,7 @@ impl Entry {
     }
 
     /// It is over. `cancelled` says that whoever had asked for it did not wait for the end.
-    pub(crate) fn end(mut self: Box<Self>, outcome: &Outcome, cancelled: bool) {
+    pub(crate) fn end(mut self: Box<Self>, outcome: &Outcome, cancelled: bool, now: Instant) {
         if let Outcome::Responded {
             head,
             body: OutputBody::Whole(body),
@@ -158,10 +158,10 @@ impl Entry {
         } else {
             (Ending::of(outcome), error_of(outcome))
         };
-        self.count(ending);
+        self.count(ending, now);
         if self.book.is_open() {
             let book = Arc::clone(&self.book);
-            book.put(self.final_record(ending.status(), error));
+            book.put(self.final_record(ending.status(), error, now));
         }
     }
 
@@ -184,10 +184,10 @@ impl Entry {
         self.book.put(record);
     }
 
-    fn count(&mut self, ending: Ending) {
+    fn count(&mut self, ending: Ending, now: Instant) {
         if !std::mem::replace(&mut self.counted, true) {
             let dispatched = self.dispatched.as_ref().map(|dispatched| dispatched.at);
-            let timing = Timing::of(self.admitted, dispatched, self.new_runner, Instant::now());
+            let timing = Timing::of(self.admitted, dispatched, self.new_runner, now);
             self.book.tally.count(self.kind, ending, &timing);
         }
     }
@@ -208,8 +208,9 @@ impl Entry {
         mut self: Box<Self>,
         status: InvocationStatus,
         error: Option<RecordedError>,
+        now: Instant,
     ) -> InvocationRecord {
-        let (now, time) = (Instant::now(), self.book.clock.now());
+        let time = self.book.clock.now();
         let subject = self.masked(subject(self.input.as_ref()));
         let mut record = self.record(status, subject, time, now);
         record.ended = Some(time);

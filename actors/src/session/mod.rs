@@ -14,6 +14,7 @@ mod mask;
 mod outbound;
 mod owner;
 mod reader;
+mod settled;
 mod stream;
 #[cfg(test)]
 mod tests;

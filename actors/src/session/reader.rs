@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::codec::Decoder;
 
+use super::settled::Settled;
 use super::stream::{Answering, Freed, Output, Stream};
 use super::{Session, SessionEvent, SessionListener};
 use crate::invocation::{FunctionError, Outcome, OutputBody, ResponseHead, body_channel};
@@ -41,27 +42,31 @@ enum State {
     Serving,
 }
 
+/// What is said on one connection.
+struct Reading<'a> {
+    session: &'a Session,
+    listener: &'a SessionListener,
+    state: State,
+    settled: Settled,
+}
+
 /// Reads until the connection ends. Gives what was seen, and whether the runner broke the protocol.
 pub(super) async fn read(
     session: &Session,
     mut socket: impl AsyncRead + Unpin,
     listener: &SessionListener,
 ) -> (String, bool) {
-    let mut state = State::Waiting;
+    let mut reading = Reading {
+        session,
+        listener,
+        state: State::Waiting,
+        settled: Settled::default(),
+    };
     let mut input = BytesMut::with_capacity(READ_BYTES);
     loop {
-        let mut freed = Freed::default();
-        loop {
-            let step = match FrameCodec.decode(&mut input) {
-                Ok(Some(frame)) => on_frame(session, &mut state, frame, listener, &mut freed),
-                Ok(None) => break,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(violation) = step {
-                return (format!("the runner broke the protocol: {violation}"), true);
-            }
+        if let Err(violation) = reading.frames(&mut input) {
+            return (format!("the runner broke the protocol: {violation}"), true);
         }
-        drop(freed);
         input.reserve(READ_BYTES / 2);
         match socket.read_buf(&mut input).await {
             Ok(0) if input.is_empty() => return ("the runner closed the connection".into(), false),
@@ -77,69 +82,91 @@ pub(super) async fn read(
     }
 }
 
-fn on_frame(
-    session: &Session,
-    state: &mut State,
-    frame: Frame,
-    listener: &SessionListener,
-    freed: &mut Freed,
-) -> Result<(), Violation> {
-    frame.check(Side::Runner)?;
-    let not_allowed = |state| {
-        Err(Violation::NotAllowed {
-            kind: frame.kind.name(),
+impl Reading<'_> {
+    /// Takes all frames that are complete.
+    fn frames(&mut self, input: &mut BytesMut) -> Result<(), Violation> {
+        let mut freed = Freed::default();
+        let taken = self.each(input, &mut freed);
+        // Also if there is something wrong behind them.
+        let ended = self.settled.end(self.session, &mut freed);
+        taken.and(ended)
+    }
+
+    fn each(&mut self, input: &mut BytesMut, freed: &mut Freed) -> Result<(), Violation> {
+        while let Some(frame) = FrameCodec.decode(input)? {
+            frame.check(Side::Runner)?;
+            if frame.kind != FrameKind::Settled {
+                // What was said before comes before.
+                self.settled.end(self.session, freed)?;
+            }
+            self.frame(frame, freed)?;
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: Frame, freed: &mut Freed) -> Result<(), Violation> {
+        let Self {
+            session,
+            listener,
             state,
-        })
-    };
-    match frame.kind {
-        FrameKind::Response => on_response(session, frame, freed),
-        FrameKind::Data => on_data(session, frame, freed),
-        FrameKind::Settled => on_settled(session, &frame, freed),
-        FrameKind::Failed => on_failed(session, &frame, freed),
-        FrameKind::Credit => on_credit(session, &frame),
-        FrameKind::StopReading => on_stop_reading(session, &frame),
-        FrameKind::Memory => on_memory(session, &frame),
-        FrameKind::Log => session.log(&frame).map_err(Violation::from),
-        FrameKind::Call if *state == State::Serving || session.is_loading() => {
-            super::call::start(session, frame)
+            settled,
+        } = self;
+        let not_allowed = |state| {
+            Err(Violation::NotAllowed {
+                kind: frame.kind.name(),
+                state,
+            })
+        };
+        match frame.kind {
+            FrameKind::Response => on_response(session, frame, freed),
+            FrameKind::Data => on_data(session, frame, freed),
+            FrameKind::Settled => settled.add(session, frame.stream, freed),
+            FrameKind::Failed => on_failed(session, &frame, freed),
+            FrameKind::Credit => on_credit(session, &frame),
+            FrameKind::StopReading => on_stop_reading(session, &frame),
+            FrameKind::Memory => on_memory(session, &frame),
+            FrameKind::Log => session.log(&frame).map_err(Violation::from),
+            FrameKind::Call if *state == State::Serving || session.is_loading() => {
+                super::call::start(session, frame)
+            }
+            // A runner that asks and does not read the answers must not fill the memory with them.
+            FrameKind::Ping if session.outbound.is_full() => Ok(()),
+            FrameKind::Ping => {
+                let body = frame.body.slice(..frame.body.len().min(8));
+                on_written(
+                    session
+                        .outbound
+                        .frame(FrameKind::Pong, Flags::NONE, 0, &Empty {}, &body),
+                );
+                Ok(())
+            }
+            FrameKind::Pong => Ok(()),
+            FrameKind::Ready | FrameKind::Rejected if *state == State::Serving => not_allowed("twice"),
+            FrameKind::Ready | FrameKind::Rejected if !session.is_loading() => not_allowed("before LOAD"),
+            FrameKind::Ready => {
+                *state = State::Serving;
+                listener(SessionEvent::Ready(frame.head::<Ready>()?));
+                Ok(())
+            }
+            FrameKind::Rejected => {
+                let Rejected { phase, error } = frame.head()?;
+                listener(SessionEvent::Rejected(phase, error));
+                Ok(())
+            }
+            FrameKind::Call => not_allowed("before LOAD"),
+            FrameKind::Hello => not_allowed("after WELCOME"),
+            FrameKind::Welcome
+            | FrameKind::Assign
+            | FrameKind::File
+            | FrameKind::FileData
+            | FrameKind::Load
+            | FrameKind::Invoke
+            | FrameKind::Message
+            | FrameKind::Cancel
+            | FrameKind::Result
+            | FrameKind::Drain
+            | FrameKind::Shutdown => not_allowed("from a runner"),
         }
-        // A runner that asks and does not read the answers must not fill the memory with them.
-        FrameKind::Ping if session.outbound.is_full() => Ok(()),
-        FrameKind::Ping => {
-            let body = frame.body.slice(..frame.body.len().min(8));
-            on_written(
-                session
-                    .outbound
-                    .frame(FrameKind::Pong, Flags::NONE, 0, &Empty {}, &body),
-            );
-            Ok(())
-        }
-        FrameKind::Pong => Ok(()),
-        FrameKind::Ready | FrameKind::Rejected if *state == State::Serving => not_allowed("twice"),
-        FrameKind::Ready | FrameKind::Rejected if !session.is_loading() => not_allowed("before LOAD"),
-        FrameKind::Ready => {
-            *state = State::Serving;
-            listener(SessionEvent::Ready(frame.head::<Ready>()?));
-            Ok(())
-        }
-        FrameKind::Rejected => {
-            let Rejected { phase, error } = frame.head()?;
-            listener(SessionEvent::Rejected(phase, error));
-            Ok(())
-        }
-        FrameKind::Call => not_allowed("before LOAD"),
-        FrameKind::Hello => not_allowed("after WELCOME"),
-        FrameKind::Welcome
-        | FrameKind::Assign
-        | FrameKind::File
-        | FrameKind::FileData
-        | FrameKind::Load
-        | FrameKind::Invoke
-        | FrameKind::Message
-        | FrameKind::Cancel
-        | FrameKind::Result
-        | FrameKind::Drain
-        | FrameKind::Shutdown => not_allowed("from a runner"),
     }
 }
 
@@ -281,16 +308,6 @@ fn on_data(session: &Session, frame: Frame, freed: &mut Freed) -> Result<(), Vio
         session.grant(frame.stream, unread);
     }
     settle_if_said(session, &frame, freed);
-    Ok(())
-}
-
-fn on_settled(session: &Session, frame: &Frame, freed: &mut Freed) -> Result<(), Violation> {
-    let mut stream = session
-        .streams()
-        .remove(frame.stream)
-        .ok_or_else(|| no_stream(frame))?;
-    stream.free(freed);
-    stream.end(Outcome::Settled);
     Ok(())
 }
 

@@ -64,7 +64,7 @@ impl Answering {
 
     fn record(&mut self, outcome: &Outcome) {
         if let Some(entry) = self.entry.take() {
-            entry.end(outcome, self.unread);
+            entry.end(outcome, self.unread, Instant::now());
         }
     }
 }
@@ -101,6 +101,16 @@ pub(super) struct Stream {
 #[derive(Debug, Default)]
 pub(super) struct Freed(Option<Arc<Lane>>);
 
+impl Freed {
+    /// These handlers have settled: their places are free from now on.
+    pub(super) fn places_of(&mut self, streams: &mut [Stream]) {
+        let permits = streams.iter_mut().filter_map(|stream| stream.permit.take());
+        if let Some(lane) = Permit::give_back_all(permits) {
+            self.0 = Some(lane);
+        }
+    }
+}
+
 impl Drop for Freed {
     fn drop(&mut self) {
         if let Some(lane) = self.0.take() {
@@ -112,8 +122,13 @@ impl Drop for Freed {
 impl Stream {
     /// Answers the caller, or cuts short the answer that it is being given.
     pub(super) fn end(&mut self, outcome: Outcome) {
+        self.end_at(outcome, Instant::now());
+    }
+
+    /// As [`end`](Self::end), for whoever knows what time it is.
+    pub(super) fn end_at(&mut self, outcome: Outcome, now: Instant) {
         match std::mem::replace(&mut self.output, Output::Over) {
-            Output::Awaited(reply) => reply.answer(outcome),
+            Output::Awaited(reply) => reply.answer_at(outcome, now),
             Output::Streaming(answering) => answering.fail(&outcome),
             Output::Over => {}
         }
@@ -129,9 +144,7 @@ impl Stream {
 
     /// The handler has settled: its place is free from now on.
     pub(super) fn free(&mut self, freed: &mut Freed) {
-        if let Some(permit) = self.permit.take() {
-            freed.0 = Some(permit.give_back());
-        }
+        freed.places_of(std::slice::from_mut(self));
     }
 }
 

@@ -162,10 +162,22 @@ const NO_HEAD = Object.freeze({});
  * @returns {void}
  */
 
+/**
+ * A MESSAGE is given to this: its body is so much of these bytes. They come by the hundred thousand, and a `Buffer` of their own is
+ * a good part of what each of them costs.
+ * @callback MessageHandler
+ * @param {number} stream
+ * @param {Buffer} bytes
+ * @param {number} start
+ * @param {number} end
+ * @returns {void}
+ */
+
 /** Cuts a byte stream into frames, whatever pieces it comes in. */
 export class FrameParser {
   #from;
   #onFrame;
+  #onMessage;
   /** @type {Buffer[]} pieces of a frame that is not complete */
   #pieces = [];
   #held = 0;
@@ -175,10 +187,12 @@ export class FrameParser {
   /**
    * @param {Side} from the side whose frames these are
    * @param {FrameHandler} onFrame
+   * @param {MessageHandler | null} [onMessage] without it, MESSAGEs are frames like others
    */
-  constructor(from, onFrame) {
+  constructor(from, onFrame, onMessage = null) {
     this.#from = from;
     this.#onFrame = onFrame;
+    this.#onMessage = onMessage;
   }
 
   /** Bytes of an incomplete frame that are being held. */
@@ -252,6 +266,10 @@ export class FrameParser {
     if (headEnd > end) throw new ProtocolError('head-too-long', 'the head is longer than its frame');
     check(type, stream, end - headEnd, this.#from);
     const head = headEnd === at + PREFIX_BYTES ? NO_HEAD : parseHead(chunk, at + PREFIX_BYTES, headEnd);
+    if (type === TYPE.MESSAGE && this.#onMessage !== null) {
+      this.#onMessage(stream, chunk, headEnd, end);
+      return;
+    }
     const body = headEnd === end ? NO_BYTES : chunk.subarray(headEnd, end);
     this.#onFrame(type, chunk[at + 5], stream, head, body);
   }

@@ -2,7 +2,7 @@
 
 import { TYPE } from './frames.mjs';
 
-/** Asking takes about a microsecond: a runner with many short invocations does not ask at each. */
+/** Asking takes about a microsecond: a runner with many short invocations does not ask at each, and looks at the clock once in a turn. */
 const INTERVAL_MS = 10;
 
 /** Tells the manager the process's peak. */
@@ -10,6 +10,11 @@ export class Memory {
   #session;
   #askedAt = -Infinity;
   #told = 0;
+  /** In this turn of the event loop it was looked at already. */
+  #looked = false;
+  #nextTurn = () => {
+    this.#looked = false;
+  };
 
   /** @param {import('./session.mjs').Session} session */
   constructor(session) {
@@ -18,6 +23,9 @@ export class Memory {
 
   /** An invocation is about to end. */
   tell() {
+    if (this.#looked) return;
+    this.#looked = true;
+    setImmediate(this.#nextTurn);
     const now = performance.now();
     if (now - this.#askedAt < INTERVAL_MS) return;
     this.#askedAt = now;

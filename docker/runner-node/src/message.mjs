@@ -27,25 +27,32 @@ const TOPIC_LENGTH_AT = 62;
  */
 export class MessageHead {
   #bytes;
+  #start;
   #topicAt;
   #payloadAt;
+  #end;
 
   /**
-   * @param {Buffer} bytes the frame's body
+   * The frame's body is so much of these bytes.
+   * @param {Buffer} bytes
+   * @param {number} start
+   * @param {number} end
    * @throws {ProtocolError}
    */
-  constructor(bytes) {
-    if (bytes.length < FIXED_BYTES) throw new ProtocolError('head-field', `a MESSAGE of ${bytes.length} bytes`);
+  constructor(bytes, start, end) {
+    if (end - start < FIXED_BYTES) throw new ProtocolError('head-field', `a MESSAGE of ${end - start} bytes`);
     this.#bytes = bytes;
-    this.#topicAt = FIXED_BYTES + bytes[NAME_LENGTH_AT];
-    this.#payloadAt = this.#topicAt + ((bytes[TOPIC_LENGTH_AT] << 8) | bytes[TOPIC_LENGTH_AT + 1]);
-    if (this.#payloadAt > bytes.length) throw new ProtocolError('head-field', 'a MESSAGE that is shorter than its topic');
-    if ((bytes[0] & QOS) === QOS) throw new ProtocolError('head-field', 'a MESSAGE of QoS 3');
+    this.#start = start;
+    this.#end = end;
+    this.#topicAt = start + FIXED_BYTES + bytes[start + NAME_LENGTH_AT];
+    this.#payloadAt = this.#topicAt + ((bytes[start + TOPIC_LENGTH_AT] << 8) | bytes[start + TOPIC_LENGTH_AT + 1]);
+    if (this.#payloadAt > end) throw new ProtocolError('head-field', 'a MESSAGE that is shorter than its topic');
+    if ((bytes[start] & QOS) === QOS) throw new ProtocolError('head-field', 'a MESSAGE of QoS 3');
   }
 
   /** What is left of the frame's body. */
   payload() {
-    return this.#bytes.subarray(this.#payloadAt);
+    return this.#bytes.subarray(this.#payloadAt, this.#end);
   }
 
   get id() {
@@ -57,7 +64,7 @@ export class MessageHead {
   }
 
   get timeoutMs() {
-    return this.#bytes.readUInt32BE(TIMEOUT_AT);
+    return this.#bytes.readUInt32BE(this.#start + TIMEOUT_AT);
   }
 
   /** @returns {'mqtt'} */
@@ -66,7 +73,7 @@ export class MessageHead {
   }
 
   get traceparent() {
-    const sampled = (this.#bytes[0] & SAMPLED) === 0 ? '00' : '01';
+    const sampled = (this.#bytes[this.#start] & SAMPLED) === 0 ? '00' : '01';
     return `00-${this.#hex(TRACE_AT, SPAN_AT)}-${this.#hex(SPAN_AT, TRIGGER_AT)}-${sampled}`;
   }
 
@@ -75,12 +82,13 @@ export class MessageHead {
   }
 
   get trigger() {
-    const name = this.#topicAt === FIXED_BYTES ? null : this.#bytes.toString('utf8', FIXED_BYTES, this.#topicAt);
+    const nameAt = this.#start + FIXED_BYTES;
+    const name = this.#topicAt === nameAt ? null : this.#bytes.toString('utf8', nameAt, this.#topicAt);
     return { id: this.#uuid(TRIGGER_AT), name };
   }
 
   get mqtt() {
-    const bits = this.#bytes[0];
+    const bits = this.#bytes[this.#start];
     return {
       topic: this.#bytes.toString('utf8', this.#topicAt, this.#payloadAt),
       qos: /** @type {0 | 1 | 2} */ (bits & QOS),
@@ -98,11 +106,11 @@ export class MessageHead {
   }
 
   /**
-   * @param {number} start
-   * @param {number} end
+   * @param {number} from within the body
+   * @param {number} to
    */
-  #hex(start, end) {
-    return this.#bytes.toString('hex', start, end);
+  #hex(from, to) {
+    return this.#bytes.toString('hex', this.#start + from, this.#start + to);
   }
 
   /** @param {number} at */

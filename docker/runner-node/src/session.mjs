@@ -70,7 +70,11 @@ export class Session {
   constructor({ host, port, token, directory }, exit) {
     this.#directory = directory;
     this.#exit = exit;
-    this.#parser = new FrameParser('manager', (...frame) => this.#frame(...frame));
+    this.#parser = new FrameParser(
+      'manager',
+      (...frame) => this.#frame(...frame),
+      (...message) => this.#message(...message),
+    );
     const socket = connect({ host, port, noDelay: true, keepAlive: true, timeout: CONNECT_TIMEOUT_MS });
     this.#socket = socket;
     this.#writer = new FrameWriter(socket);
@@ -184,8 +188,6 @@ export class Session {
     switch (type) {
       case TYPE.INVOKE:
         return this.#invoke(flags, stream, head, body);
-      case TYPE.MESSAGE:
-        return this.#message(stream, body);
       case TYPE.DATA:
         return this.#stream(stream)?.input.push(body, (flags & FLAG.END) !== 0);
       case TYPE.CREDIT:
@@ -329,12 +331,9 @@ export class Session {
     this.#begin(stream, head, body, (flags & FLAG.END) !== 0);
   }
 
-  /**
-   * @param {number} stream
-   * @param {Buffer} body
-   */
-  #message(stream, body) {
-    const head = new MessageHead(body);
+  /** @type {import('./frames.mjs').MessageHandler} */
+  #message(stream, bytes, start, end) {
+    const head = new MessageHead(bytes, start, end);
     this.#begin(stream, head, head.payload(), true);
   }
 
@@ -355,8 +354,9 @@ export class Session {
     }
     this.#lastStream = stream;
     const invocation = new Invocation(this, stream, head, body, whole);
-    this.#open.set(stream, invocation);
     runAs(invocation, dialect.handle);
+    // Most messages are over by now, and nothing can have been said of this one meanwhile.
+    if (!invocation.closed) this.#open.set(stream, invocation);
   }
 
   /**

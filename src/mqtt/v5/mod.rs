@@ -46,26 +46,43 @@ pub(super) struct Wire {
 
 impl dialect::Wire for Wire {
     async fn poll(&mut self) -> Result<Event, String> {
-        match self.events.poll().await {
-            Ok(CrateEvent::Incoming(Packet::Publish(publish))) => {
+        loop {
+            // What is there already does not take the event loop, which would move each event twice more.
+            let event = match self.events.state.events.pop_front() {
+                Some(event) => event,
+                None => self.events.poll().await.map_err(describe)?,
+            };
+            let event = self.event(event)?;
+            // One event tells of all packets that were sent at once: there is room for others now.
+            if !matches!(event, Event::Other) || self.events.state.events.is_empty() {
+                return Ok(event);
+            }
+        }
+    }
+}
+
+impl Wire {
+    /// What this is to whoever polls.
+    fn event(&mut self, event: CrateEvent) -> Result<Event, String> {
+        Ok(match event {
+            CrateEvent::Incoming(Packet::Publish(publish)) => {
                 if publish.qos == QoS::ExactlyOnce
                     && let Some(memory) = self.memory.take()
                 {
                     self.events.options.set_session_store(memory);
                 }
-                message(publish).map(Event::Message)
+                Event::Message(message(publish)?)
             }
-            Ok(CrateEvent::Incoming(Packet::ConnAck(connack))) => {
+            CrateEvent::Incoming(Packet::ConnAck(connack)) => {
                 self.memory = self.memory.take().filter(SessionMemory::is_empty);
                 if self.memory.is_some() {
                     self.events.options.clear_session_store();
                 }
-                Ok(Event::Connected(welcome(&connack)))
+                Event::Connected(welcome(&connack))
             }
-            Ok(CrateEvent::Outgoing(Outgoing::Disconnect)) => Ok(Event::Disconnected),
-            Ok(_) => Ok(Event::Other),
-            Err(error) => Err(describe(error)),
-        }
+            CrateEvent::Outgoing(Outgoing::Disconnect) => Event::Disconnected,
+            CrateEvent::Incoming(_) | CrateEvent::Outgoing(_) | CrateEvent::Auth(_) => Event::Other,
+        })
     }
 }
 

@@ -45,9 +45,12 @@ pub(super) struct Handover {
     permit: Permit,
 }
 
+/// Messages that are handed over before there is another look: the state is locked once for all of them.
+const HAND_OVER_AT_ONCE: usize = 32;
+
 /// What the flow does next.
 enum Step {
-    HandOver(Handover),
+    HandOver(Vec<Handover>),
     Keep(Vec<Unkept>),
     /// Something went without being handed over; look again.
     Again,
@@ -93,26 +96,40 @@ impl State {
         if self.leaving {
             return Step::Wait;
         }
+        let mut handovers = Vec::new();
+        while handovers.len() < HAND_OVER_AT_ONCE {
+            match self.next(now) {
+                Ok(handover) => handovers.push(handover),
+                // Met again after those are handed over.
+                Err(_) if !handovers.is_empty() => break,
+                Err(step) => return step,
+            }
+        }
+        Step::HandOver(handovers)
+    }
+
+    /// The first message that waits, with a place; without one, what to do instead.
+    fn next(&mut self, now: Instant) -> Result<Handover, Step> {
         let Some(part) = self.waiting.pop_front() else {
-            return Step::Wait;
+            return Err(Step::Wait);
         };
         let Some(target) = self.target(part.trigger).cloned() else {
             self.counts.of(part.input.qos).unrouted += 1;
             self.window.finish(part.entry);
-            return Step::Again;
+            return Err(Step::Again);
         };
         match target.action.admit_patient() {
             Ok(permit) => {
                 self.running += 1;
-                Step::HandOver(Handover { part, target, permit })
+                Ok(Handover { part, target, permit })
             }
             Err(refusal) => {
                 self.waiting.push_front(part);
-                if let Refusal::QueueFull { .. } = refusal {
+                Err(if let Refusal::QueueFull { .. } = refusal {
                     Step::Full(target)
                 } else {
                     Step::Pause(now + CLOSED_PAUSE)
-                }
+                })
             }
         }
     }
@@ -121,14 +138,22 @@ impl State {
 impl Line {
     /// Hands over what waits, as there is room, for as long as it is polled.
     pub(in crate::mqtt) async fn pump(&self) {
+        let mut now = Instant::now();
         loop {
             let moved = self.moved.notified();
             tokio::pin!(moved);
             // Registered before the look, so that a move between the two is not missed.
             moved.as_mut().enable();
-            let step = self.lock().step(Instant::now());
+            let step = self.lock().step(now);
             match step {
-                Step::HandOver(handover) => self.hand_over(handover),
+                Step::HandOver(handovers) => {
+                    for handover in handovers {
+                        self.hand_over(handover, now);
+                    }
+                    // Between them, something may have gone without being handed over.
+                    self.command.notify_waiters();
+                    continue;
+                }
                 Step::Keep(unkept) => {
                     for Unkept { part, next } in unkept {
                         self.keep(part, next);
@@ -144,11 +169,12 @@ impl Line {
                 Step::Full(target) => wait_for_room(&target).await,
                 Step::Wait => moved.await,
             }
+            now = Instant::now();
         }
     }
 
     /// Gives a message to its action. May answer at once: never to be called with the state locked.
-    pub(super) fn hand_over(&self, handover: Handover) {
+    pub(super) fn hand_over(&self, handover: Handover, now: Instant) {
         let Handover { part, target, permit } = handover;
         let Some(line) = self.me.upgrade() else { return };
         let (id, payload) = (part.id, part.payload.clone());
@@ -163,7 +189,7 @@ impl Line {
             trigger: target.trigger.clone(),
             input,
             body: InputBody::Whole(payload),
-            admitted: Instant::now(),
+            admitted: now,
             reply: ReplySlot::calling(move |outcome| line.ended(part, &of, outcome)),
             permit,
         });
@@ -186,6 +212,7 @@ impl Line {
                 state.waiting.push_front(part);
                 state.hold_until = Some(state.hold_until.map_or(until, |known| known.max(until)));
                 self.tell(state);
+                self.moved.notify_waiters();
             }
             next @ (Next::Retry { .. } | Next::Dead { .. }) => {
                 self.lock().counts.of(part.input.qos).failed += 1;
@@ -230,11 +257,11 @@ impl Line {
         self.tell(state);
     }
 
-    /// Wakes whoever has something to do now: each message that is finished comes by here.
-    fn tell(&self, state: MutexGuard<'_, State>) {
-        let commands = state.window.has_ready() || state.leaving;
+    /// Wakes whoever has something to do now: each message that is finished comes by here. What waits for its place hears from the
+    /// lane, and not from here.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        let commands = state.has_news() || state.leaving;
         let moves = state.leaving
-            || !state.waiting.is_empty()
             || !state.unkept.is_empty()
             || state.network == LineState::Full
             || (state.paused && state.window.is_half_free());

@@ -40,9 +40,11 @@ impl SubscriberLine for Line {
     fn message(&self, message: MqttMessage) -> Taken {
         let mut state = self.lock();
         let mut handovers = Handovers::default();
+        let nothing_waited = state.waiting.is_empty();
         let taken = state.message(message, &mut handovers);
-        let commands = state.window.has_ready();
-        let waits = !state.waiting.is_empty();
+        let commands = state.has_news();
+        // What waited before has woken whoever hands over, or was told to wait.
+        let waits = nothing_waited && !state.waiting.is_empty();
         drop(state);
         if commands {
             self.command.notify_waiters();
@@ -51,8 +53,12 @@ impl SubscriberLine for Line {
             self.moved.notify_waiters();
         }
         let Handovers { first, further } = handovers;
-        for handover in first.into_iter().chain(further) {
-            self.hand_over(handover);
+        if let Some(first) = first {
+            let now = Instant::now();
+            self.hand_over(first, now);
+            for handover in further {
+                self.hand_over(handover, now);
+            }
         }
         taken
     }
@@ -121,6 +127,7 @@ impl Told {
 impl State {
     /// What the connection is to do now, if anything.
     fn command(&mut self) -> Option<SubscriberCommand> {
+        self.news_told = false;
         if self.window.has_ready() {
             return Some(SubscriberCommand::Acknowledge(self.window.take_ready()));
         }

@@ -68,6 +68,8 @@ struct State {
     identifiers: TopicRouter<u32>,
     told: Told,
     window: AckWindow,
+    /// The connection was told that there are acknowledgements to be sent, and has not looked yet.
+    news_told: bool,
     copies: Copies,
     /// In the order in which they came.
     waiting: VecDeque<Part>,
@@ -146,6 +148,7 @@ impl Line {
                 identifiers: TopicRouter::default(),
                 told: Told::default(),
                 window: AckWindow::new(limits),
+                news_told: false,
                 copies: Copies::default(),
                 waiting: VecDeque::new(),
                 unkept: VecDeque::new(),
@@ -302,6 +305,11 @@ impl Line {
 impl State {
     fn target(&self, trigger: crate::domain::TriggerId) -> Option<&Arc<Target>> {
         self.targets.iter().find(|target| target.trigger.id == trigger)
+    }
+
+    /// Whether there are acknowledgements to be sent that the connection has not been told of. Whoever asks tells it.
+    fn has_news(&mut self) -> bool {
+        self.window.has_ready() && !std::mem::replace(&mut self.news_told, true)
     }
 
     /// Nothing is under way.

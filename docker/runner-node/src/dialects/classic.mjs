@@ -109,13 +109,24 @@ function runEvent(handler, invocation, context, data) {
   const request = mqtt ? new MqttRequest(invocation, data) : new ScheduleRequest(invocation, data ?? NO_DATA);
   const response = mqtt ? new MqttResponse(invocation) : {};
   const returned = handler(request, response, context);
-  /** @param {unknown} value */
-  const settle = (value) => {
-    if (mqtt && value !== response) answerMessage(invocation, value);
-    else invocation.done();
-  };
-  if (isThenable(returned)) returned.then(settle, (error) => invocation.fail(error));
-  else settle(returned);
+  if (isThenable(returned)) {
+    returned.then(
+      (value) => settleEvent(invocation, response, value),
+      (error) => invocation.fail(error),
+    );
+  } else {
+    settleEvent(invocation, response, returned);
+  }
+}
+
+/**
+ * @param {Invocation} invocation
+ * @param {object} response
+ * @param {unknown} returned
+ */
+function settleEvent(invocation, response, returned) {
+  if (invocation.head.kind === 'mqtt' && returned !== response) answerMessage(invocation, returned);
+  else invocation.done();
 }
 
 /** @param {unknown} value @returns {value is PromiseLike<unknown>} */

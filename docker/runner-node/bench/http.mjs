@@ -4,17 +4,15 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { FLAG, TYPE } from '../src/frames.mjs';
 import { bytes } from '../test/frames/malformed.mjs';
 import { httpHead } from '../test/support/heads.mjs';
 import { Manager } from '../test/support/manager.mjs';
+import { processorMs } from './processor.mjs';
 
 const SECONDS = Number(process.argv[2] ?? 3);
 const IN_FLIGHT = [1, 16, 64];
-/** Linux counts processor time in hundredths of a second. */
-const TICK_MS = 10;
 
 const BARE = `
   import { createServer } from 'node:http';
@@ -45,12 +43,6 @@ const HEADERS = [
   ['accept', '*/*'],
   ['accept-encoding', 'gzip, deflate, br'],
 ];
-
-/** @param {number} pid */
-function processorMs(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
-}
 
 /**
  * Runs a load for some time and says what came out.

@@ -189,6 +189,11 @@ impl Cancellation {
         Self { shared: None }
     }
 
+    /// This, unless nobody waits and it never comes.
+    pub(crate) fn of_somebody(&self) -> Option<&Self> {
+        self.shared.is_some().then_some(self)
+    }
+
     /// Whether the caller gave up.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

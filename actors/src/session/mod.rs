@@ -240,7 +240,7 @@ impl Session {
             entry.keep_input(input, rest.is_none().then_some(&inline));
             rest.is_some().then(|| entry.input_passes())
         });
-        let cancellation = reply.cancellation().clone();
+        let cancellation = reply.cancellation().of_somebody().cloned();
         let stream = Stream {
             invocation: id,
             output: Output::Awaited(reply),
@@ -257,12 +257,14 @@ impl Session {
         if let Some((rest, credit)) = rest {
             self.forward_input(number, rest, credit, passing);
         }
-        let me = Weak::clone(&self.me);
-        cancellation.on_cancel(move || {
-            if let Some(session) = me.upgrade() {
-                session.cancel(number, CancelReason::Client);
-            }
-        });
+        if let Some(cancellation) = cancellation {
+            let me = Weak::clone(&self.me);
+            cancellation.on_cancel(move || {
+                if let Some(session) = me.upgrade() {
+                    session.cancel(number, CancelReason::Client);
+                }
+            });
+        }
         Ok(())
     }
 

@@ -9,13 +9,17 @@ const BLOCK_BYTES = 65_536;
 const COPY_BELOW = 8_192;
 /** With so much put together it is written at once, without waiting for the end of the turn. */
 const FLUSH_ABOVE = 262_144;
+/** In a long turn, what was put together is written after so much time: whoever is answered has something new to do meanwhile. */
+const FLUSH_AFTER_MS = 1;
+/** The clock is looked at once for so many frames: it costs about as much as a frame. A power of 2. */
+const FRAMES_PER_LOOK = 16;
 /** With so much that the system has not taken yet, streams wait and log lines are dropped. */
 const CONGESTED_ABOVE = 1_048_576;
 
 /** The head `{}`, in its shortest form. */
 export const NO_HEAD = '';
 
-/** Writes frames to a socket, once per turn of the event loop. */
+/** Writes frames to a socket: once per turn of the event loop, and more often in a long one. */
 export class FrameWriter {
   #socket;
   #block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
@@ -26,6 +30,10 @@ export class FrameWriter {
   #parts = [];
   #partBytes = 0;
   #scheduled = false;
+  #frames = 0;
+  /** When it was written last, or the turn's first frame was put down. */
+  #since = 0;
+  #now;
   #closed = false;
   /** @type {(() => void)[]} */
   #waiting = [];
@@ -34,9 +42,13 @@ export class FrameWriter {
     this.flush();
   };
 
-  /** @param {import('node:net').Socket} socket */
-  constructor(socket) {
+  /**
+   * @param {import('node:net').Socket} socket
+   * @param {() => number} [now] milliseconds of a clock that never goes back
+   */
+  constructor(socket, now = () => performance.now()) {
     this.#socket = socket;
+    this.#now = now;
     socket.on('drain', () => this.#drained());
     socket.on('close', () => {
       this.#closed = true;
@@ -184,8 +196,19 @@ export class FrameWriter {
       this.flush();
     } else if (!this.#scheduled) {
       this.#scheduled = true;
+      this.#frames = 0;
+      this.#since = this.#now();
       setImmediate(this.#flushLater);
+    } else if ((++this.#frames & (FRAMES_PER_LOOK - 1)) === 0) {
+      this.#flushInLongTurn();
     }
+  }
+
+  #flushInLongTurn() {
+    const now = this.#now();
+    if (now - this.#since < FLUSH_AFTER_MS) return;
+    this.#since = now;
+    this.flush();
   }
 
   /** Hands everything to the system now. */

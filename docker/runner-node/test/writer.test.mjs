@@ -1,0 +1,61 @@
+// When frames are handed to the system.
+
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { describe, it } from 'node:test';
+import { PREFIX_BYTES, TYPE } from '../src/frames.mjs';
+import { FrameWriter, NO_HEAD } from '../src/writer.mjs';
+
+/** Takes note of what is written to it. */
+class Socket extends EventEmitter {
+  /** @type {number[]} bytes of each write */
+  writes = [];
+  writableLength = 0;
+
+  /** @param {Uint8Array} bytes */
+  write(bytes) {
+    this.writes.push(bytes.length);
+    return true;
+  }
+
+  cork() {}
+  uncork() {}
+}
+
+/** @param {number} frameMs what each frame takes by the writer's clock */
+function written(frameMs) {
+  const socket = new Socket();
+  let time = 0;
+  const writer = new FrameWriter(/** @type {any} */ (socket), () => time);
+  /** @param {number} count */
+  const frames = (count) => {
+    for (let frame = 0; frame < count; frame += 1, time += frameMs) writer.frame(TYPE.SETTLED, 0, 1, NO_HEAD, null);
+  };
+  return { socket, frames };
+}
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a writer', () => {
+  it('writes once in a short turn', async () => {
+    const { socket, frames } = written(0.001);
+    frames(500);
+    assert.deepEqual(socket.writes, []);
+    await nextTurn();
+    assert.deepEqual(socket.writes, [500 * PREFIX_BYTES]);
+  });
+
+  it('writes in the middle of a long turn, and the rest at its end', async () => {
+    const { socket, frames } = written(0.1);
+    frames(40);
+    const early = socket.writes.length;
+    assert.ok(early >= 2, `${early} writes in 4 ms`);
+    await nextTurn();
+    assert.equal(socket.writes.length, early + 1);
+    assert.equal(socket.writes.reduce((sum, bytes) => sum + bytes), 40 * PREFIX_BYTES);
+    frames(1);
+    assert.equal(socket.writes.length, early + 1, 'a new turn begins anew');
+    await nextTurn();
+    assert.equal(socket.writes.length, early + 2);
+  });
+});

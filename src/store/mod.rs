@@ -67,9 +67,9 @@ pub use invocations::{
     PostgresInvocations, RecordedInvocation,
 };
 pub use jobs::{
-    ActionSort, Declared, DeclaredTrigger, JobFilter, JobPatch, JobSort, JobStatus, JobStore, JobSummary,
-    TriggerFilter, TriggerSort, TriggerType, VersionFilter, VersionSort, VersionSummary, VersionTrigger,
-    Versions,
+    ActionSort, Declared, DeclaredTrigger, FailedVersion, JobFilter, JobPatch, JobSort, JobStatus, JobStore,
+    JobSummary, TriggerFilter, TriggerSort, TriggerType, VersionFilter, VersionSort, VersionSummary,
+    VersionTrigger, Versions,
 };
 pub use listener::{Hint, Listener, ListenerConfig};
 pub use listing::{Listing, Order, Page, Place, Sort, part_of};

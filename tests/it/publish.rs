@@ -209,6 +209,39 @@ async fn force_activates_what_can_not_be_imported() {
 }
 
 #[tokio::test]
+async fn a_job_says_which_version_it_does_not_serve_because_of_its_import() {
+    let publishing = Publishing::new().await;
+    let failed = async || {
+        let job = publishing.jobs.find("hello").await.unwrap().unwrap();
+        job.import_failed.map(|failed| failed.version)
+    };
+    publishing
+        .publish_zip(&Package::new("hello", "1.0.0").zip(), INACTIVE)
+        .await
+        .unwrap();
+    assert_eq!(failed().await, None);
+    publishing.rollout.next_import(Err(thrown()));
+    let second = Package::new("hello", "2.0.0");
+    publishing.publish(&second).await.unwrap_err();
+    assert_eq!(failed().await.unwrap(), "2.0.0");
+
+    // One that is forced is active, and can not be imported all the same.
+    publishing.rollout.next_import(Err(thrown()));
+    publishing.publish_zip(&second.zip(), FORCE).await.unwrap();
+    assert_eq!(failed().await.unwrap(), "2.0.0");
+    publishing.publish(&second).await.unwrap();
+    assert_eq!(failed().await, None);
+
+    // What was published later does not matter while another one serves.
+    publishing.rollout.next_import(Err(thrown()));
+    publishing
+        .publish(&Package::new("hello", "3.0.0"))
+        .await
+        .unwrap_err();
+    assert_eq!(failed().await, None);
+}
+
+#[tokio::test]
 async fn without_a_rollout_a_version_is_kept_and_can_be_activated_later() {
     let publishing = Publishing::new().await;
     publishing.publish(&Package::new("hello", "1.0.0")).await.unwrap();

@@ -52,6 +52,24 @@ test('a page asks again after a change of its own job, and not after those of ot
   expect(of() - before).toBeLessThanOrEqual(2);
 });
 
+test('a job whose only version can not be imported needs attention at once, and none once it serves', async ({ page }) => {
+  const stream = page.waitForResponse('**/api/events');
+  await page.goto('/');
+  await stream;
+  await settled(page);
+  const matter = page.getByRole('listitem').filter({ hasText: 'stillborn' }).filter({ hasText: '1.0.0 could not be imported' });
+  await expect(matter).toHaveCount(0);
+  await expect(api().publish(archive({ name: 'stillborn', code: "throw new Error('no DSN');" }))).rejects.toThrow('import-failed');
+  await expect(matter).toBeVisible();
+  await page.goto('/jobs');
+  await expect(page.getByRole('row').filter({ hasText: 'stillborn' })).toContainText('import failed');
+  await api().publish(archive({ name: 'stillborn', version: '1.0.1' }));
+  await expect(page.getByRole('row').filter({ hasText: 'stillborn' })).toContainText('enabled');
+  await page.goto('/');
+  await settled(page);
+  await expect(matter).toHaveCount(0);
+});
+
 test('a stream that is lost is told, and gone on with', async ({ page }) => {
   let lost = true;
   await page.route('**/api/events', (route) => (lost ? route.abort() : route.continue()));

@@ -84,9 +84,7 @@ pub(super) async fn audited<B: MessageBody>(
             // Only now it is known which route it was.
             entry.action = action(asked);
             entry.status = response.status().as_u16();
-            if response.status().is_success() {
-                tell_change(state, asked).await;
-            }
+            tell_change(state, asked, response.status()).await;
         }
         Err(error) => entry.status = error.as_response_error().status_code().as_u16(),
     }

@@ -1,18 +1,21 @@
 //! What has changed when somebody used the API to change something.
 
 use actix_web::HttpRequest;
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use jobber_actors::changes::{Extent, Topic};
 
 use crate::api::state::ApiState;
 
-/// Tells what a request has changed that was answered well.
-pub(in crate::api) async fn tell_change(state: &ApiState, request: &HttpRequest) {
+/// Tells what a request has changed, by what it was answered with.
+pub(in crate::api) async fn tell_change(state: &ApiState, request: &HttpRequest, answered: StatusCode) {
     let changes = state.tree.changes();
     if !changes.is_heard() {
         return;
     }
     let pattern = request.match_pattern().unwrap_or_default();
+    if !answered.is_success() && !changes_when_refused(&pattern) {
+        return;
+    }
     let topics = topics(request.method(), &pattern);
     if topics.is_empty() {
         return;
@@ -30,6 +33,12 @@ pub(in crate::api) async fn tell_change(state: &ApiState, request: &HttpRequest)
     for topic in topics {
         changes.tell(*topic, || extent.clone());
     }
+}
+
+/// Whether a request may have changed something although it was refused: a version that can not be imported is kept, and its job
+/// says so.
+fn changes_when_refused(pattern: &str) -> bool {
+    matches!(pattern, "/api/job/publish" | "/api/job/{job}")
 }
 
 /// What a request changes, by the pattern of its path. Of what is not here, what it changes tells itself.
@@ -81,5 +90,17 @@ mod tests {
             let told = !topics(&method, operation.path).is_empty();
             assert_ne!(told, SILENT.contains(&operation.id), "{}", operation.id);
         }
+    }
+
+    #[test]
+    fn what_a_refused_request_may_have_changed_is_an_operation() {
+        for pattern in ["/api/job/publish", "/api/job/{job}"] {
+            assert!(changes_when_refused(pattern));
+            assert!(
+                operations(&DOCUMENT).any(|operation| operation.path == pattern),
+                "{pattern}"
+            );
+        }
+        assert!(!changes_when_refused("/api/users"));
     }
 }

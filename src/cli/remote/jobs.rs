@@ -85,7 +85,7 @@ fn listed(jobs: &[Value]) -> String {
         vec![
             text(job, "name"),
             text(job, "version"),
-            text(job, "status"),
+            serves(job),
             ago_of(job, "modified", now),
             text(job, "description"),
         ]
@@ -94,6 +94,20 @@ fn listed(jobs: &[Value]) -> String {
         &["NAME", "VERSION", "STATUS", "MODIFIED", "DESCRIPTION"],
         jobs.iter().map(row),
     )
+}
+
+/// Whether a job serves, and if it does not although it is enabled, because of what.
+fn serves(job: &Value) -> String {
+    let status = text(job, "status");
+    let failed = &job["importFailed"];
+    match (status.as_str(), failed["version"].as_str()) {
+        ("enabled", Some(version)) => {
+            let why = failed["why"].as_str().map(|why| format!(": {why}"));
+            format!("{version} could not be imported{}", why.unwrap_or_default())
+        }
+        ("enabled", None) if job["version"].is_null() => "no version is active".to_owned(),
+        _ => status,
+    }
 }
 
 async fn show(remote: &RemoteArgs, job: &str) -> anyhow::Result<()> {
@@ -109,6 +123,14 @@ async fn show(remote: &RemoteArgs, job: &str) -> anyhow::Result<()> {
         trigger["status"] = client.get(&job_path(job, &of_trigger)).await?;
     }
     found["triggers"] = json!(triggers);
+    if let Some(failed) = found["importFailed"]["id"].as_str() {
+        let version = client
+            .get(&job_path(job, &format!("/versions/{}", segment(failed))))
+            .await?;
+        let thrown = &version["importError"];
+        let why = format!("{}: {}", text(thrown, "name"), text(thrown, "message"));
+        found["importFailed"]["why"] = json!(why);
+    }
     remote.output().answer(&found, || Ok(shown(&found, &triggers)))
 }
 
@@ -128,7 +150,12 @@ fn shown(job: &Value, triggers: &[Value]) -> String {
         "created",
         "modified",
     ] {
-        lines += &format!("{name:<12} {}\n", printable(&text(job, name), false));
+        let shown = if name == "status" {
+            serves(job)
+        } else {
+            text(job, name)
+        };
+        lines += &format!("{name:<12} {}\n", printable(&shown, false));
     }
     if !triggers.is_empty() {
         let row = |trigger: &Value| {
@@ -230,5 +257,29 @@ mod tests {
         assert!(listed(&[]).contains("jobber init"));
         let shown = listed(&[json!({ "name": "a", "version": null, "status": "enabled" })]);
         assert!(shown.lines().nth(1).unwrap().starts_with("a     -"), "{shown}");
+    }
+
+    #[test]
+    fn a_job_that_does_not_serve_says_why() {
+        let job = json!({
+            "name": "a", "version": null, "status": "enabled", "importFailed": { "id": "7", "version": "1.0.0" },
+        });
+        let told = "1.0.0 could not be imported";
+        assert!(listed(std::slice::from_ref(&job)).contains(told));
+        assert!(shown(&job, &[]).contains(&format!("status       {told}\n")));
+        let with = |name: &str, value: Value| {
+            let mut job = job.clone();
+            job[name] = value;
+            serves(&job)
+        };
+        let why = json!({ "version": "1.0.0", "why": "Error: no DSN" });
+        assert_eq!(with("importFailed", why), format!("{told}: Error: no DSN"));
+        assert_eq!(with("importFailed", Value::Null), "no version is active");
+        assert_eq!(with("status", json!("disabled")), "disabled");
+        // A server of before does not tell.
+        assert_eq!(
+            serves(&json!({ "version": "1.0.0", "status": "enabled" })),
+            "enabled"
+        );
     }
 }

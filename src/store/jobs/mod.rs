@@ -31,8 +31,13 @@ use super::versions::ActivateError;
 const JOBS: &str = "
     select j.id, j.name, j.enabled, coalesce(j.description, v.manifest ->> 'description') as description,
            j.active_version, v.name as version, coalesce(v.manifest -> 'links', '[]'::jsonb) as links,
-           j.created_at, j.updated_at
+           j.created_at, j.updated_at,
+           case 'failed' when v.import_state then v.id when n.import_state then n.id end as failed_version,
+           case 'failed' when v.import_state then v.name when n.import_state then n.name end as failed_version_name
     from jobs j left join versions v on v.id = j.active_version
+         left join lateral (select id, name, import_state from versions
+                            where job_id = j.id and j.active_version is null
+                            order by published_at desc, id desc limit 1) n on true
     where ($1::uuid is null or j.id = $1) and ($2::text is null or j.name = $2)
       and ($3::boolean is null or j.enabled = $3)
       and ($4::text is null or position(lower($4) in lower(j.name)) > 0
@@ -68,12 +73,25 @@ pub struct JobSummary {
     pub job_version_id: Option<VersionId>,
     /// The active version's name.
     pub version: Option<String>,
+    /// The version that should serve and can not be imported: the active one or, while none is active, the one published last.
+    #[schema(required)]
+    pub import_failed: Option<FailedVersion>,
     /// The active version's links.
     pub links: Value,
     /// When its first version was published.
     pub created: DateTime<Utc>,
     /// When it last changed.
     pub modified: DateTime<Utc>,
+}
+
+/// A version whose last import failed. Why is said with the version itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FailedVersion {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub id: VersionId,
+    /// The package's `version`.
+    pub version: String,
 }
 
 /// Whether a job serves.
@@ -297,8 +315,16 @@ fn job_of(row: &Row) -> JobSummary {
         },
         job_version_id: row.get::<_, Option<Uuid>>("active_version").map(VersionId::from),
         version: row.get("version"),
+        import_failed: failed_version(row),
         links: row.get("links"),
         created: row.get("created_at"),
         modified: row.get("updated_at"),
     }
+}
+
+fn failed_version(row: &Row) -> Option<FailedVersion> {
+    Some(FailedVersion {
+        id: row.get::<_, Option<Uuid>>("failed_version")?.into(),
+        version: row.get::<_, Option<String>>("failed_version_name")?,
+    })
 }

@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
-import type { TriggerKind } from '../api/models';
+import type { Job, TriggerKind } from '../api/models';
 import { ago, fullTime } from './format';
 import { Icon, type IconName } from './icons';
 
@@ -43,6 +43,12 @@ export function Upcoming({ moments }: { moments: readonly string[] }) {
 
 export function Badge({ status, text }: { status: string; text?: ReactNode }) {
   return <span className={`badge s-${status}`}>{text ?? status.replaceAll('-', ' ')}</span>;
+}
+
+/** Whether a job serves. One whose version can not be imported does not, though it is enabled. */
+export function JobBadge({ job }: { job: Job }) {
+  if (job.status !== 'enabled' || job.importFailed == null) return <Badge status={job.status} />;
+  return <span title={`${job.importFailed.version} could not be imported`}><Badge status="failed" text="import failed" /></span>;
 }
 
 export function Kind({ type, label }: { type: TriggerKind; label?: boolean }) {

@@ -24,16 +24,30 @@ function* actors(actor: Actor): Generator<Actor> {
   for (const child of actor.children) yield* actors(child);
 }
 
-/** What somebody should look at: failures, dead letters, missed schedules, brokers, crash loops. */
+/** What somebody should look at: jobs that do not serve, failures, dead letters, missed schedules, brokers, crash loops. */
 export function Attention({ jobs }: { jobs: readonly Job[] }) {
-  const matters = [...useFailures(jobs), ...useLetters(), ...useTriggers(), ...useLoops()];
+  const matters = [...idle(jobs), ...useFailures(jobs), ...useLetters(), ...useTriggers(), ...useLoops()];
   return (
     <Card title="Needs attention" flush>
-      {matters.length === 0 ? <Empty title="Nothing needs you">No failures, dead letters, missed schedules, lost brokers or crash loops in 24 hours.</Empty> : (
+      {matters.length === 0 ? <Empty title="Nothing needs you">Every job that is enabled serves. No failures, dead letters, missed schedules, lost brokers or crash loops in 24 hours.</Empty> : (
         <ul>{matters.map((matter) => <li key={matter.key} className="line row between"><Badge status={matter.status} text={matter.text} />{matter.to}</li>)}</ul>
       )}
     </Card>
   );
+}
+
+/** Jobs that look healthy because nothing ever calls them: no version serves, or the one that should can not be imported. */
+function idle(jobs: readonly Job[]): Matter[] {
+  return jobs.filter((job) => job.status === 'enabled' && (job.jobVersionId == null || job.importFailed != null)).map((job) => ({
+    key: `idle-${job.id}`, status: job.importFailed == null ? 'degraded' : 'failed',
+    text: <span><strong>{job.name}</strong>: {notServing(job)}</span>,
+    to: <Link className="btn small" to="/jobs/$job/versions" params={{ job: job.name }}>Look</Link>,
+  }));
+}
+
+function notServing({ importFailed, jobVersionId }: Job): string {
+  if (importFailed == null) return 'no version is active';
+  return `${importFailed.version}${jobVersionId == null ? '' : ', the active version,'} could not be imported`;
 }
 
 function useFailures(jobs: readonly Job[]): Matter[] {

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import type { ListedJob, TriggerKind } from '../api/models';
 import { detailedJobsQuery, figuresQuery } from '../api/queries';
-import { Badge, Card, Empty, Kind, PageHead, Time } from '../components/basics';
+import { Card, Empty, JobBadge, Kind, PageHead, Time } from '../components/basics';
 import { Loaded } from '../components/failure';
 import { count, duration, percent } from '../components/format';
 import { PublishDialog } from '../components/publish-dialog';
@@ -61,7 +61,7 @@ function JobTable({ jobs }: { jobs: readonly ListedJob[] }) {
         { name: 'Job', cell: (job) => (
           <><Link to="/jobs/$job" params={{ job: job.name }}><strong>{job.name}</strong></Link>{job.description ? <span className="desc clip">{job.description}</span> : null}</>
         ) },
-        { name: 'Status', narrow: true, cell: (job) => <Badge status={job.status} /> },
+        { name: 'Status', narrow: true, cell: (job) => <JobBadge job={job} /> },
         { name: 'Version', narrow: true, wide: true, cell: (job) => job.version ?? <span className="muted">none active</span> },
         { name: 'Started by', narrow: true, cell: (job) => <TriggerIcons triggers={job.triggers ?? []} /> },
         { name: '24 h', narrow: true, wide: true, cell: (job) => (!known(job) ? <span className="muted">–</span> : (

@@ -3,7 +3,7 @@ import { Link, Outlet, useParams, useRouterState } from '@tanstack/react-router'
 import { Suspense, useEffect, useRef } from 'react';
 import type { Job } from '../../api/models';
 import { jobQuery } from '../../api/queries';
-import { Badge, PageHead } from '../../components/basics';
+import { JobBadge, PageHead } from '../../components/basics';
 import { Loaded } from '../../components/failure';
 import { useTitle } from '../../components/title';
 import { type Rights, useRights } from '../../session/session';
@@ -39,7 +39,7 @@ export function JobLayout() {
     <Loaded query={job}>
       {(found) => (
         <JobContext value={found}>
-          <PageHead title={<span className="row">{found.name} <span className="tag">{found.version ?? 'no version'}</span> <small><Badge status={found.status} /></small></span>}
+          <PageHead title={<span className="row">{found.name} <span className="tag">{found.version ?? 'no version'}</span> <small><JobBadge job={found} /></small></span>}
             {...(found.description ? { about: found.description } : {})} />
           <nav ref={tabs} className="tabs" aria-label={`Pages of ${found.name}`}>
             {TABS.filter((tab) => tab.shown(rights, found)).map(({ to, title }) => (

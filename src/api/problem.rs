@@ -122,7 +122,8 @@ impl ApiError {
 
     /// The instance's own token is no user.
     pub(super) fn no_user() -> Self {
-        let detail = "the instance's own token belongs to no user; name one";
+        let detail =
+            "a token belongs to a user, and you ask with the instance's own token, which is no user's";
         Self::new(StatusCode::CONFLICT, "no-user", detail)
     }
 

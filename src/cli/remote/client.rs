@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::connection::Connection;
+use super::connection::{Connection, Source};
 use crate::cli::failure::{Exit, Failure, Fault};
 use crate::cli::text::given_moment;
 use crate::outgoing;
@@ -292,6 +292,7 @@ fn next_step(
         }
         "job-not-found" => Some("`jobber jobs` lists those that you may see".to_owned()),
         "version-not-found" => Some("`jobber versions JOB` lists them".to_owned()),
+        "no-user" => Some(as_a_user(connection)),
         "invocation-not-found" => Some("`jobber runs` lists the last ones".to_owned()),
         _ => None,
     };
@@ -310,11 +311,22 @@ fn next_step(
     by_code.or_else(by_status)
 }
 
+/// How to become a user, for what only users may ask for. A development server begins with none.
+fn as_a_user(connection: &Connection) -> String {
+    let url = &connection.url;
+    let sign_in = format!("sign in as a user with `jobber login {url}`, and run this again");
+    match connection.source {
+        Source::Development => format!(
+            "`jobber dev` begins without users, and its own token (in .jobber/dev.json) may do everything; for one that may do less, make a user at {url}/users, then {sign_in}"
+        ),
+        _ => sign_in,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::connection::Source;
     use super::*;
 
     fn connection(token: Option<&str>) -> Connection {
@@ -360,6 +372,25 @@ mod tests {
         );
         assert!(told(401, &problem, Some("t")).next.unwrap().contains("no longer"));
         assert_eq!(told(403, &problem, Some("t")).exit, Exit::NotAllowed);
+    }
+
+    #[test]
+    fn who_makes_a_token_without_being_a_user_hears_how_to_become_one() {
+        let problem = json!({ "success": false, "message": "no user", "code": "no-user" });
+        let next = told(409, &problem, Some("t")).next.unwrap();
+        assert!(
+            next.contains("jobber login http://a") && !next.contains("jobber dev"),
+            "{next}"
+        );
+        let development = Connection {
+            source: Source::Development,
+            ..connection(Some("t"))
+        };
+        let failure = refused(StatusCode::CONFLICT, &HeaderMap::new(), &problem, &development);
+        let next = failure.next.unwrap();
+        for part in [".jobber/dev.json", "http://a/users", "jobber login http://a"] {
+            assert!(next.contains(part), "{next}");
+        }
     }
 
     #[test]

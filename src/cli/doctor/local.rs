@@ -4,42 +4,91 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::finding::{self, Finding};
 use crate::bootstrap::database_settings;
-use crate::config::{Config, EngineKind, Overrides};
+use crate::config::{Config, ConfigErrors, EngineKind, Overrides};
 use crate::engine::docker::{Survey, survey};
 use crate::store::Database;
 
+/// What a server can not do without, as a value or in a file.
+const DATABASE: &str = "DATABASE_URL";
+const DATABASE_FILE: &str = "DATABASE_URL_FILE";
+/// Where a `jobber dev` keeps what it has.
+const DEV_DATA: &str = ".jobber";
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Everything that can be seen from here.
-pub(super) async fn look(file: Option<&Path>) -> Vec<Finding> {
-    let config = match Config::load(file, Overrides::default()) {
-        Ok(config) => config,
-        Err(error) => {
-            let remedy = "run this with the server's own environment and --config, or with --remote to look at nothing here";
-            return vec![Finding::failed(
-                "configuration",
-                error.to_string().replace('\n', ";"),
-                remedy,
-            )];
+/// Whose configuration there is on this machine.
+#[derive(Debug)]
+enum Here {
+    /// A server's, as `jobber serve` reads it.
+    Server(Box<Config>),
+    /// A `jobber dev` with a database of its own runs in this folder; ports and engine are what it was started with.
+    Development(Box<Config>),
+}
+
+/// Everything that can be seen from here. `development` is the database of a `jobber dev` that runs in this folder.
+pub(super) async fn look(file: Option<&Path>, development: Option<&SecretString>) -> Vec<Finding> {
+    match here(file, |name| std::env::var(name).ok(), development) {
+        Ok(Here::Server(config)) => server(&config).await,
+        Ok(Here::Development(config)) => beside_development(&config).await,
+        Err(finding) => vec![finding],
+    }
+}
+
+fn here(
+    file: Option<&Path>,
+    environment: impl Fn(&str) -> Option<String>,
+    development: Option<&SecretString>,
+) -> Result<Here, Finding> {
+    let is_set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
+    let names_database = file.is_some() || [DATABASE, DATABASE_FILE].into_iter().any(is_set);
+    let load = |overrides| Config::load_with(file, &environment, overrides).map(Box::new);
+    let found = match development.filter(|_| !names_database) {
+        Some(database) => {
+            let overrides = Overrides::default().set(DATABASE, database.expose_secret());
+            load(overrides).map(Here::Development)
         }
+        None => load(Overrides::default()).map(Here::Server),
     };
-    let mut findings = vec![configuration(&config)];
-    findings.extend(postgres(&config).await);
+    found.map_err(|errors| wrong(&errors))
+}
+
+fn wrong(errors: &ConfigErrors) -> Finding {
+    let problems: Vec<_> = errors.problems().iter().map(ToString::to_string).collect();
+    Finding::failed(
+        "configuration",
+        problems.join("; "),
+        "run this with the server's own environment and --config, or with --remote to look at nothing here",
+    )
+}
+
+async fn server(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![configuration(config)];
+    findings.extend(postgres(config).await);
     findings.extend(match config.runners.engine {
-        EngineKind::Docker => docker(&config).await,
+        EngineKind::Docker => docker(config).await,
         EngineKind::Process => vec![Finding::skipped(
             "docker",
             "RUNNER_ENGINE is `process`: runners are no containers",
         )],
     });
-    findings.push(manager(&config).await);
+    findings.push(manager(config).await);
     findings.push(disk("JOBBER_DATA", &config.server.data));
+    findings
+}
+
+async fn beside_development(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![Finding::skipped(
+        "configuration",
+        "the `jobber dev` of this folder keeps its own, and its own database (.jobber/dev.json)",
+    )];
+    findings.extend(postgres(config).await);
+    findings.push(disk("data", Path::new(DEV_DATA)));
     findings
 }
 
@@ -212,5 +261,46 @@ fn disk(what: &str, folder: &Path) -> Finding {
             format!("{}: {error}", folder.display()),
             "make the folder, and give it to the server's user",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::State;
+    use super::*;
+
+    /// What is found of a configuration with these options.
+    fn found(options: &[(&str, &str)], development: bool) -> Result<Here, Finding> {
+        let value = |name: &str| {
+            let option = options.iter().find(|(known, _)| *known == name);
+            option.map(|(_, value)| (*value).to_owned())
+        };
+        let database = SecretString::from("postgresql://jobber@127.0.0.1:5433/jobber");
+        here(None, value, development.then_some(&database))
+    }
+
+    #[test]
+    fn the_database_of_a_development_server_is_looked_at_where_no_other_is_named() {
+        assert!(matches!(found(&[], true), Ok(Here::Development(_))));
+        let server = [(DATABASE, "postgresql://127.0.0.1/jobber")];
+        for development in [true, false] {
+            assert!(matches!(found(&server, development), Ok(Here::Server(_))));
+        }
+        let finding = found(&[(DATABASE, "none of it")], true).unwrap_err();
+        assert!(finding.seen.starts_with("DATABASE_URL: "), "{}", finding.seen);
+    }
+
+    #[test]
+    fn faults_of_a_configuration_are_one_line() {
+        let finding = found(&[("ADMIN_PORT", "many")], false).unwrap_err();
+        assert_eq!(finding.state, State::Failed);
+        assert!(finding.seen.contains("DATABASE_URL: "), "{}", finding.seen);
+        assert!(finding.seen.contains("; "), "{}", finding.seen);
+        for wrong in [":;", "\n", "  "] {
+            assert!(!finding.seen.contains(wrong), "{}", finding.seen);
+        }
+        // A development server does not make a wrong option right.
+        let finding = found(&[("ADMIN_PORT", "many")], true).unwrap_err();
+        assert!(finding.seen.starts_with("ADMIN_PORT: "), "{}", finding.seen);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use self::finding::{Finding, State};
 use super::failure::Exit;
 use super::output::{Output, Tone};
-use super::remote::RemoteArgs;
+use super::remote::{RemoteArgs, development_database};
 use super::text::printable;
 
 #[derive(Debug, Args)]
@@ -37,7 +37,8 @@ impl DoctorArgs {
 pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let mut findings = Vec::new();
     if !args.remote {
-        findings.extend(local::look(args.config.as_deref()).await);
+        let development = development_database();
+        findings.extend(local::look(args.config.as_deref(), development.as_ref()).await);
     }
     findings.extend(server::look(&args.server).await?);
     let is_well = findings.iter().all(|finding| finding.state != State::Failed);

@@ -81,6 +81,12 @@ struct DevFile {
     url: String,
     gateway: String,
     token: Option<SecretString>,
+    database: Option<SecretString>,
+}
+
+/// The database of a `jobber dev` that runs in this folder.
+pub(in crate::cli) fn development_database() -> Option<SecretString> {
+    development(Path::new(DEV_FILE))?.database
 }
 
 impl RemoteArgs {
@@ -245,6 +251,7 @@ mod tests {
             url: "http://127.0.0.1:4000".into(),
             gateway: "http://127.0.0.1:4001".into(),
             token: Some("token-dev".into()),
+            database: None,
         }
     }
 

@@ -20,7 +20,7 @@ mod versions;
 
 pub(super) use backup::{BackupArgs, refused};
 pub(super) use client::{Client, job_path};
-pub(super) use connection::RemoteArgs;
+pub(super) use connection::{RemoteArgs, development_database};
 pub(super) use env::EnvArgs;
 pub(super) use invoke::InvokeArgs;
 pub(super) use jobs::JobsArgs;

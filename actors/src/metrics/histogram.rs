@@ -90,8 +90,9 @@ impl HistogramView {
         self.sum += other.sum;
     }
 
-    /// About how long the given part of them took at most (0.5 is the median), as if they were spread evenly between two bounds. What
-    /// is beyond the last bound counts as that long. `None` without any.
+    /// About how long the given part of them took at most (0.5 is the median), as if they were spread evenly between two bounds, and never
+    /// longer than their sum allows: of few, that is often less than the bound, and of a single one it is how long that took. What is
+    /// beyond the last bound counts as that long. `None` without any.
     #[must_use]
     pub fn percentile(&self, part: f64) -> Option<Duration> {
         let all = self.count();
@@ -101,16 +102,30 @@ impl HistogramView {
         let rank = part.clamp(0.0, 1.0) * all as f64;
         let mut below = 0.0;
         let mut least = 0.0;
+        // How long all that is below the bucket took at least.
+        let mut least_below = 0.0;
         for (bound, count) in BOUNDS.into_iter().zip(self.counts) {
             let count = count as f64;
             if count > 0.0 && below + count >= rank {
                 let share = ((rank - below) / count).clamp(0.0, 1.0);
-                return Some(Duration::from_secs_f64(least + (bound - least) * share));
+                let estimate = least + (bound - least) * share;
+                let shorter = (rank.ceil() - 1.0).max(0.0);
+                let least_shorter = least_below + (shorter - below) * least;
+                let ceiling = self.ceiling(shorter, least_shorter);
+                return Some(Duration::from_secs_f64(estimate.min(ceiling).max(least)));
             }
             below += count;
+            least_below += count * least;
             least = bound;
         }
         Some(Duration::from_secs_f64(least))
+    }
+
+    /// How long the next one can have taken at most, in seconds, when as many as `shorter` were not longer and took `least_shorter` at
+    /// least all together: all others took as long as it, or longer, and no more than the sum is left for them.
+    fn ceiling(&self, shorter: f64, least_shorter: f64) -> f64 {
+        let longer = self.count() as f64 - shorter;
+        (self.sum.as_secs_f64() - least_shorter) / longer
     }
 }
 
@@ -159,6 +174,32 @@ mod tests {
         within(0.95, 0.25, 0.5);
         within(0.99, 0.25, 0.5);
         within(1.0, 300.0, 300.0);
+    }
+
+    #[test]
+    fn a_percentile_is_no_longer_than_the_sum_allows() {
+        let of = |milliseconds: &[u64]| {
+            let histogram = Histogram::default();
+            for each in milliseconds {
+                histogram.add(Duration::from_millis(*each));
+            }
+            histogram.view()
+        };
+        let found = |milliseconds: &[u64], part| of(milliseconds).percentile(part).unwrap();
+        // The only one was the longest: between the bounds, 95 of a hundred would have been reckoned to take 9.75 ms.
+        for part in [0.5, 0.95, 1.0] {
+            assert!(found(&[6], part) <= Duration::from_micros(6_001), "{part}");
+        }
+        // The other one took 5 ms at least.
+        assert!(found(&[6, 6], 0.95) <= Duration::from_micros(7_001));
+        assert!(found(&[1, 1, 1, 300], 0.95) < Duration::from_millis(303));
+        // Where there are many, the sum says little about the longest; it never makes a percentile leave its bucket.
+        let many = [8; 100];
+        assert!(found(&many, 0.95) > Duration::from_millis(8));
+        assert!(found(&many, 1.0) <= Duration::from_millis(10));
+        let mut late = of(&many);
+        late.sum = Duration::ZERO;
+        assert_eq!(late.percentile(0.95), Some(Duration::from_millis(5)));
     }
 
     #[test]

@@ -309,6 +309,8 @@ pub(super) fn count(row: &Row, column: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use jobber_actors::metrics::BOUNDS;
+
     use super::*;
 
     fn time(text: &str) -> DateTime<Utc> {
@@ -369,6 +371,7 @@ mod tests {
         let step = |succeeded, most_waiting, place: usize| {
             let mut total = HistogramView::default();
             total.counts[place] = succeeded;
+            total.sum = Duration::from_secs_f64(BOUNDS[place] * succeeded as f64);
             SeriesBucket {
                 succeeded,
                 most_waiting,

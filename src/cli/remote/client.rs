@@ -292,6 +292,9 @@ fn next_step(
         }
         "job-not-found" => Some("`jobber jobs` lists those that you may see".to_owned()),
         "version-not-found" => Some("`jobber versions JOB` lists them".to_owned()),
+        "invocation-not-captured" => Some(
+            "`\"capture\": \"all\"` in the package's `action` keeps the input of every call from then on; otherwise only that of failed ones is kept".to_owned(),
+        ),
         "no-user" => Some(as_a_user(connection)),
         "invocation-not-found" => Some("`jobber runs` lists the last ones".to_owned()),
         _ => None,
@@ -359,6 +362,8 @@ mod tests {
             ("/main", "is missing")
         );
         assert!(failure.next.unwrap().contains("manifest.md"));
+        let problem = json!({ "success": false, "message": "not kept", "code": "invocation-not-captured" });
+        assert!(told(409, &problem, None).next.unwrap().contains("capture"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
+use super::parameter::{whole_number, wrong};
 use super::problem::ApiError;
 
 const MOST_SECONDS: u32 = 86_400;
@@ -30,8 +31,9 @@ impl Ending {
             Some(seconds) if (1..=MOST_SECONDS).contains(&seconds) => {
                 Ok(Some(Instant::now() + Duration::from_secs(seconds.into())))
             }
-            Some(_) => {
-                let message = format!("must be 1 to {MOST_SECONDS}");
+            Some(seconds) => {
+                let allowed = whole_number(Some(1), Some(MOST_SECONDS.into()));
+                let message = wrong(&allowed, &seconds.to_string());
                 Err(ApiError::bad_parameter("seconds", "out-of-range", message))
             }
         }

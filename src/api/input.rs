@@ -1,9 +1,7 @@
 //! What a request brings, read with the place of every fault.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::future::{Ready, ready};
-use std::sync::LazyLock;
 
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
@@ -17,7 +15,7 @@ use serde::de::{DeserializeOwned, Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::{Path, Segment};
 
-use super::openapi::{self, DOCUMENT};
+use super::parameter::{self, Parameter};
 use super::patience::is_late;
 use super::problem::ApiError;
 
@@ -38,39 +36,23 @@ pub(super) struct Query<T>(pub(super) T);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimit(pub(super) usize);
 
-/// The names of the parameters that operations take, by their methods and paths.
-static PARAMETERS: LazyLock<HashMap<(String, &str), Vec<&str>>> = LazyLock::new(|| {
-    let operations = openapi::operations(&DOCUMENT);
-    operations
-        .map(|operation| {
-            let parameters = operation.about["parameters"].as_array().into_iter().flatten();
-            let in_query = parameters.filter(|parameter| parameter["in"] == "query");
-            let names = in_query.filter_map(|parameter| parameter["name"].as_str());
-            (
-                (operation.method.to_ascii_uppercase(), operation.path),
-                names.collect(),
-            )
-        })
-        .collect()
-});
-
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(read_query(request).map(Self))
+        let pattern = request.match_pattern().unwrap_or_default();
+        let known = parameter::of_operation(request.method(), &pattern);
+        ready(read_query(known, request.query_string()).map(Self))
     }
 }
 
-fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
-    let pairs = || form_urlencoded::parse(request.query_string().as_bytes());
-    let pattern = request.match_pattern().unwrap_or_default();
-    let operation = (request.method().to_string(), pattern.as_str());
-    let known = PARAMETERS.get(&operation).map_or(&[][..], Vec::as_slice);
+fn read_query<T: DeserializeOwned>(known: &[Parameter], query: &str) -> Result<T, ApiError> {
+    let pairs = || form_urlencoded::parse(query.as_bytes());
     for (index, (name, value)) in pairs().enumerate() {
-        if !known.contains(&name.as_ref()) {
-            let message = format!("is not known here, where there are {}", known.join(", "));
+        if !known.iter().any(|parameter| parameter.name == name) {
+            let names: Vec<_> = known.iter().map(|parameter| parameter.name).collect();
+            let message = format!("is not known here, where there are {}", names.join(", "));
             return Err(ApiError::bad_parameter(&name, "unknown", message));
         }
         if pairs().take(index).any(|(before, _)| before == name) {
@@ -83,11 +65,15 @@ fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError>
     }
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs())).map_err(|error| {
         let pointer = pointer(error.path());
-        ApiError::bad_parameter(
-            pointer.trim_start_matches('/'),
-            "invalid",
-            error.inner().to_string(),
-        )
+        let name = pointer.trim_start_matches('/');
+        let parameter = known.iter().find(|parameter| parameter.name == name);
+        let given = pairs().find(|(given, _)| given == name);
+        let message = parameter
+            .zip(given)
+            .and_then(|(parameter, (_, value))| parameter.wrong(&value));
+        // Where the document has no words for it, the type has told it in its own.
+        let message = message.unwrap_or_else(|| error.inner().to_string());
+        ApiError::bad_parameter(name, "invalid", message)
     })
 }
 
@@ -228,6 +214,8 @@ fn pointer(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use actix_web::ResponseError;
+    use actix_web::http::Method;
+    use jobber_actors::domain::UserId;
     use serde::Deserialize;
     use serde_json::{Value, json};
 
@@ -267,6 +255,45 @@ mod tests {
             ("[1]", ""),
         ] {
             assert_eq!(problem(body), (422, json!(pointer)), "{body}");
+        }
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Filter {
+        limit: Option<u16>,
+        user_id: Option<UserId>,
+        enabled: Option<bool>,
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_told_with_what_is_allowed_and_what_was_given() {
+        let read = |query: &str| {
+            let known = parameter::of_operation(&Method::GET, "/api/api-tokens");
+            read_query::<Filter>(known, query)
+        };
+        let found = read("limit=7&enabled=true").unwrap();
+        assert_eq!(
+            (found.limit, found.user_id, found.enabled),
+            (Some(7), None, Some(true))
+        );
+        for (query, sentence) in [
+            (
+                "limit=many",
+                "must be a whole number from 1 to 1000, and is \"many\"",
+            ),
+            (
+                "limit=70000",
+                "must be a whole number from 1 to 1000, and is \"70000\"",
+            ),
+            ("enabled=yes", "must be true or false, and is \"yes\""),
+            (
+                "userId=anna",
+                "must be an id such as 019ab3f0-5d1c-7c51-a2ee-0c51b6f3a2d4, and is \"anna\"",
+            ),
+        ] {
+            let error = read(query).unwrap_err().to_string();
+            assert!(error.contains(sentence), "{error}");
         }
     }
 

@@ -30,6 +30,7 @@ mod openapi;
 mod operations;
 mod paging;
 mod panel;
+mod parameter;
 mod patience;
 mod problem;
 mod publications;

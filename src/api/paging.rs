@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
+use super::parameter::{whole_number, wrong};
 use super::problem::ApiError;
 use super::reply;
 use crate::store::{Listing, Page, Place, Sort};
@@ -86,11 +87,11 @@ impl<S: Sort + Default + PartialEq + Serialize + DeserializeOwned> Order for S {
 pub(super) fn limit(asked: Option<u16>, default: u16, most: u16) -> Result<u16, ApiError> {
     match asked.unwrap_or(default) {
         limit if (1..=most).contains(&limit) => Ok(limit),
-        _ => Err(ApiError::bad_parameter(
-            "limit",
-            "out-of-range",
-            format!("must be 1 to {most}"),
-        )),
+        limit => {
+            let allowed = whole_number(Some(1), Some(most.into()));
+            let message = wrong(&allowed, &limit.to_string());
+            Err(ApiError::bad_parameter("limit", "out-of-range", message))
+        }
     }
 }
 

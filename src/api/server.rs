@@ -163,5 +163,5 @@ impl HttpServer for AdminServer {
 fn no_id(error: &PathError) -> String {
     let text = error.to_string();
     let reason = text.strip_prefix("Path deserialize error: ").unwrap_or(&text);
-    format!("a part of the path is not the id that stands there: {reason}")
+    format!("a part of the path is not what stands there: {reason}")
 }

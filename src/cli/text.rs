@@ -1,5 +1,9 @@
 //! Times, sizes and foreign text, as people read and write them. No I/O.
 
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
@@ -118,6 +122,18 @@ pub(super) fn given_end(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>,
         })
 }
 
+/// A reader of whole numbers in a range, for options: what does not fit is told with what would.
+pub(super) fn whole<T>(allowed: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + fmt::Display + Clone,
+{
+    move |text| {
+        let number = text.parse::<T>().ok().filter(|number| allowed.contains(number));
+        let (least, most) = (allowed.start(), allowed.end());
+        number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+    }
+}
+
 fn span(text: &str) -> Option<TimeDelta> {
     let unit = text.chars().next_back()?;
     let count: i64 = text[..text.len() - unit.len_utf8()]
@@ -192,5 +208,15 @@ mod tests {
         let now = Utc::now();
         assert_eq!(ago(now - TimeDelta::minutes(90), now), "1h ago");
         assert_eq!(ago(now + TimeDelta::minutes(1), now), "0s ago");
+    }
+
+    #[test]
+    fn numbers_of_options_are_told_with_their_range() {
+        let port = whole(1_u16..=65_535);
+        assert_eq!(port("3000"), Ok(3000));
+        for wrong in ["0", "65536", "-1", "many", ""] {
+            let told = port(wrong).unwrap_err();
+            assert_eq!(told, "it must be a whole number from 1 to 65535", "{wrong}");
+        }
     }
 }

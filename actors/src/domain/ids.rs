@@ -1,15 +1,32 @@
 //! Typed ids: a job's id can not be passed where a runner's is expected.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
+
+/// What an id looks like, for those who gave something else.
+pub const EXAMPLE_ID: &str = "019ab3f0-5d1c-7c51-a2ee-0c51b6f3a2d4";
+
+/// More of what was given instead of an id is not repeated.
+const MOST_GIVEN: usize = 100;
+
+/// A text that is no id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no id such as {example}", example = EXAMPLE_ID)]
+pub struct NotAnId(String);
+
+fn parse(text: &str) -> Result<Uuid, NotAnId> {
+    Uuid::parse_str(text).map_err(|_| NotAnId(text.chars().take(MOST_GIVEN).collect()))
+}
 
 macro_rules! entity_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -34,10 +51,17 @@ macro_rules! entity_id {
         }
 
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = NotAnId;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::parse_str(text).map(Self)
+                parse(text).map(Self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(D::Error::custom)
             }
         }
 
@@ -133,5 +157,25 @@ impl fmt::Display for ArchiveDigest {
 impl fmt::Debug for ArchiveDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ArchiveDigest({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_and_what_is_none_is_told_with_an_example() {
+        let id = JobId::generate();
+        let text = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<JobId>(&text).unwrap(), id);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(EXAMPLE_ID.parse::<JobId>().is_ok());
+        let told = "\"shop\" is no id such as 019ab3f0-5d1c-7c51-a2ee-0c51b6f3a2d4";
+        assert_eq!("shop".parse::<JobId>().unwrap_err().to_string(), told);
+        let error = serde_json::from_str::<JobId>("\"shop\"").unwrap_err();
+        assert!(error.to_string().starts_with(told), "{error}");
+        let long = "x".repeat(10_000).parse::<JobId>().unwrap_err();
+        assert!(long.to_string().len() < 200, "{long}");
     }
 }

@@ -6,7 +6,7 @@ mod job;
 
 pub use environment::{Environment, Variable};
 pub use ids::{
-    ActionId, ApiTokenId, ArchiveDigest, InvocationId, JobId, RunnerId, ServerId, SessionId, TriggerId,
-    UserId, VersionId,
+    ActionId, ApiTokenId, ArchiveDigest, EXAMPLE_ID, InvocationId, JobId, NotAnId, RunnerId, ServerId,
+    SessionId, TriggerId, UserId, VersionId,
 };
 pub use job::{DesiredJob, DesiredTrigger, ImportState, JobVersion};

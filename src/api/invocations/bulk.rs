@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use futures_util::{StreamExt, stream};
-use jobber_actors::domain::{InvocationId, JobId, VersionId};
+use jobber_actors::domain::{EXAMPLE_ID, InvocationId, JobId, VersionId};
 use jobber_actors::tree::Begun;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -165,7 +165,7 @@ async fn may_see(state: &ApiState, access: &Access, run: &Run) -> Result<bool, A
 async fn find_run(state: &ApiState, access: &Access, id: &str) -> Result<Arc<Run>, ApiError> {
     let parsed = id
         .parse::<Uuid>()
-        .map_err(|_| ApiError::bad_request(format!("{id:?} is no id of a replay")))?;
+        .map_err(|_| ApiError::bad_request(format!("{id:?} is no id of a replay, such as {EXAMPLE_ID}")))?;
     let found = state.replays.find(parsed);
     let none = || {
         let detail =

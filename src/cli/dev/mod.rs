@@ -28,6 +28,7 @@ use self::folder::Folder;
 use self::terminal::TerminalLogs;
 use super::runtime::{self, Around};
 use super::signals::Signals;
+use super::text::whole;
 use crate::bootstrap::{Extras, Server, Sockets, on};
 use crate::child::Spawner;
 use crate::config::{Config, Overrides};
@@ -50,13 +51,13 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "DIR", default_value = ".jobber")]
     data: PathBuf,
     /// The port of the API; 0 is any that is free.
-    #[arg(long, value_name = "PORT", default_value_t = 3000)]
+    #[arg(long, value_name = "PORT", default_value_t = 3000, value_parser = whole(0..=u16::MAX))]
     admin_port: u16,
     /// The port on which functions answer; 0 is any that is free.
-    #[arg(long, value_name = "PORT", default_value_t = 3001)]
+    #[arg(long, value_name = "PORT", default_value_t = 3001, value_parser = whole(0..=u16::MAX))]
     gateway_port: u16,
     /// The port on which runners dial in; 0 is any that is free.
-    #[arg(long, value_name = "PORT", default_value_t = 5211)]
+    #[arg(long, value_name = "PORT", default_value_t = 5211, value_parser = whole(0..=u16::MAX))]
     manager_port: u16,
     /// A configuration file for everything else.
     #[arg(long, env = "JOBBER_CONFIG", value_name = "FILE")]

@@ -168,10 +168,14 @@ pub(super) fn server_url(text: &str) -> Result<String, Failure> {
         Failure::usage(format!("{text:?} is no server's URL: {why}"))
             .next("give one such as https://jobber.example.org:3000")
     };
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
+    if !["http://", "https://"]
+        .iter()
+        .any(|scheme| begins_with(text, scheme))
+    {
         return Err(wrong("it has to begin with http:// or https://"));
     }
+    // What else its parser finds fault with is told in its words: "empty host", "invalid port number".
+    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("it has a user name; sign in with `jobber login` instead"));
     }
@@ -179,6 +183,11 @@ pub(super) fn server_url(text: &str) -> Result<String, Failure> {
         return Err(wrong("it has more than an address"));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn begins_with(text: &str, scheme: &str) -> bool {
+    text.get(..scheme.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 impl Connection {
@@ -300,7 +309,12 @@ mod tests {
         for wrong in ["", "localhost:3000", "ftp://a", "http://a/?x", "http://u:p@a"] {
             assert_eq!(server_url(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
         }
+        for wrong in ["", "a", "//a:3000", "localhost:3000"] {
+            let told = server_url(wrong).unwrap_err().message;
+            assert!(told.contains("begin with http:// or https://"), "{told}");
+        }
         assert_eq!(server_url("https://a/jobber/").unwrap(), "https://a/jobber");
+        assert_eq!(server_url("HTTP://a:3000").unwrap(), "http://a:3000");
     }
 
     #[test]

@@ -18,12 +18,14 @@ use super::prompt;
 use super::runs::{exit_of_run, summary, until_over};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::note;
-use crate::cli::text::{printable, text};
+use crate::cli::text::{printable, text, whole};
 
 /// Most bytes of a body that is sent, and of one that comes back.
 const MAX_BODY: usize = 256 << 20;
 /// How long a function may take unless another time is given.
 const PATIENCE: u64 = 300;
+/// No wait is longer, in seconds.
+const A_YEAR: u64 = 366 * 86_400;
 /// The header with the id of an invocation.
 const INVOCATION: &str = "x-jobber-invocation";
 
@@ -54,7 +56,7 @@ pub(in crate::cli) struct InvokeArgs {
     #[arg(long, env = "JOBBER_GATEWAY_URL", value_name = "URL")]
     gateway: Option<String>,
     /// How long to wait.
-    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE, value_parser = whole(1..=A_YEAR))]
     timeout: u64,
     #[command(flatten)]
     remote: RemoteArgs,

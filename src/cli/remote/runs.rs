@@ -15,13 +15,15 @@ use super::prompt;
 use super::versions::version_id;
 use crate::cli::failure::{Exit, Failure, exit_of};
 use crate::cli::output::{note, table};
-use crate::cli::text::{ago_of, bytes, milliseconds, printable, text};
+use crate::cli::text::{ago_of, bytes, milliseconds, printable, text, whole};
 
 /// How often it is looked whether an invocation is over, and for how long.
 const LOOK: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// A record is written a moment after its invocation was begun.
 const UNTIL_RECORDED: Duration = Duration::from_secs(15);
+/// Most that are listed.
+const MOST: usize = 100_000;
 /// Most bytes of a body that is sent again.
 const MAX_BODY: usize = 16 << 20;
 
@@ -51,16 +53,16 @@ pub(in crate::cli) struct RunsArgs {
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
     /// Only those that took at least so many milliseconds.
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = whole(0..=u32::MAX))]
     longer_than: Option<u32>,
     /// Only those that took at most so many milliseconds.
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = whole(0..=u32::MAX))]
     shorter_than: Option<u32>,
     /// Only those with this in their path, topic, error or trigger's name.
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
     /// How many of the newest.
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20, value_parser = whole(1..=MOST))]
     count: usize,
     #[command(flatten)]
     remote: RemoteArgs,

@@ -132,7 +132,8 @@ fn is_disabled() -> bool {
 /// The address of a collector. Its text is in no error: it may have a password in it.
 fn check_address(name: &'static str, text: &str) -> Result<Url, ExportError> {
     let wrong = |reason: String| ExportError::Address(name, reason);
-    let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
+    let url = Url::parse(text)
+        .map_err(|_| wrong("it is no address such as http://collector.example.org:4318".to_owned()))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => Err(wrong(format!(

@@ -12,7 +12,7 @@ use super::connection::RemoteArgs;
 use super::versions::version_id;
 use crate::cli::failure::Exit;
 use crate::cli::output::{Output, Tone};
-use crate::cli::text::{printable, text};
+use crate::cli::text::{printable, text, whole};
 
 /// Most lines that are asked for at once.
 const MOST: u16 = 1_000;
@@ -26,7 +26,7 @@ pub(in crate::cli) struct LogsArgs {
     #[arg(long, short)]
     follow: bool,
     /// How many of the newest lines.
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 100, value_parser = whole(0_u16..=1_000))]
     lines: u16,
     /// Only lines of this invocation.
     #[arg(long, value_name = "ID")]
@@ -50,7 +50,7 @@ pub(in crate::cli) struct LogsArgs {
     #[arg(long, value_name = "WHEN", conflicts_with = "follow")]
     until: Option<String>,
     /// Stop following after so many seconds.
-    #[arg(long, value_name = "SECONDS", requires = "follow", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", requires = "follow", value_parser = whole(1_u32..=86_400))]
     seconds: Option<u32>,
     #[command(flatten)]
     remote: RemoteArgs,

@@ -46,6 +46,8 @@ pub struct PackageTrigger {
 pub struct PackageRoute {
     /// Equal for two routes that no request can tell apart.
     pub key: String,
+    /// All of it as people read it: `GET example.org/users/:id`.
+    pub written: String,
     /// Absent for any.
     pub method: Option<String>,
     /// Absent for any.
@@ -111,19 +113,22 @@ impl Package {
             .collect()
     }
 
-    /// Says which of the package's triggers want the routes.
+    /// Says which of the package's triggers want the routes, and tells these as the package writes them.
     pub(super) fn locate(&self, conflicts: Vec<RouteConflict>) -> Vec<RouteConflict> {
         let wants = |conflict: &RouteConflict| {
-            self.triggers.iter().position(|trigger| {
-                trigger
-                    .route
-                    .as_ref()
-                    .is_some_and(|route| route.key == conflict.route)
-            })
+            let routes = self.triggers.iter().map(|trigger| trigger.route.as_ref());
+            let numbered = routes.enumerate();
+            numbered
+                .filter_map(|(index, route)| Some((index, route?)))
+                .find(|(_, route)| route.key == conflict.key)
         };
-        let located = |conflict: RouteConflict| RouteConflict {
-            trigger: wants(&conflict),
-            ..conflict
+        let located = |conflict: RouteConflict| match wants(&conflict) {
+            Some((index, route)) => RouteConflict {
+                trigger: Some(index),
+                route: route.written.clone(),
+                ..conflict
+            },
+            None => conflict,
         };
         conflicts.into_iter().map(located).collect()
     }
@@ -157,6 +162,7 @@ impl PackageRoute {
     fn of(pattern: &RoutePattern) -> Self {
         Self {
             key: pattern.key(),
+            written: pattern.to_string(),
             method: pattern.method.as_ref().map(|method| method.as_str().to_owned()),
             hostname: pattern.host.as_ref().map(|host| host.as_str().to_owned()),
             path: pattern.path.as_ref().map(|path| path.as_str().to_owned()),
@@ -326,6 +332,31 @@ mod tests {
             None
         );
         assert_eq!(package.route_keys().len(), 2);
+    }
+
+    #[test]
+    fn a_route_that_is_taken_is_told_as_the_package_writes_it() {
+        let package = Package::read(&inspection(
+            r#"{"name": "hello", "version": "1.0.0", "main": "./index.js", "triggers": [
+                {"type": "schedule", "cron": "@daily"},
+                {"type": "http", "method": "get", "path": "/hello/:name"}
+            ]}"#,
+            &["index.js"],
+        ))
+        .unwrap();
+        let taken = |key: &str| RouteConflict {
+            key: key.to_owned(),
+            route: "GET /hello/:who".to_owned(),
+            job: "greeter".to_owned(),
+            trigger: None,
+        };
+        let key = package.route_keys()[0];
+        let located = package.locate(vec![taken(key), taken("GET /other")]);
+        assert_eq!(
+            (located[0].trigger, located[0].route.as_str()),
+            (Some(1), "GET /hello/:name")
+        );
+        assert_eq!(located[1], taken("GET /other"));
     }
 
     #[test]

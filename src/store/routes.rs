@@ -6,6 +6,7 @@
 
 use deadpool_postgres::GenericClient;
 use jobber_actors::domain::{JobId, VersionId};
+use serde_json::Value;
 use tokio_postgres::Row;
 
 use super::error::DatabaseError;
@@ -14,14 +15,14 @@ use super::error::DatabaseError;
 const ROUTES_LOCK: i64 = 0x6a6f_6272_6f75_7465;
 const LOCK: &str = "select pg_advisory_xact_lock($1)";
 const OF_PACKAGE: &str = "
-    select vt.route, j.name as job
-    from jobs j join version_triggers vt on vt.version_id = j.active_version
+    select vt.route, v.manifest #> array['triggers', vt.position::text] as trigger, j.name as job
+    from jobs j join versions v on v.id = j.active_version join version_triggers vt on vt.version_id = v.id
     where j.enabled and j.name <> $1 and vt.route = any($2)
     order by vt.route";
 const OF_VERSION: &str = "
-    select other.route, other.job
+    select other.route, other.trigger, other.job
     from versions v left join lateral (
-        select vt.route, j.name as job
+        select vt.route, v.manifest #> array['triggers', own.position::text] as trigger, j.name as job
         from version_triggers own
              join version_triggers vt on vt.route = own.route
              join jobs j on j.active_version = vt.version_id
@@ -30,8 +31,8 @@ const OF_VERSION: &str = "
     where v.id = $1
     order by other.route";
 const OF_JOB: &str = "
-    select vt.route, other.name as job
-    from jobs j join version_triggers own on own.version_id = j.active_version
+    select vt.route, v.manifest #> array['triggers', own.position::text] as trigger, other.name as job
+    from jobs j join versions v on v.id = j.active_version join version_triggers own on own.version_id = v.id
          join version_triggers vt on vt.route = own.route
          join jobs other on other.active_version = vt.version_id
     where j.id = $1 and other.enabled and other.id <> j.id
@@ -40,7 +41,9 @@ const OF_JOB: &str = "
 /// A route that another job already answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteConflict {
-    /// The route's key.
+    /// The route's key, which leaves the names of its parameters out.
+    pub key: String,
+    /// The route as it is written by the package that wants it or, as long as that is not known, by the one that has it.
     pub route: String,
     /// The name of the job that has it.
     pub job: String,
@@ -102,9 +105,38 @@ pub(super) async fn conflicts_of_job(
 }
 
 fn conflict_of(row: &Row) -> RouteConflict {
+    let key: String = row.get("route");
+    let trigger: Option<Value> = row.get("trigger");
     RouteConflict {
-        route: row.get("route"),
+        route: trigger.as_ref().map_or_else(|| key.clone(), written),
+        key,
         job: row.get("job"),
         trigger: None,
+    }
+}
+
+/// The route of an HTTP trigger as its manifest has it, in the form of [`RoutePattern`](jobber_actors::routing::RoutePattern)'s.
+fn written(trigger: &Value) -> String {
+    let method = trigger["method"].as_str().unwrap_or("*").to_ascii_uppercase();
+    let host = trigger["hostname"].as_str().unwrap_or_default();
+    let path = trigger["path"].as_str().unwrap_or("*");
+    format!("{method} {host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_route_is_told_as_its_package_has_it() {
+        let told = |trigger| written(&trigger);
+        assert_eq!(
+            told(json!({ "method": "get", "hostname": "a.b", "path": "/hello/:name" })),
+            "GET a.b/hello/:name"
+        );
+        assert_eq!(told(json!({ "path": "/x" })), "* /x");
+        assert_eq!(told(json!({})), "* *");
     }
 }

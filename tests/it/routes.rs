@@ -95,17 +95,47 @@ async fn of_many_published_at_once_exactly_one_serves_and_the_others_leave_nothi
 async fn a_disabled_job_gives_its_routes_up_and_gets_them_back_only_if_they_are_free() {
     let publishing = Publishing::new().await;
     let old = publishing
-        .publish(&Package::new("old", "1").routes(&["/x"]))
+        .publish(&Package::new("old", "1").routes(&["/x/:old"]))
         .await
         .unwrap();
     publishing.jobs.update(old.job_id, &disabled()).await.unwrap();
     let new = publishing
-        .publish(&Package::new("new", "1").routes(&["/x"]))
+        .publish(&Package::new("new", "1").routes(&["/x/:new"]))
         .await
         .unwrap();
 
+    // Whoever wants a route reads it as they have written it.
     let refused = publishing.jobs.update(old.job_id, &enabled()).await.unwrap_err();
-    assert!(refused.to_string().contains("belongs to job new"), "{refused}");
+    assert!(
+        refused.to_string().contains("/x/:old belongs to job new"),
+        "{refused}"
+    );
+    let third = Package::new("third", "1").routes(&["/x/:third"]);
+    let refused = publishing.publish(&third).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("/x/:third belongs to job new"),
+        "{refused}"
+    );
+    let kept = publishing
+        .publish_zip(
+            &Package::new("fourth", "1").routes(&["/y", "/z/:fourth"]).zip(),
+            INACTIVE,
+        )
+        .await
+        .unwrap();
+    publishing
+        .publish(&Package::new("fifth", "1").routes(&["/z/:fifth"]))
+        .await
+        .unwrap();
+    let refused = publishing
+        .versions
+        .activate(kept.job_id, kept.job_version_id, true)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("/z/:fourth belongs to job fifth"),
+        "{refused}"
+    );
     assert_eq!(
         publishing.jobs.find("old").await.unwrap().unwrap().status,
         JobStatus::Disabled

@@ -9,7 +9,8 @@ mod terminal;
 mod watch;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,20 +297,53 @@ fn say_ready(server: &Server) -> std::io::Result<()> {
     out.flush()
 }
 
-/// How to sign in to the panel: a development server has no user. A person in front of a terminal gets an address with the token behind the
-/// `#`, which no browser sends; elsewhere standard error is kept, and the token's file is named.
+/// Says how to sign in to the panel: a development server has no user.
 fn tell_sign_in(server: &Server, data: &DataDirectory) {
-    let panel = format!("http://{}/sign-in", server.admin);
-    let token = server.token.token.as_ref();
+    let token = server.token.token.as_ref().map(ExposeSecret::expose_secret);
+    let seen = std::io::stderr().is_terminal();
+    let told = sign_in(
+        server.admin,
+        token.filter(|_| seen),
+        &data.path().join("dev.json"),
+    );
     #[expect(
         clippy::print_stderr,
         reason = "for the author's eyes; a log collector should not keep it"
     )]
-    match token.filter(|_| std::io::stderr().is_terminal()) {
-        Some(token) => eprintln!("sign in to the panel: {panel}#token={}", token.expose_secret()),
-        None => eprintln!(
+    {
+        eprintln!("{told}");
+    }
+}
+
+/// A person in front of a terminal gets an address that signs them in, with the token behind the `#`, which no browser sends. Elsewhere
+/// (a file, a pipe, the log of a CI job) standard error is kept and passed on to others, and whoever has the token may do everything:
+/// there the address is told all the same, and the file that has the token, which only its owner can read.
+fn sign_in(admin: SocketAddr, token: Option<&str>, file: &Path) -> String {
+    let panel = format!("http://{admin}/sign-in");
+    match token {
+        Some(token) => format!("sign in to the panel: {panel}#token={token}"),
+        None => format!(
             "sign in to the panel: {panel} with the token in {}",
-            data.path().join("dev.json").display()
+            file.display()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_to_sign_in_is_always_told_and_the_token_only_to_a_terminal() {
+        let admin = SocketAddr::from(([127, 0, 0, 1], 3000));
+        let file = Path::new("/home/ann/hello/.jobber/dev.json");
+        assert_eq!(
+            sign_in(admin, Some("secret"), file),
+            "sign in to the panel: http://127.0.0.1:3000/sign-in#token=secret"
+        );
+        assert_eq!(
+            sign_in(admin, None, file),
+            "sign in to the panel: http://127.0.0.1:3000/sign-in with the token in /home/ann/hello/.jobber/dev.json"
+        );
     }
 }

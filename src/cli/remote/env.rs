@@ -175,12 +175,23 @@ fn given(arguments: &[String]) -> anyhow::Result<Vec<Variable>> {
         })?;
         let value = match value {
             Some(value) => value.into(),
-            None if prompt::is_possible() => prompt::ask_secret(&format!("value of {name}"))?,
-            None => prompt::piped_secret()?,
+            None if prompt::is_possible() => {
+                not_empty(&name, prompt::ask_secret(&format!("value of {name}"))?)?
+            }
+            None => not_empty(&name, prompt::piped_secret()?)?,
         };
         Ok(Variable { name, value })
     };
     arguments.iter().map(variable).collect()
+}
+
+/// What was read. Nothing at all is rather a file that was not there or a command that failed than a value.
+fn not_empty(name: &str, value: SecretString) -> Result<SecretString, Failure> {
+    if value.expose_secret().is_empty() {
+        let failure = Failure::usage(format!("standard input has no value for {name}: it is empty"));
+        return Err(failure.next(format!("write `{name}=` to set an empty value on purpose")));
+    }
+    Ok(value)
 }
 
 async fn set_all(
@@ -256,6 +267,16 @@ mod tests {
             ("A", "b=c")
         );
         assert!(given(&["a-b=c".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn an_empty_value_is_set_only_where_it_is_written() {
+        let found = given(&["a=".to_owned()]).unwrap();
+        assert!(found[0].value.expose_secret().is_empty());
+        let refused = not_empty("A", "".into()).unwrap_err();
+        assert_eq!(refused.exit, Exit::Usage);
+        assert!(refused.next.unwrap().contains("`A=`"));
+        assert_eq!(not_empty("A", " ".into()).unwrap().expose_secret(), " ");
     }
 
     #[test]

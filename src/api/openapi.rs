@@ -129,6 +129,7 @@ fn add_path_parameters(path: &str, operation: &mut Value) {
             let (description, schema) = match name {
                 "job" => ("The job's id or its name; the slash in a scoped name is written `%2F`.", text()),
                 "trigger" => ("The trigger's id or its name.", text()),
+                "version" => ("The version's id or its name.", text()),
                 "key" => ("The key, of 1 to 512 bytes; a slash in it is written `%2F`.", key()),
                 "name" => ("The variable's name: letters, digits and `_`.", name_of_variable()),
                 _ => ("The id.", id()),

@@ -3,7 +3,7 @@
 use actix_web::body::SizedStream;
 use actix_web::http::header::{CONTENT_DISPOSITION, ETAG};
 use actix_web::{HttpRequest, HttpResponse, web};
-use jobber_actors::domain::{ImportState, VersionId};
+use jobber_actors::domain::ImportState;
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 use utoipa::IntoParams;
@@ -15,7 +15,7 @@ use super::problem::ApiError;
 use super::publish::problem_of;
 use super::reply::{self, Data, Done, PageOf};
 use super::schemas::Archive;
-use super::state::ApiState;
+use super::state::{ApiState, resource};
 use crate::access::Action;
 use crate::publish::PublishError;
 use crate::store::{JobSummary, VersionFilter, VersionSort, VersionSummary};
@@ -26,7 +26,7 @@ pub(super) use content::*;
 
 type Reply = Result<HttpResponse, ApiError>;
 type State = web::Data<ApiState>;
-type Version = web::Path<(String, VersionId)>;
+type Version = web::Path<(String, String)>;
 
 /// Bytes that are read from the disk at once.
 const READ_BYTES: usize = 64 << 10;
@@ -120,6 +120,7 @@ pub(super) async fn remove(state: State, access: Access, request: HttpRequest, p
     Ok(reply::done("the version is removed"))
 }
 
+/// The version of a job, both named by id or name in a path, for whoever may do this with it.
 async fn find(
     state: &ApiState,
     access: &Access,
@@ -127,10 +128,21 @@ async fn find(
     path: Version,
 ) -> Result<(JobSummary, VersionSummary), ApiError> {
     let (job, version) = path.into_inner();
-    let job = state
-        .job(access, action, &job, &["versions", &version.to_string()])
-        .await?;
-    let found = state.jobs.version(job.id, version).await?;
-    let found = found.ok_or_else(|| problem_of(PublishError::NoSuchVersion))?;
+    let found = match state.jobs.find(&job).await? {
+        Some(job) => {
+            let found = state.jobs.find_version(job.id, &version).await?;
+            found.map(|found| (job, found))
+        }
+        None => None,
+    };
+    let Some((job, found)) = found else {
+        state.job(access, action, &job, &["versions", &version]).await?;
+        return Err(problem_of(PublishError::NoSuchVersion));
+    };
+    // What is denied under one of its names is not allowed under the other.
+    let named = resource(&job)
+        .below("versions")
+        .below_either(found.id, &found.version);
+    access.require(action, &named)?;
     Ok((job, found))
 }

@@ -19,11 +19,17 @@ fn a_version_is_downloaded_as_it_was_published_and_removed_once_it_does_not_serv
             first["data"]["jobVersionId"].as_str().unwrap()
         );
         assert_eq!(app.get(&path).await["publishedBy"], Value::Null);
-        let (status, body) = app.ask(Method::DELETE, &path).await;
-        assert_eq!(
-            (status, &body["code"]),
-            (StatusCode::CONFLICT, &json!("version-active"))
-        );
+        assert_eq!(app.get("/api/job/a/versions/1").await, app.get(&path).await);
+        let (_, unknown) = app.ask(Method::GET, "/api/job/a/versions/1.0").await;
+        assert_eq!(unknown["code"], "version-not-found");
+        for path in [&path, "/api/job/a/versions/1"] {
+            let (status, body) = app.ask(Method::DELETE, path).await;
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::CONFLICT, &json!("version-active")),
+                "{path}"
+            );
+        }
         app.publish(&two).await;
 
         let archive = app

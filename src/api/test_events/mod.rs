@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use jobber_actors::domain::{InvocationId, TriggerId, VersionId};
+use jobber_actors::domain::{InvocationId, TriggerId};
 use jobber_actors::invocation::ByHand;
 use jobber_actors::tree::{Begin, Heard, HeardAnswer, HeardEnd};
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,7 @@ pub(super) async fn send(
     state: web::Data<ApiState>,
     access: Access,
     request: HttpRequest,
-    path: web::Path<(String, VersionId)>,
+    path: web::Path<(String, String)>,
     Body(test): Body<Test>,
 ) -> Result<HttpResponse, ApiError> {
     let (job, version) = path.into_inner();
@@ -128,6 +128,8 @@ pub(super) async fn send(
         let message = format!("is at most {MAX_WAIT_SECONDS}");
         return Err(ApiError::invalid("/waitSeconds", "too-large", message));
     }
+    let version = state.jobs.find_version(job.id, &version).await?;
+    let version = version.ok_or_else(no_version)?.id;
     let triggers = state.jobs.version_triggers(job.id, version).await?;
     let triggers = triggers.ok_or_else(no_version)?;
     let triggers = triggers.map_err(|errors| problem_of(PublishError::Manifest(errors)))?;

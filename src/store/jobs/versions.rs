@@ -124,6 +124,31 @@ impl JobStore {
         Ok(found.items.into_iter().next())
     }
 
+    /// One of a job's versions, by its id or its name.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn find_version(
+        &self,
+        job: JobId,
+        id_or_name: &str,
+    ) -> Result<Option<VersionSummary>, DatabaseError> {
+        // A version may be named like an id; whoever gives an id means the id.
+        if let Ok(id) = id_or_name.parse()
+            && let Some(version) = self.version(job, id).await?
+        {
+            return Ok(Some(version));
+        }
+        // Postgres has no such texts.
+        if id_or_name.contains('\0') {
+            return Ok(None);
+        }
+        let found = self
+            .some_versions(job, None, Some(id_or_name), None, &Listing::default())
+            .await?;
+        Ok(found.items.into_iter().next())
+    }
+
     /// The names of all of a job's versions.
     ///
     /// # Errors

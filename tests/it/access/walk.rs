@@ -331,3 +331,38 @@ fn lists_show_what_one_may_read() {
         }
     });
 }
+
+/// A version has an id and a name, and what a line says of one of them it says of the version.
+#[test]
+fn what_is_denied_of_a_version_is_so_under_both_of_its_names() {
+    App::story(async |app| {
+        user(app, "admin", everything()).await;
+        let (_, published) = app
+            .publish(&Package::new("shop", "1.0.0").routes(&["/shop"]))
+            .await;
+        let id = published["data"]["jobVersionId"].as_str().unwrap();
+        let names = [id, "1.0.0"];
+        for denied in names {
+            let resource = format!("job/shop/versions/{denied}");
+            let permissions = json!([
+                line("allow", "job/shop", &["read"]),
+                line("deny", &resource, &["read"])
+            ]);
+            let clerk = somebody(app, permissions).await;
+            let only = somebody(app, json!([line("allow", &resource, &["read"])])).await;
+            for name in names {
+                let path = format!("/api/job/shop/versions/{name}");
+                assert_eq!(
+                    clerk.status(app, Method::GET, &path).await,
+                    StatusCode::FORBIDDEN,
+                    "{path}"
+                );
+                assert_eq!(
+                    only.status(app, Method::GET, &path).await,
+                    StatusCode::OK,
+                    "{path}"
+                );
+            }
+        }
+    });
+}

@@ -26,6 +26,8 @@ pub struct Histogram {
     /// Of each bound those that are at most so long, and longer than the bound before; then those beyond all.
     counts: [AtomicU64; BUCKETS],
     nanoseconds: AtomicU64,
+    /// The longest since it was taken, in nanoseconds.
+    longest: AtomicU64,
 }
 
 /// The counts of some moment.
@@ -35,18 +37,29 @@ pub struct HistogramView {
     pub counts: [u64; BUCKETS],
     /// The sum of all durations.
     pub sum: Duration,
+    /// The longest of them, where it is known.
+    pub longest: Option<Duration>,
 }
 
 impl Histogram {
     /// One more of this length.
     pub fn add(&self, duration: Duration) {
         let seconds = duration.as_secs_f64();
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        // Before it is counted, so that whoever sees the count sees this, too. Most are not the longest: then nothing is written.
+        if nanoseconds > self.longest.load(Ordering::Relaxed) {
+            self.longest.fetch_max(nanoseconds, Ordering::Relaxed);
+        }
         let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
         if let Some(count) = self.counts.get(bucket) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// The longest since this was asked last. One that is added meanwhile may count now and be the longest of the next time.
+    pub(super) fn take_longest(&self) -> Duration {
+        Duration::from_nanos(self.longest.swap(0, Ordering::Relaxed))
     }
 
     /// What is counted so far. Additions that happen meanwhile may be in one number and not yet in another.
@@ -59,6 +72,7 @@ impl Histogram {
                     .map_or(0, |count| count.load(Ordering::Relaxed))
             }),
             sum: Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)),
+            longest: None,
         }
     }
 }
@@ -70,7 +84,7 @@ impl HistogramView {
         self.counts.iter().sum()
     }
 
-    /// What was added since an earlier view of the same histogram.
+    /// What was added since an earlier view of the same histogram. Which was the longest of it is not known.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -79,11 +93,17 @@ impl HistogramView {
                 at(self).saturating_sub(at(earlier))
             }),
             sum: self.sum.saturating_sub(earlier.sum),
+            longest: None,
         }
     }
 
     /// Puts another one's counts to these.
     pub fn merge(&mut self, other: &Self) {
+        self.longest = match (self.count(), other.count()) {
+            (_, 0) => self.longest,
+            (0, _) => other.longest,
+            _ => self.longest.zip(other.longest).map(|(one, two)| one.max(two)),
+        };
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
@@ -91,8 +111,8 @@ impl HistogramView {
     }
 
     /// About how long the given part of them took at most (0.5 is the median), as if they were spread evenly between two bounds, and never
-    /// longer than their sum allows: of few, that is often less than the bound, and of a single one it is how long that took. What is
-    /// beyond the last bound counts as that long. `None` without any.
+    /// longer than the longest. Where that is not known, never longer than their sum allows: of few, that is often less than the bound,
+    /// and of a single one it is how long that took. What is beyond the last bound counts as that long. `None` without any.
     #[must_use]
     pub fn percentile(&self, part: f64) -> Option<Duration> {
         let all = self.count();
@@ -111,7 +131,10 @@ impl HistogramView {
                 let estimate = least + (bound - least) * share;
                 let shorter = (rank.ceil() - 1.0).max(0.0);
                 let least_shorter = least_below + (shorter - below) * least;
-                let ceiling = self.ceiling(shorter, least_shorter);
+                let ceiling = match self.longest {
+                    Some(longest) => longest.as_secs_f64(),
+                    None => self.ceiling(shorter, least_shorter),
+                };
                 return Some(Duration::from_secs_f64(estimate.min(ceiling).max(least)));
             }
             below += count;
@@ -200,6 +223,47 @@ mod tests {
         let mut late = of(&many);
         late.sum = Duration::ZERO;
         assert_eq!(late.percentile(0.95), Some(Duration::from_millis(5)));
+    }
+
+    #[test]
+    fn no_percentile_is_longer_than_the_longest() {
+        let histogram = Histogram::default();
+        for microseconds in [6_000, 6_100, 6_200, 6_050] {
+            for _ in 0..5 {
+                histogram.add(Duration::from_micros(microseconds));
+            }
+        }
+        let mut view = histogram.view();
+        let longest = Duration::from_micros(6_200);
+        assert!(view.percentile(0.95).unwrap() > longest, "it is not known");
+        view.longest = Some(histogram.take_longest());
+        assert_eq!(view.longest, Some(longest));
+        assert_eq!(view.percentile(0.95), Some(longest));
+        assert!(view.percentile(0.1).unwrap() < longest);
+        histogram.add(Duration::from_micros(7));
+        assert_eq!(
+            histogram.take_longest(),
+            Duration::from_micros(7),
+            "since it was taken"
+        );
+
+        // Of two together it is known if it is of both, or of the only one that has any.
+        let mut both = view;
+        both.merge(&HistogramView::default());
+        assert_eq!(both.longest, Some(longest));
+        let mut none = HistogramView::default();
+        none.merge(&view);
+        assert_eq!(none.longest, Some(longest));
+        both.merge(&HistogramView {
+            longest: Some(Duration::from_secs(1)),
+            ..view
+        });
+        assert_eq!(both.longest, Some(Duration::from_secs(1)));
+        both.merge(&HistogramView {
+            longest: None,
+            ..view
+        });
+        assert_eq!(both.longest, None);
     }
 
     #[test]

@@ -242,6 +242,7 @@ struct Added {
     turned_away: u64,
     now: Counts,
     before: Counts,
+    longest: [Duration; Phase::ALL.len()],
 }
 
 impl Seen {
@@ -252,6 +253,8 @@ impl Seen {
         let mut all = Vec::new();
         for (kind, tally) in tally.by_trigger() {
             let now = Counts::of(tally);
+            // After the counts: what is counted is no longer than this.
+            let longest = Phase::ALL.map(|phase| tally.take_longest(phase));
             kinds.insert(kind, now);
             let added = Added {
                 kind,
@@ -265,6 +268,7 @@ impl Seen {
                 before: before
                     .and_then(|before| before.kinds.get(kind).copied())
                     .unwrap_or_default(),
+                longest,
             };
             if added.turned_away > 0 || added.now.endings != added.before.endings {
                 all.push(added);
@@ -286,12 +290,16 @@ impl Added {
             turned_away,
             now,
             before,
+            longest,
         } = self;
         let mut endings = now.endings;
         for (count, earlier) in endings.iter_mut().zip(before.endings) {
             *count = count.saturating_sub(earlier);
         }
-        let time = |phase| now.time(phase, &before);
+        let time = |phase| HistogramView {
+            longest: longest.get(phase as usize).copied(),
+            ..now.time(phase, &before)
+        };
         Rollup {
             minute,
             job,

@@ -79,4 +79,11 @@ impl TriggerTally {
             .get(phase as usize)
             .map_or_else(HistogramView::default, Histogram::view)
     }
+
+    /// The longest since this was asked last: for whoever counts minute by minute.
+    pub(super) fn take_longest(&self, phase: Phase) -> Duration {
+        self.times
+            .get(phase as usize)
+            .map_or(Duration::ZERO, Histogram::take_longest)
+    }
 }

@@ -8,7 +8,7 @@ use jobber_actors::metrics::{BUCKETS, HistogramView};
 use uuid::Uuid;
 
 use super::PostgresRollups;
-use super::series::{POINT, SeriesRange, count, counts_of};
+use super::series::{POINT, SeriesRange, count, counts_of, longest};
 use crate::store::error::DatabaseError;
 
 /// What a job's invocations came to over a span.
@@ -27,11 +27,12 @@ pub struct JobFigures {
 static SUMS: LazyLock<String> = LazyLock::new(|| {
     let places = (1..=BUCKETS).map(|place| format!("sum(total[{place}])::bigint"));
     let places = places.collect::<Vec<_>>().join(", ");
+    let longest = longest("total");
     format!(
         "select job_id, {POINT},
                 sum(succeeded + cancelled)::bigint as well,
                 sum(failed + lost + timed_out + refused + turned_away)::bigint as errors,
-                sum(cold_starts)::bigint as cold_starts, sum(total_us)::bigint as total_us, array[{places}] as total
+                sum(cold_starts)::bigint as cold_starts, sum(total_us)::bigint as total_us, array[{places}] as total, {longest}
          from metric_rollups where job_id = any ($1) and minute >= $2 and minute < $3
          group by job_id, point"
     )
@@ -75,7 +76,7 @@ impl PostgresRollups {
                 *wrong = errors;
             }
             of_job.cold_starts += count(&row, "cold_starts");
-            of_job.total.merge(&counts_of(&row, "total", "total_us"));
+            of_job.total.merge(&counts_of(&row, "total"));
         }
         Ok(figures)
     }

@@ -19,20 +19,24 @@ const BATCH: usize = 1_000;
 const KEEP: &str = "
     insert into metric_rollups (
         minute, job_id, kind, server_id, succeeded, failed, lost, timed_out, refused, cancelled, turned_away, cold_starts, cold_us,
-        total_us, queue_us, handler_us, total, queue, handler, most_waiting, most_running, most_runners)
+        total_us, queue_us, handler_us, total, queue, handler, most_waiting, most_running, most_runners,
+        total_max_us, queue_max_us, handler_max_us)
     select minute, job, kind, $2, succeeded, failed, lost, timed_out, refused, cancelled, turned_away, cold_starts, cold_us,
-        total_us, queue_us, handler_us, total::bigint[], queue::bigint[], handler::bigint[], waiting, running, runners
+        total_us, queue_us, handler_us, total::bigint[], queue::bigint[], handler::bigint[], waiting, running, runners,
+        total_max_us, queue_max_us, handler_max_us
     from unnest($1::timestamptz[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
         $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[],
-        $18::text[], $19::text[], $20::integer[], $21::integer[], $22::integer[])
+        $18::text[], $19::text[], $20::integer[], $21::integer[], $22::integer[], $23::bigint[], $24::bigint[], $25::bigint[])
         as rollup (minute, job, kind, succeeded, failed, lost, timed_out, refused, cancelled, turned_away, cold_starts, cold_us,
-            total_us, queue_us, handler_us, total, queue, handler, waiting, running, runners)
+            total_us, queue_us, handler_us, total, queue, handler, waiting, running, runners,
+            total_max_us, queue_max_us, handler_max_us)
     on conflict (job_id, minute, kind, server_id) do update set
         succeeded = excluded.succeeded, failed = excluded.failed, lost = excluded.lost, timed_out = excluded.timed_out,
         refused = excluded.refused, cancelled = excluded.cancelled, turned_away = excluded.turned_away,
         cold_starts = excluded.cold_starts, cold_us = excluded.cold_us, total_us = excluded.total_us, queue_us = excluded.queue_us,
         handler_us = excluded.handler_us, total = excluded.total, queue = excluded.queue, handler = excluded.handler,
-        most_waiting = excluded.most_waiting, most_running = excluded.most_running, most_runners = excluded.most_runners";
+        most_waiting = excluded.most_waiting, most_running = excluded.most_running, most_runners = excluded.most_runners,
+        total_max_us = excluded.total_max_us, queue_max_us = excluded.queue_max_us, handler_max_us = excluded.handler_max_us";
 
 impl PostgresRollups {
     /// Keeps what one life of a server has counted. May be done again with the same.
@@ -85,11 +89,15 @@ impl PostgresRollups {
             [levels.waiting, levels.running, levels.runners]
                 .map(|level| i32::try_from(level).unwrap_or(i32::MAX))
         });
+        let longest = columns(rollups, |rollup| {
+            [&rollup.total, &rollup.queue, &rollup.handler].map(longest)
+        });
         let server = *server.as_uuid();
         let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&minutes, &server, &jobs, &kinds];
         parameters.extend(counts.iter().map(|column| column as &(dyn ToSql + Sync)));
         parameters.extend(times.iter().map(|column| column as &(dyn ToSql + Sync)));
         parameters.extend(levels.iter().map(|column| column as &(dyn ToSql + Sync)));
+        parameters.extend(longest.iter().map(|column| column as &(dyn ToSql + Sync)));
         let client = self.database.client().await?;
         let statement = client.prepare_cached(KEEP).await?;
         client.execute(&statement, &parameters).await?;
@@ -110,6 +118,12 @@ fn columns<T, const N: usize>(rollups: &[Rollup], row: impl Fn(&Rollup) -> [T; N
 
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The longest, in microseconds begun: rounded down it would be less than what it bounds.
+fn longest(times: &HistogramView) -> Option<i64> {
+    let microseconds = times.longest?.as_nanos().div_ceil(1_000);
+    Some(i64::try_from(microseconds).unwrap_or(i64::MAX))
 }
 
 /// An array as Postgres writes it.

@@ -206,9 +206,17 @@ static SUMS: LazyLock<String> = LazyLock::new(|| {
         let places = (1..=BUCKETS).map(|place| format!("sum({column}[{place}])::bigint"));
         format!("array[{}] as {column}", places.collect::<Vec<_>>().join(", "))
     });
-    let columns = [&counts[..], &times[..]].concat().join(", ");
+    let longest = TIMES.map(longest);
+    let columns = [&counts[..], &times[..], &longest[..]].concat().join(", ");
     format!("select {POINT}, {columns} from metric_rollups where {CONDITIONS} group by point")
 });
+/// The longest of all rows, unless one does not say it.
+pub(super) fn longest(column: &str) -> String {
+    format!(
+        "case when bool_and({column}_max_us is not null) then max({column}_max_us) end as {column}_max_us"
+    )
+}
+
 /// Levels of the same minute add up over jobs and servers; of a step the greatest counts. The rows of a job's kinds say the same.
 static LEVELS: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -273,7 +281,7 @@ fn bucket_of<'a>(row: &Row, buckets: &'a mut [SeriesBucket]) -> Option<&'a mut S
 
 fn read_sums(row: &Row, bucket: &mut SeriesBucket) {
     let microseconds = |column| Duration::from_micros(count(row, column));
-    let times = |column, sum| counts_of(row, column, sum);
+    let times = |column| counts_of(row, column);
     *bucket = SeriesBucket {
         succeeded: count(row, "succeeded"),
         failed: count(row, "failed"),
@@ -284,22 +292,26 @@ fn read_sums(row: &Row, bucket: &mut SeriesBucket) {
         turned_away: count(row, "turned_away"),
         cold_starts: count(row, "cold_starts"),
         cold_wait: microseconds("cold_us"),
-        total: times("total", "total_us"),
-        queue: times("queue", "queue_us"),
-        handler: times("handler", "handler_us"),
+        total: times("total"),
+        queue: times("queue"),
+        handler: times("handler"),
         ..SeriesBucket::default()
     };
 }
 
-/// A histogram out of its counts and its sum in microseconds.
-pub(super) fn counts_of(row: &Row, column: &str, sum: &str) -> HistogramView {
+/// A histogram out of its counts, its sum and its longest in microseconds.
+pub(super) fn counts_of(row: &Row, column: &str) -> HistogramView {
     let counts: Vec<i64> = row.get(column);
     let mut counts = counts
         .into_iter()
         .map(|count| u64::try_from(count).unwrap_or_default());
     HistogramView {
         counts: std::array::from_fn(|_| counts.next().unwrap_or_default()),
-        sum: Duration::from_micros(count(row, sum)),
+        sum: Duration::from_micros(count(row, &format!("{column}_us"))),
+        longest: row
+            .get::<_, Option<i64>>(format!("{column}_max_us").as_str())
+            .and_then(|longest| u64::try_from(longest).ok())
+            .map(Duration::from_micros),
     }
 }
 

@@ -87,6 +87,9 @@ fn what_ends_in_a_minute_belongs_to_it() {
     assert_eq!(http.total.sum, Duration::from_millis(60));
     assert_eq!(http.queue.sum + http.handler.sum, http.total.sum);
     assert_eq!(http.total.count(), 2);
+    let longest =
+        [&http.total, &http.queue, &http.handler].map(|times| times.longest.map(|it| it.as_millis()));
+    assert_eq!(longest, [Some(30), Some(10), Some(20)]);
     minutes.kept(minute);
 
     // The next minute counts from there; one without anything is none.

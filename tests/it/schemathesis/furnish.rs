@@ -43,6 +43,7 @@ pub(super) async fn furnish(app: &App) -> Furnished {
         ),
         ("session", sessions(app, &token).await),
         ("id", dead_letters(app, job).await),
+        ("invocation", invocations(app).await),
     ]);
     for (parameter, list) in [("version", "versions"), ("action", "actions")] {
         found.insert(parameter, ids(&app.get(&format!("/api/job/shop/{list}")).await));
@@ -119,6 +120,18 @@ async fn runners(app: &App) -> Vec<String> {
         (runners.len() == RUNNERS).then_some(runners)
     });
     runners.await
+}
+
+/// Those of a schedule that is run now.
+async fn invocations(app: &App) -> Vec<String> {
+    let run = app.request(Method::POST, "/api/job/shop/triggers/nightly/run");
+    let (status, body) = answer(run).await;
+    assert!(status.is_success(), "{body}");
+    let recorded = eventually("a recorded invocation", async || {
+        let found = ids(&app.get("/api/job/shop/invocations").await);
+        (!found.is_empty()).then_some(found)
+    });
+    recorded.await
 }
 
 async fn sessions(app: &App, token: &str) -> Vec<String> {

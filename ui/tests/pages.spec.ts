@@ -76,7 +76,7 @@ for (const theme of THEMES) {
   }
 }
 
-test('a part of the panel that is lost on its way is fetched again with the page, once', async ({ page }) => {
+test('a part of the panel that is lost on its way is fetched again with the page, once', async ({ page, watch }) => {
   await signIn(page);
   let lost = 0;
   const losing = async (most: number) => {
@@ -98,4 +98,7 @@ test('a part of the panel that is lost on its way is fetched again with the page
   await page.goto('/jobs/shop/metrics');
   await expect(page.getByText('This page can not be shown')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Load again' })).toBeVisible();
+  // What is provoked is told in the browser's console, too.
+  expect(watch.faults.filter((fault) => !fault.includes('Unable to preload CSS'))).toEqual([]);
+  watch.faults.length = 0;
 });

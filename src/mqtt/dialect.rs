@@ -83,12 +83,41 @@ impl Role {
 
 /// The event loop of a connection.
 pub(super) trait Wire: Send {
+    /// An event of the crate, which is there already.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    fn next(&mut self) -> Result<Option<Event>, String>;
+
+    /// Whether there are more of these.
+    fn has_more(&self) -> bool;
+
+    /// Works until there is one, and gives it.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    fn wait(&mut self) -> impl Future<Output = Result<Event, String>> + Send;
+
     /// Works until something happened. The first call connects; after an error there must be no other. Must not be
     /// dropped while it waits, unless the whole connection is.
     ///
     /// # Errors
     /// How the connection ended, in words for people.
-    fn poll(&mut self) -> impl Future<Output = Result<Event, String>> + Send;
+    fn poll(&mut self) -> impl Future<Output = Result<Event, String>> + Send {
+        async {
+            loop {
+                // What is there already does not take the event loop, which would move each event twice more.
+                let event = match self.next()? {
+                    Some(event) => event,
+                    None => self.wait().await?,
+                };
+                // One event tells of all packets that were sent at once: there is room for others now.
+                if !matches!(event, Event::Other) || !self.has_more() {
+                    return Ok(event);
+                }
+            }
+        }
+    }
 }
 
 /// Something happened on a connection.

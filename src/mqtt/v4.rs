@@ -162,19 +162,18 @@ pub(super) struct Wire {
 }
 
 impl dialect::Wire for Wire {
-    async fn poll(&mut self) -> Result<Event, String> {
-        loop {
-            // What is there already does not take the event loop, which would move each event twice more.
-            let event = match self.events.state.events.pop_front() {
-                Some(event) => event,
-                None => self.events.poll().await.map_err(|error| self.describe(error))?,
-            };
-            let event = self.event(event)?;
-            // One event tells of all packets that were sent at once: there is room for others now.
-            if !matches!(event, Event::Other) || self.events.state.events.is_empty() {
-                return Ok(event);
-            }
-        }
+    fn next(&mut self) -> Result<Option<Event>, String> {
+        let event = self.events.state.events.pop_front();
+        event.map(|event| self.event(event)).transpose()
+    }
+
+    fn has_more(&self) -> bool {
+        !self.events.state.events.is_empty()
+    }
+
+    async fn wait(&mut self) -> Result<Event, String> {
+        let event = self.events.poll().await.map_err(|error| self.describe(error))?;
+        self.event(event)
     }
 }
 

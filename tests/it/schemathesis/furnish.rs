@@ -122,11 +122,9 @@ async fn runners(app: &App) -> Vec<String> {
     runners.await
 }
 
-/// Those of a schedule that is run now.
+/// Of a request.
 async fn invocations(app: &App) -> Vec<String> {
-    let run = app.request(Method::POST, "/api/job/shop/triggers/nightly/run");
-    let (status, body) = answer(run).await;
-    assert!(status.is_success(), "{body}");
+    app.call("/shop").await;
     let recorded = eventually("a recorded invocation", async || {
         let found = ids(&app.get("/api/job/shop/invocations").await);
         (!found.is_empty()).then_some(found)

@@ -13,7 +13,7 @@ pub(in crate::api) async fn tell_change(state: &ApiState, request: &HttpRequest,
         return;
     }
     let pattern = request.match_pattern().unwrap_or_default();
-    if !answered.is_success() && !changes_when_refused(&pattern) {
+    if !answered.is_success() && !changes_when_refused(&pattern, answered) {
         return;
     }
     let topics = topics(request.method(), &pattern);
@@ -36,9 +36,13 @@ pub(in crate::api) async fn tell_change(state: &ApiState, request: &HttpRequest,
 }
 
 /// Whether a request may have changed something although it was refused: a version that can not be imported is kept, and its job
-/// says so.
-fn changes_when_refused(pattern: &str) -> bool {
-    matches!(pattern, "/api/job/publish" | "/api/job/{job}")
+/// says so. Whoever may not do it at all, or names nothing that is there, has changed nothing, and makes nobody look.
+fn changes_when_refused(pattern: &str, answered: StatusCode) -> bool {
+    let was_tried = !matches!(
+        answered,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+    );
+    was_tried && matches!(pattern, "/api/job/publish" | "/api/job/{job}")
 }
 
 /// What a request changes, by the pattern of its path. Of what is not here, what it changes tells itself.
@@ -95,12 +99,17 @@ mod tests {
     #[test]
     fn what_a_refused_request_may_have_changed_is_an_operation() {
         for pattern in ["/api/job/publish", "/api/job/{job}"] {
-            assert!(changes_when_refused(pattern));
+            assert!(changes_when_refused(pattern, StatusCode::UNPROCESSABLE_ENTITY));
+            assert!(!changes_when_refused(pattern, StatusCode::UNAUTHORIZED));
+            assert!(!changes_when_refused(pattern, StatusCode::FORBIDDEN));
             assert!(
                 operations(&DOCUMENT).any(|operation| operation.path == pattern),
                 "{pattern}"
             );
         }
-        assert!(!changes_when_refused("/api/users"));
+        assert!(!changes_when_refused(
+            "/api/users",
+            StatusCode::UNPROCESSABLE_ENTITY
+        ));
     }
 }

@@ -5,7 +5,7 @@ const AT_MOST_EVERY_MS = 30_000;
 const KEY = 'jobber.loaded-again';
 
 /** Whether the page may be loaded again, given when that was done last. */
-export function mayLoadAgain(last: string | null, now: number): boolean {
+function mayLoadAgain(last: string | null, now: number): boolean {
   const at = Number(last ?? 0);
   return !Number.isFinite(at) || at > now || now - at >= AT_MOST_EVERY_MS;
 }

@@ -138,12 +138,12 @@ impl State {
 impl Line {
     /// Hands over what waits, as there is room, for as long as it is polled.
     pub(in crate::mqtt) async fn pump(&self) {
-        let mut now = Instant::now();
         loop {
             let moved = self.moved.notified();
             tokio::pin!(moved);
             // Registered before the look, so that a move between the two is not missed.
             moved.as_mut().enable();
+            let now = Instant::now();
             let step = self.lock().step(now);
             match step {
                 Step::HandOver(handovers) => {
@@ -152,7 +152,6 @@ impl Line {
                     }
                     // Between them, something may have gone without being handed over.
                     self.command.notify_waiters();
-                    continue;
                 }
                 Step::Keep(unkept) => {
                     for Unkept { part, next } in unkept {
@@ -169,7 +168,6 @@ impl Line {
                 Step::Full(target) => wait_for_room(&target).await,
                 Step::Wait => moved.await,
             }
-            now = Instant::now();
         }
     }
 

@@ -5,28 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, SpawnHandle};
-use jobber_kernel::{Child, ChildExit, ChildRef, ChildSpec, Context, StopOrder, StopReason, tell};
+use jobber_kernel::{Child, ChildExit, Context, StopOrder, StopReason, tell};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::intent::ActionIntent;
 use super::lane::Lane;
+use super::members::Member;
 use super::messages::{ActionNews, ActionReport, Wake};
 use super::recovery::{Recovery, StartFailure};
 use super::scaling::{RunnerPhase, RunnerView, ScalingPolicy, ScalingView, decide};
 use super::slots::LaneSweep;
-use crate::domain::{Environment, JobVersion, RunnerId};
+use crate::domain::{JobVersion, RunnerId};
 use crate::invocation::Refusal;
 use crate::job::Job;
-use crate::ports::ColdStart;
-use crate::runner::{EndRunner, Runner, RunnerParts};
-use crate::session::{Assignment, Session};
 use crate::tree::{ActionSettings, Surroundings};
 
 /// A retired action waits at least this long for requests that had looked up the route before it was swapped.
 const LINGER: Duration = Duration::from_secs(1);
-/// A runner has this long to end before it is killed by its supervisor.
-const RUNNER_STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// What an action is made of.
 #[derive(Clone)]
@@ -41,20 +37,6 @@ pub struct ActionParts {
     pub lane: Arc<Lane>,
     /// Whom to report to.
     pub job: Addr<Job>,
-}
-
-/// A runner as its action knows it.
-pub(super) struct Member {
-    child: ChildRef<Runner>,
-    pub(super) phase: RunnerPhase,
-    environment: Arc<Environment>,
-}
-
-impl Member {
-    /// Whether it serves or will, and nobody has told it to end.
-    pub(super) const fn counts(&self) -> bool {
-        matches!(self.phase, RunnerPhase::Starting | RunnerPhase::Ready { .. })
-    }
 }
 
 /// How one version runs.
@@ -198,120 +180,7 @@ impl Action {
         self.members.iter().map(view).collect()
     }
 
-    fn start_runner(&mut self, ctx: &Context<Self>) {
-        let id = RunnerId::generate();
-        let environment = self.parts.intent.environment();
-        let parts = RunnerParts {
-            id,
-            assignment: Assignment {
-                job_name: Arc::clone(&self.parts.job_name),
-                version: Arc::clone(&self.parts.version),
-                environment: Arc::clone(&environment),
-                runner_limits: self.settings.runner_limits,
-                invocation_limits: self.settings.invocation_limits,
-            },
-            resources: self.settings.resources,
-            action: ctx.address(),
-        };
-        let around = Arc::clone(&self.around);
-        let spec = ChildSpec::temporary(format!("runner {id}")).stop_grace(RUNNER_STOP_GRACE);
-        let child = ctx.spawn_child(spec, move || Runner::new(parts.clone(), Arc::clone(&around)));
-        self.members.insert(
-            id,
-            Member {
-                child,
-                phase: RunnerPhase::Starting,
-                environment,
-            },
-        );
-    }
-
-    pub(super) fn retire_runner(&mut self, runner: RunnerId) {
-        self.parts.lane.stop_accepting(runner);
-        if let Some(member) = self.members.get_mut(&runner)
-            && let RunnerPhase::Ready { since } = member.phase
-        {
-            member.phase = RunnerPhase::Retiring { since };
-        }
-    }
-
-    pub(super) fn end_runner(&mut self, runner: RunnerId, forceful: bool) {
-        self.parts.lane.stop_accepting(runner);
-        if let Some(member) = self.members.get_mut(&runner) {
-            member.phase = RunnerPhase::Ending;
-            member.child.tell(EndRunner { forceful });
-        }
-    }
-
-    pub(super) fn runner_ready(
-        &mut self,
-        runner: RunnerId,
-        session: Arc<Session>,
-        start: ColdStart,
-        ctx: &mut Context<Self>,
-    ) {
-        let now = Instant::now();
-        let Some(member) = self.members.get_mut(&runner) else {
-            return;
-        };
-        if member.phase != RunnerPhase::Starting {
-            return;
-        }
-        member.phase = RunnerPhase::Ready { since: now };
-        let ScalingPolicy {
-            concurrency,
-            run_once,
-            ..
-        } = self.settings.scaling;
-        let lane = &self.parts.lane;
-        lane.tally().runners().add_ready();
-        lane.add_runner(session, start, concurrency, run_once, now);
-        self.recovery.succeeded();
-        self.report(ActionNews::Ready, ctx);
-        self.act(ctx);
-    }
-
-    /// A runner that was started with variables that are no longer wanted failed: that says nothing about the next one.
-    fn is_outdated(&self, runner: RunnerId) -> bool {
-        let environment = self.parts.intent.environment();
-        self.members
-            .get(&runner)
-            .is_some_and(|member| !Arc::ptr_eq(&member.environment, &environment))
-    }
-
-    pub(super) fn start_failed(&mut self, runner: RunnerId, failure: StartFailure, ctx: &mut Context<Self>) {
-        if self.is_outdated(runner) {
-            return;
-        }
-        self.parts.lane.tally().runners().add_failed();
-        let now = Instant::now();
-        self.recovery.failed(failure.clone(), now);
-        if !self.can_serve()
-            && let Some(refusal) = self.recovery.refusal(now)
-        {
-            self.parts.lane.refuse_waiting(&refusal);
-        }
-        let news = match failure {
-            StartFailure::Load(error) => ActionNews::LoadFailed(error),
-            StartFailure::Engine(detail) => ActionNews::StartFailed(detail),
-        };
-        self.report(news, ctx);
-        self.act(ctx);
-    }
-
-    /// Counts a runner that ends although nobody has told it to.
-    pub(super) fn note_if_lost(&self, runner: RunnerId) {
-        let phase = self.members.get(&runner).map(|member| member.phase);
-        let served = matches!(
-            phase,
-            Some(RunnerPhase::Ready { .. } | RunnerPhase::Retiring { .. })
-        );
-        if served && !self.stopping {
-            self.parts.lane.tally().runners().add_lost();
-        }
-    }
-
-    fn report(&self, news: ActionNews, ctx: &Context<Self>) {
+    pub(super) fn report(&self, news: ActionNews, ctx: &Context<Self>) {
         let action = ctx.id();
         tell(&self.parts.job, ActionReport { action, news });
     }

@@ -6,6 +6,7 @@ mod handle;
 mod handlers;
 mod intent;
 mod lane;
+mod members;
 mod messages;
 mod notes;
 mod permit;

@@ -3,7 +3,8 @@
 use actix::ActorContext;
 use jobber_kernel::Context;
 
-use super::actor::{Action, Member};
+use super::actor::Action;
+use super::members::Member;
 use super::scaling::{RunnerPhase, ScalingDecision};
 use crate::domain::RunnerId;
 use crate::log_sink::{Recurring, Subject};

@@ -96,6 +96,32 @@ fn new_variables_reach_new_runners_without_a_lost_call() {
 }
 
 #[test]
+fn a_runner_with_older_variables_that_is_late_takes_nothing_from_the_newer_one() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let version = tree.serve(&hello()).await;
+        tree.until_runners("/hello/x", 1).await;
+        let starts = [("red", seconds(20)), ("blue", seconds(1)), ("green", seconds(25))];
+        for (colour, start) in starts {
+            tree.engine.next(loads(LoadScript::Takes(start)));
+            tree.catalogue.set_environment(version.job, &[("COLOUR", colour)]);
+            tree.handle.hint(Some(version.job));
+            tree.until(|| tree.engine.environment() == json!({ "COLOUR": colour }))
+                .await;
+        }
+        let [_, red, blue, green] = tree.engine.live()[..] else {
+            panic!("not the runners of four environments: {:?}", tree.engine.live())
+        };
+        // Blue serves; it goes when green does, and not for red, which comes between them.
+        tree.until(|| tree.engine.live() == [red, blue, green]).await;
+        tree.until(|| tree.engine.live() == [blue, green]).await;
+        tree.until(|| tree.engine.live() == [green]).await;
+        assert_eq!(tree.engine.counts().asked, 4);
+        tree.shut_down().await;
+    });
+}
+
+#[test]
 fn a_successor_that_can_not_be_imported_leaves_the_old_version_serving() {
     run_paused(async {
         let tree = TestTree::start();

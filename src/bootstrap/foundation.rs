@@ -20,8 +20,8 @@ use crate::mqtt::RumqttClients;
 use crate::sealing::Keys;
 use crate::store::{
     AdminToken, Database, EnsuredToken, JobStore, PostgresCatalogue, PostgresDurableQueue,
-    PostgresFunctionStore, PostgresInvocations, PostgresLogStore, PostgresSchedules, establish_keys, migrate,
-    require_no_key,
+    PostgresFunctionStore, PostgresInvocations, PostgresLogStore, PostgresSchedules, PostgresSessionLeases,
+    establish_keys, migrate, require_no_key,
 };
 
 /// How long a Postgres that does not answer yet is waited for: both are often started at the same moment.
@@ -120,6 +120,7 @@ impl Foundation {
                 settings::queue(config),
             )),
             mqtt: Arc::new(RumqttClients),
+            session_leases: Arc::new(PostgresSessionLeases::new(database.clone())),
             lent_broker,
             recorder,
         };

@@ -18,6 +18,8 @@ use super::error::{DatabaseError, describe};
 
 /// A connection on which what was sent is not acknowledged for so long has ended.
 const UNANSWERED: Duration = Duration::from_secs(20);
+/// The same for Postgres, whose default is two hours: locks of a server whose machine is gone are let go of in half a minute.
+const FAREWELL: &str = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
 
 /// How to reach Postgres and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -184,6 +186,11 @@ fn dedicated_config(config: &DatabaseConfig) -> Result<Config, DatabaseError> {
     if parsed.get_connect_timeout().is_none() {
         parsed.connect_timeout(config.connect);
     }
+    let options = match parsed.get_options() {
+        Some(own) => format!("{FAREWELL} {own}"),
+        None => FAREWELL.to_owned(),
+    };
+    parsed.options(options);
     parsed.keepalives_idle(Duration::from_secs(30));
     // What was sent to a server that is gone without a word (a failover) is not waited for as long as the system does.
     parsed.tcp_user_timeout(UNANSWERED);

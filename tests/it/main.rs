@@ -46,6 +46,7 @@ mod routes;
 mod schedules;
 mod schemathesis;
 mod sealed;
+mod session_leases;
 mod traces;
 mod unreadable;
 mod upgrades;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use jobber_actors::manifest::{MqttVersion, QualityOfService};
+use jobber_actors::ports::MqttMessage;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::mqtt::{Receiver, publication, send};
+use crate::support::mqtt::{Receiver, Seen, publication, send};
 use crate::support::{App, Broker, Package, answer, eventually};
 
 const TRIGGERS: usize = 10;
@@ -162,6 +163,128 @@ fn a_person_publishes_at_the_broker_of_a_trigger() {
         let mut published =
             published.filter(|entry| entry["action"] == "POST /api/job/{job}/triggers/{trigger}/publish");
         assert!(published.any(|entry| entry["after"]["topic"] == "doors/7" && entry["status"] == 200));
+        receiver.leave().await;
+    });
+}
+
+/// Says what it was sent, and that it was called, to whoever listens to `seen`.
+const SAYER: &str = "export async function handler(request, response, context) {
+  await context.publish('seen', request.type() === 'mqtt' ? request.text() : 'called');
+}";
+
+/// Says when it begins and when it is done.
+const SLOW_SAYER: &str = "export async function handler(request, response, context) {
+  await context.publish('seen', 'begun');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await context.publish('seen', 'done');
+}";
+
+/// What was seen by then, each text once.
+fn texts(seen: &Seen) -> BTreeSet<String> {
+    let text = |message: &MqttMessage| String::from_utf8(message.payload.to_vec()).unwrap();
+    seen.messages.iter().map(text).collect()
+}
+
+#[test]
+fn of_two_servers_on_one_database_one_has_the_connection_and_the_other_takes_over() {
+    App::story(async |first| {
+        let broker = Broker::start().await;
+        let session = |client_id| broker.session(MqttVersion::V5, client_id);
+        let mut receiver = Receiver::connected(session("receiver")).await;
+        receiver.subscribe(&["seen"], QualityOfService::AtMostOnce).await;
+        let package = Package::new("sayer", "1")
+            .with(
+                "triggers",
+                json!([
+                    { "type": "http", "path": "/sayer" },
+                    { "type": "mqtt", "name": "messages", "topics": ["say"], "connection": {
+                        "host": "127.0.0.1", "port": session("").broker.port,
+                    } },
+                ]),
+            )
+            .file("index.js", SAYER);
+        let (status, body) = first.publish(&package).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        standing(first, "connected").await;
+        let second = first.beside().await;
+        standing(&second, "another server has the connection").await;
+
+        let say = |texts: std::ops::Range<usize>| {
+            let messages =
+                texts.map(|text| publication("say", text.to_string(), QualityOfService::AtLeastOnce));
+            send(session("sender"), messages.collect())
+        };
+        say(0..100).await;
+        let seen = receiver
+            .until("what the first server was sent", |seen| texts(seen).len() == 100)
+            .await;
+        assert_eq!(seen.messages.len(), 100, "each came once");
+        drop(seen);
+        // Both publish, each over a connection of its own.
+        for server in [first, &second] {
+            assert_eq!(server.call("/sayer").await.0, StatusCode::OK);
+        }
+        standing(first, "connected").await;
+        let called = |seen: &Seen| seen.messages.len() == 102;
+        drop(receiver.until("two calls", called).await);
+
+        tokio::join!(say(100..1_100), first.shut_down());
+        standing(&second, "connected").await;
+        say(1_100..1_200).await;
+        let all = |seen: &Seen| texts(seen).len() == 1_201;
+        drop(receiver.until("everything that was sent", all).await);
+        let dead = second.parts("/api/job/sayer/dead-letters").await;
+        assert!(dead.is_empty(), "a handler failed: {dead:?}");
+        receiver.leave().await;
+        second.stop().await;
+    });
+}
+
+/// Waits until the status of the trigger says so.
+async fn standing(app: &App, wanted: &str) {
+    eventually(wanted, async || {
+        let status = app.get("/api/job/sayer/triggers/messages/status").await;
+        let message = status["message"].as_str().unwrap();
+        (status["status"] == "healthy" && message.contains(wanted)).then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn what_runs_when_the_server_stops_may_still_publish() {
+    App::story(async |app| {
+        let broker = Broker::start().await;
+        let session = |client_id| broker.session(MqttVersion::V5, client_id);
+        let mut receiver = Receiver::connected(session("receiver")).await;
+        receiver.subscribe(&["seen"], QualityOfService::AtMostOnce).await;
+        let package = Package::new("sayer", "1")
+            .with(
+                "triggers",
+                json!([
+                    { "type": "schedule", "name": "nightly", "cron": "0 3 * * *" },
+                    { "type": "mqtt", "name": "messages", "topics": ["say"], "connection": {
+                        "host": "127.0.0.1", "port": session("").broker.port,
+                    } },
+                ]),
+            )
+            .file("index.js", SLOW_SAYER);
+        let (status, body) = app.publish(&package).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        standing(app, "connected").await;
+        let run = app.ask(Method::POST, "/api/job/sayer/triggers/nightly/run").await;
+        assert!(run.0.is_success(), "{run:?}");
+        app.hint_deliveries();
+        drop(
+            receiver
+                .until("a beginning", |seen| texts(seen).contains("begun"))
+                .await,
+        );
+        app.shut_down().await;
+        drop(
+            receiver
+                .until("an end", |seen| texts(seen).contains("done"))
+                .await,
+        );
         receiver.leave().await;
     });
 }

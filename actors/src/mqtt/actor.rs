@@ -17,8 +17,9 @@ use super::line::{Line, LineName};
 use super::reconnect::Reconnect;
 use super::seed::MqttSeed;
 use super::window::WindowLimits;
+use crate::domain::ServerId;
 use crate::domain::TriggerId;
-use crate::ports::SessionSettings;
+use crate::ports::{Lease, LeaseState, SessionName, SessionSettings};
 use crate::tree::{MqttSettings, Surroundings};
 
 /// A broker has this long to forget a session, each time it is asked.
@@ -106,7 +107,7 @@ impl Mqtt {
 
     /// The line of a wanted connection, which is started if need be; `None` while one that ended is still in the way.
     fn connect(&mut self, key: &SessionKey, wanted: &Wanted, ctx: &mut Context<Self>) -> Option<Arc<Line>> {
-        let sessions = sessions(key, wanted, &self.around.settings.mqtt);
+        let sessions = sessions(key, wanted, &self.around.settings.mqtt, self.around.desk.server);
         if let Some(running) = self.running.get(key) {
             if running.ending.is_some() {
                 // Looked at again when it has ended.
@@ -165,16 +166,21 @@ impl Mqtt {
         )
     }
 
-    /// Has a broker forget a session, as soon as it can be told.
+    /// Has a broker forget a session, as soon as it can be told. If another server has it, that is left to that one.
     fn forget(&mut self, session: SessionSettings, ctx: &Context<Self>) {
         if session.clean {
             return;
         }
         self.forgetting += 1;
         let (clients, me) = (Arc::clone(&self.around.mqtt_clients), ctx.address());
+        let mut lease = self.around.session_leases.claim(SessionName {
+            broker: session.broker.to_string(),
+            client_id: session.client_id.clone(),
+        });
         ctx.tasks().spawn_on(&self.around.io, "forget", async move {
             let (begun, mut reconnect) = (Instant::now(), Reconnect::default());
-            while let Err(end) = clients.forget(session.clone(), FORGET_TIME).await {
+            let mine = is_given(&mut lease).await;
+            while mine && let Err(end) = clients.forget(session.clone(), FORGET_TIME).await {
                 if begun.elapsed() > FORGET_PATIENCE {
                     let (broker, client_id) = (&session.broker, &session.client_id);
                     tracing::error!(%broker, client_id, %end, "a broker could not be told to forget a session");
@@ -187,8 +193,19 @@ impl Mqtt {
     }
 }
 
-/// How a connection is made.
-fn sessions(key: &SessionKey, wanted: &Wanted, settings: &MqttSettings) -> Sessions {
+/// Whether this server has a lease, once it is known who has it.
+async fn is_given(lease: &mut Lease) -> bool {
+    loop {
+        match lease.state() {
+            LeaseState::Held => return true,
+            LeaseState::Elsewhere => return false,
+            LeaseState::Asked | LeaseState::Unknown(_) => lease.changed().await,
+        }
+    }
+}
+
+/// How a connection is made. Every server publishes over a connection of its own.
+fn sessions(key: &SessionKey, wanted: &Wanted, settings: &MqttSettings, server: ServerId) -> Sessions {
     let window = wanted
         .seeds
         .iter()
@@ -204,7 +221,7 @@ fn sessions(key: &SessionKey, wanted: &Wanted, settings: &MqttSettings) -> Sessi
         max_packet_bytes: settings.max_packet_bytes,
     };
     let publisher = SessionSettings {
-        client_id: sub_id(&key.client_id, "publish"),
+        client_id: sub_id(&key.client_id, &format!("publish {server}")),
         clean: true,
         ..subscriber.clone()
     };

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::line::{Line, LineState};
 use super::reconnect::Reconnect;
-use crate::ports::{MqttClients, MqttEnd, SessionSettings, Subscriber};
+use crate::ports::{Lease, LeaseState, MqttClients, MqttEnd, SessionSettings, Subscriber};
 use crate::tree::Surroundings;
 
 /// What was finished is acknowledged, and leave taken of the broker, within this.
@@ -68,8 +68,9 @@ impl Actor for Connection {
         let clients = Arc::clone(&self.around.mqtt_clients);
         let me = actix::AsyncContext::address(ctx);
         let (parts, receiving, done) = (self.parts.clone(), Arc::clone(&clients), me.clone());
+        let lease = self.around.session_leases.claim(parts.line.session());
         tasks.spawn_on(io, "receive", async move {
-            receive(&parts, &*receiving).await;
+            receive(&parts, &*receiving, lease).await;
             tell(&done, Left);
         });
         let parts = self.parts.clone();
@@ -89,13 +90,16 @@ impl Actor for Connection {
     }
 }
 
-/// Receives, connection after connection, until the line leaves.
-async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients) {
+/// Receives, connection after connection, until the line leaves. Without the lease of the session it is not connected.
+async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients, mut lease: Lease) {
     let line = &parts.line;
     let mut sessions = parts.sessions.clone();
     let mut reconnect = Reconnect::default();
     let mut used: Option<SessionSettings> = None;
     while !line.is_leaving() {
+        if !is_held(&mut lease, parts).await {
+            break;
+        }
         let settings = sessions.borrow_and_update().subscriber.clone();
         let kept = parts.client.lock().await.take();
         let kept = kept.filter(|_| used.as_ref().is_none_or(|used| *used == settings));
@@ -111,6 +115,10 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients) {
                 end
             }
             () = left => MqttEnd::Left,
+            () = lease.lost() => {
+                tracing::warn!(line = ?line, "another server has taken this connection over");
+                continue;
+            }
             changed = sessions.changed() => match changed {
                 Ok(()) => MqttEnd::Failed("its settings changed".into()),
                 Err(_) => MqttEnd::Left,
@@ -148,6 +156,35 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients) {
         }
     }
     line.finished().await;
+    // What ran until now may have published.
+    line.outlet().close();
+}
+
+/// Waits until this server has the session's lease. `false` if the line leaves before that.
+async fn is_held(lease: &mut Lease, parts: &ConnectionParts) -> bool {
+    let line = &parts.line;
+    loop {
+        match lease.state() {
+            LeaseState::Held => return true,
+            LeaseState::Asked => {}
+            LeaseState::Elsewhere => {
+                line.elsewhere();
+                // What the client remembers of the session is as old.
+                *parts.client.lock().await = None;
+            }
+            LeaseState::Unknown(reason) => {
+                line.disconnected(LineState::Disconnected {
+                    reason: format!(
+                        "whether another server has the connection can not be found out: {reason}"
+                    ),
+                });
+            }
+        }
+        tokio::select! {
+            () = lease.changed() => {}
+            () = line.finished() => return false,
+        }
+    }
 }
 
 /// Publishes what functions ask for, until the outlet is closed and empty.

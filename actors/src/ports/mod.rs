@@ -11,6 +11,7 @@ mod invocation_store;
 mod log_store;
 mod mqtt;
 mod schedule_store;
+mod session_leases;
 
 pub use archive::{ArchiveError, ArchiveStore, PackagePart, PackageStream};
 pub use catalogue::{Catalogue, CatalogueError};
@@ -34,3 +35,4 @@ pub use mqtt::{
     SubscriberCommand, SubscriberLine, Subscription, SubscriptionAnswer, Taken,
 };
 pub use schedule_store::{Fire, Fired, Gap, MissReason, ScheduleCursor, ScheduleStore, SkippedFire};
+pub use session_leases::{Lease, LeaseState, SessionLeases, SessionName};

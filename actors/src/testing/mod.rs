@@ -17,6 +17,7 @@ mod log_store;
 mod mqtt;
 mod package;
 mod runner;
+mod session_leases;
 mod tree;
 mod wire;
 
@@ -31,6 +32,7 @@ pub use log_store::{FakeLogStore, log_line};
 pub use mqtt::{FakeBroker, Sent};
 pub use package::FakePackage;
 pub use runner::{Event, LoadScript, RunnerScript, StartScript};
+pub use session_leases::FakeLeases;
 pub use tree::{Refused, TestTree, test_settings, whole};
 pub use wire::{Wire, WireReader, WireWriter};
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     FakeArchives, FakeBroker, FakeCatalogue, FakeDeliveries, FakeEngine, FakeFunctionStore, FakeHttpServer,
-    FakeInvocationStore, FakeLogStore, FakePackage,
+    FakeInvocationStore, FakeLeases, FakeLogStore, FakePackage,
 };
 use crate::action::LaneGauge;
 use crate::clock::Clock;
@@ -50,6 +50,8 @@ pub struct TestTree {
     pub deliveries: Arc<FakeDeliveries>,
     /// The broker that all packages have.
     pub broker: Arc<FakeBroker>,
+    /// Which sessions with it this server may have.
+    pub leases: Arc<FakeLeases>,
     /// The server on which functions would answer.
     pub gateway: Arc<FakeHttpServer>,
 }
@@ -106,6 +108,7 @@ impl TestTree {
         let gateway = Arc::new(FakeHttpServer::default());
         let deliveries = Arc::new(FakeDeliveries::new(settings.clock));
         let broker = Arc::new(FakeBroker::default());
+        let leases = Arc::new(FakeLeases::default());
         let engine = FakeEngine::new();
         let ports = Ports {
             catalogue: catalogue.clone(),
@@ -117,6 +120,7 @@ impl TestTree {
             queue: deliveries.clone(),
             schedules: deliveries.clone(),
             mqtt: broker.clone(),
+            session_leases: leases.clone(),
             lent_broker: Arc::default(),
             recorder: None,
         };
@@ -135,6 +139,7 @@ impl TestTree {
             invocations,
             deliveries,
             broker,
+            leases,
             gateway,
         }
     }

@@ -24,7 +24,7 @@ use crate::log_sink::LogRing;
 use crate::mqtt::SharedLentBroker;
 use crate::ports::{
     ArchiveStore, Catalogue, DurableQueue, Engine, EngineError, FunctionStore, HttpServer, InvocationStore,
-    LogStore, MqttClients, ScheduleStore,
+    LogStore, MqttClients, ScheduleStore, SessionLeases,
 };
 use crate::routing::RouteTable;
 use crate::trace::SharedRecorder;
@@ -50,6 +50,8 @@ pub struct Ports {
     pub schedules: Arc<dyn ScheduleStore>,
     /// What makes clients of MQTT brokers.
     pub mqtt: Arc<dyn MqttClients>,
+    /// Which sessions with brokers this server may have.
+    pub session_leases: Arc<dyn SessionLeases>,
     /// The broker for packages that name none, if one is lent.
     pub lent_broker: SharedLentBroker,
     /// Who records the spans of invocations, if anybody does.

@@ -83,6 +83,9 @@ impl Actor for Root {
         ctx.spawn_child(always("runner-manager"), move || {
             RunnerManager::new(Arc::clone(&sockets), Arc::clone(&shared))
         });
+        // Ends after the jobs: what finishes then is still acknowledged, and may still publish.
+        let shared = Arc::clone(around);
+        ctx.spawn_child(always("mqtt"), move || Mqtt::new(Arc::clone(&shared)));
         let shared = Arc::clone(around);
         let jobs = ctx.spawn_child(always("jobs").stop_grace(drain), move || {
             Jobs::new(Arc::clone(&shared))
@@ -94,8 +97,6 @@ impl Actor for Root {
         });
         let shared = Arc::clone(around);
         ctx.spawn_child(always("scheduler"), move || Scheduler::new(Arc::clone(&shared)));
-        let shared = Arc::clone(around);
-        ctx.spawn_child(always("mqtt"), move || Mqtt::new(Arc::clone(&shared)));
         let (shared, server) = (Arc::clone(around), Arc::clone(&servers.gateway));
         ctx.spawn_child(always("gateway").stop_grace(drain), move || {
             Gateway::new(Arc::clone(&server), Arc::clone(&shared))

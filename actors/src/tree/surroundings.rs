@@ -22,6 +22,7 @@ use crate::metrics::TallyBoard;
 use crate::mqtt::{MqttBoard, SharedLentBroker};
 use crate::ports::{
     ArchiveStore, Catalogue, DurableQueue, Engine, InvocationStore, LogStore, MqttClients, ScheduleStore,
+    SessionLeases,
 };
 use crate::pulse::PulseBoard;
 use crate::runner_manager::RunnerRegistry;
@@ -79,6 +80,8 @@ pub struct Surroundings {
     pub schedule_store: Arc<dyn ScheduleStore>,
     /// What makes clients of MQTT brokers.
     pub mqtt_clients: Arc<dyn MqttClients>,
+    /// Which sessions with brokers this server may have.
+    pub session_leases: Arc<dyn SessionLeases>,
     /// The broker for packages that name none, if one is lent.
     pub lent_broker: SharedLentBroker,
     /// Who records the spans of invocations.
@@ -127,6 +130,7 @@ impl Surroundings {
             queue: ports.queue,
             schedule_store: ports.schedules,
             mqtt_clients: ports.mqtt,
+            session_leases: ports.session_leases,
             lent_broker: ports.lent_broker,
             recorder: ports.recorder,
             sessions: SessionContext {

@@ -154,6 +154,8 @@ fn health(line: &LineStatus) -> Health {
         LineState::Connecting => Health::Unknown,
         LineState::Disconnected { .. } => Health::Unhealthy,
         // Full is no fault: it is how brokers are held back by handlers that take long.
+        // The other server's status says how it is there.
+        LineState::Elsewhere => Health::Healthy,
         LineState::Connected | LineState::Full if line.queue_full || !line.refused.is_empty() => {
             Health::Unhealthy
         }

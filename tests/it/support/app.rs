@@ -25,13 +25,13 @@ use jobber::sealing::{KeySource, Keys};
 use jobber::store::{
     AdminToken, Database, FunctionStoreLimits, PostgresCatalogue, PostgresDurableQueue,
     PostgresFunctionStore, PostgresInvocations, PostgresLogStore, PostgresRollups, PostgresSchedules,
-    QueueLimits,
+    PostgresSessionLeases, QueueLimits,
 };
 use jobber_actors::clock::Clock;
 use jobber_actors::ports::LogStore;
 use jobber_actors::tree::{self, Ports, Servers, TreeHandle, TreeSettings};
 use reqwest::{Method, RequestBuilder, StatusCode};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -67,9 +67,22 @@ impl LogSide {
     }
 }
 
+/// What a server stands on.
+struct Ground {
+    db: TestDatabase,
+    data: Arc<TempDir>,
+}
+
+impl From<TestDatabase> for Ground {
+    fn from(db: TestDatabase) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        Self { db, data }
+    }
+}
+
 /// A running server.
 pub struct App {
-    pub data: TempDir,
+    pub data: Arc<TempDir>,
     pub url: String,
     pub gateway_url: String,
     pub token: String,
@@ -78,6 +91,9 @@ pub struct App {
     pub log_store: Arc<dyn LogStore>,
     /// Counts of minutes that are not kept yet.
     pub waiting: RollupGauge,
+    database_url: SecretString,
+    /// What its runners have on disk.
+    _runners: TempDir,
     sql: tokio_postgres::Client,
     tree: TreeHandle,
     client: reqwest::Client,
@@ -112,7 +128,22 @@ impl App {
     pub async fn calling_on(db: TestDatabase, calling: Calling) -> Self {
         let logs = LogSide::in_database(&db);
         let (limits, admin) = (ArchiveLimits::default(), AdminConfig::default());
-        Self::start_calling(db, limits, admin, logs, Some(calling)).await
+        Self::start_calling(db.into(), limits, admin, logs, Some(calling)).await
+    }
+
+    /// Another server on the same database and packages. To be stopped.
+    pub async fn beside(&self) -> Self {
+        let db = TestDatabase {
+            database: self.database.clone(),
+            url: self.database_url.clone(),
+        };
+        let logs = LogSide::in_database(&db);
+        let ground = Ground {
+            db,
+            data: Arc::clone(&self.data),
+        };
+        let (limits, admin) = (ArchiveLimits::default(), AdminConfig::default());
+        Self::start_calling(ground, limits, admin, logs, None).await
     }
 
     fn configured_story(limits: ArchiveLimits, admin: AdminConfig, story: impl AsyncFnOnce(&App)) {
@@ -153,17 +184,17 @@ impl App {
         admin_config: AdminConfig,
         logs: LogSide,
     ) -> Self {
-        Self::start_calling(db, limits, admin_config, logs, None).await
+        Self::start_calling(db.into(), limits, admin_config, logs, None).await
     }
 
     async fn start_calling(
-        db: TestDatabase,
+        Ground { db, data }: Ground,
         limits: ArchiveLimits,
         admin_config: AdminConfig,
         logs: LogSide,
         calling: Option<Calling>,
     ) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        let own = tempfile::tempdir().unwrap();
         let database = db.database.clone();
         let ensured = AdminToken::ensure(&database, data.path()).await.unwrap();
         let archives = DiskArchiveStore::open(data.path()).unwrap();
@@ -186,7 +217,7 @@ impl App {
                 host: "127.0.0.1".to_owned(),
                 port: runners.local_addr().unwrap().port(),
             },
-            data: data.path().to_owned(),
+            data: own.path().to_owned(),
             programs: NodePrograms::discover(&BTreeMap::new()).await.unwrap(),
             memory: None,
         };
@@ -211,6 +242,7 @@ impl App {
                 QueueLimits::default(),
             )),
             mqtt: Arc::new(RumqttClients),
+            session_leases: Arc::new(PostgresSessionLeases::new(database.clone())),
             lent_broker: Arc::default(),
             recorder: None,
         };
@@ -285,6 +317,8 @@ impl App {
             gateway_url,
             token: ensured.token.unwrap().expose_secret().to_owned(),
             sql: db.client().await,
+            database_url: db.url,
+            _runners: own,
             database: db.database,
             tree,
             client: jobber::outgoing::without_tls().build().unwrap(),

@@ -11,6 +11,7 @@ use crate::action::Permit;
 use crate::delivery::{AttemptEnd, Next, decide};
 use crate::domain::{InvocationId, TriggerId};
 use crate::invocation::{Input, InputBody, Invocation, MqttInput, Outcome, Refusal, ReplySlot};
+use crate::manifest::QualityOfService;
 use crate::mqtt::window::EntryId;
 use crate::ports::{Delivery, Kept, Tries};
 use crate::trace::TraceContext;
@@ -80,6 +81,17 @@ impl State {
     fn finish(&mut self, part: &Part) {
         self.running -= 1;
         self.window.finish(part.entry);
+    }
+
+    /// Gives up what nobody has begun to work on: the broker sends it to whoever has the session. What is of QoS 0 it would not.
+    pub(super) fn leave_to_broker(&mut self) {
+        let (kept, left): (Vec<Part>, Vec<Part>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|part| part.input.qos == QualityOfService::AtMostOnce);
+        self.waiting.extend(kept);
+        for part in left {
+            self.window.finish(part.entry);
+        }
     }
 
     fn step(&mut self, now: Instant) -> Step {

@@ -30,7 +30,7 @@ use crate::delivery::DeliveryDesk;
 use crate::domain::JobId;
 use crate::invocation::TriggerRef;
 use crate::manifest::{QualityOfService, RetryPolicy};
-use crate::ports::Subscription;
+use crate::ports::{SessionName, Subscription};
 use crate::topic::TopicFilter;
 
 /// A trigger as its line knows it.
@@ -177,6 +177,14 @@ impl Line {
         self.job
     }
 
+    /// What the broker knows it by.
+    pub(super) fn session(&self) -> SessionName {
+        SessionName {
+            broker: self.broker.clone(),
+            client_id: self.client_id.clone(),
+        }
+    }
+
     /// What its functions publish.
     pub(super) fn outlet(&self) -> &Outlet {
         &self.outlet
@@ -218,7 +226,6 @@ impl Line {
     /// Hands nothing over any more, lets finish what runs, and then takes leave of the broker.
     pub(super) fn leave(&self) {
         self.lock().leaving = true;
-        self.outlet.close();
         self.command.notify_waiters();
         self.moved.notify_waiters();
     }
@@ -257,6 +264,18 @@ impl Line {
             }
         }
         connected
+    }
+
+    /// Another server has the session: what this one knew of it holds no more.
+    pub(super) fn elsewhere(&self) {
+        {
+            let mut state = self.lock();
+            state.window.session_lost();
+            state.told = Told::default();
+            state.leave_to_broker();
+        }
+        self.moved.notify_waiters();
+        self.disconnected(LineState::Elsewhere);
     }
 
     /// Whether there is room enough to connect again after there was none.

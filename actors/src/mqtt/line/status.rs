@@ -18,6 +18,8 @@ pub enum LineState {
     },
     /// It was dropped on purpose, until there is room for what the broker sends.
     Full,
+    /// Another server on the same database has the session. This one connects when that one lets go of it.
+    Elsewhere,
 }
 
 impl std::fmt::Display for LineState {
@@ -29,6 +31,9 @@ impl std::fmt::Display for LineState {
             Self::Full => f.write_str(
                 "the broker sent more than may be unacknowledged; it is connected again when there is room",
             ),
+            Self::Elsewhere => {
+                f.write_str("another server has the connection; this one takes over when that one ends")
+            }
         }
     }
 }
@@ -83,7 +88,7 @@ pub struct CountsByQos([LineCounts; 3]);
 
 impl LineState {
     /// What metrics call each of them.
-    pub const NAMES: [&'static str; 4] = ["connecting", "connected", "disconnected", "full"];
+    pub const NAMES: [&'static str; 5] = ["connecting", "connected", "disconnected", "full", "elsewhere"];
 
     /// What metrics call it.
     #[must_use]
@@ -93,6 +98,7 @@ impl LineState {
             Self::Connected => "connected",
             Self::Disconnected { .. } => "disconnected",
             Self::Full => "full",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }

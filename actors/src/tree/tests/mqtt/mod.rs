@@ -1,5 +1,6 @@
 //! Messages from a broker to the function, and back.
 
+mod leases;
 mod sessions;
 mod trouble;
 

@@ -1,0 +1,237 @@
+//! Leases of sessions with brokers, over all servers on the database.
+//!
+//! A lease is an advisory lock of one connection that is kept for that, so that Postgres lets go of it when the server ends, however it does.
+//! While the database is out of reach, whoever has a lease keeps it: nobody else can be given it. Afterwards it is asked for anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jobber_actors::ports::{Lease, LeaseState, SessionLeases, SessionName};
+use rand::Rng;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_postgres::Client;
+
+use super::database::Database;
+use super::error::{DatabaseError, describe};
+
+/// How often a lease that another server has is asked for.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether the connection with the locks is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Pauses before connecting again: the first, doubled up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const LOCK: &str = "
+    select pg_try_advisory_lock(hashtextextended('jobber mqtt session ' || name, 0))
+    from unnest($1::text[]) with ordinality as wanted (name, place)
+    order by place";
+const UNLOCK: &str = "
+    select pg_advisory_unlock(hashtextextended('jobber mqtt session ' || name, 0))
+    from unnest($1::text[]) as given_back (name)";
+
+/// Gives this server leases of sessions that no other server on the database has.
+#[derive(Debug)]
+pub struct PostgresSessionLeases {
+    board: Arc<Board>,
+    /// Whoever asks Postgres. It ends, and with it all leases, when this is dropped.
+    _keeper: JoinSet<()>,
+}
+
+impl PostgresSessionLeases {
+    /// Connects when the first lease is asked for. To be called on the runtime on which it is to work.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        let board: Arc<Board> = Arc::default();
+        let mut keeper = JoinSet::new();
+        keeper.spawn(keep(database, Arc::clone(&board)));
+        Self {
+            board,
+            _keeper: keeper,
+        }
+    }
+}
+
+impl SessionLeases for PostgresSessionLeases {
+    fn claim(&self, session: SessionName) -> Lease {
+        let state = {
+            let mut wanted = self.board.wanted();
+            let entry = wanted.entry(session.clone()).or_default();
+            entry.claims += 1;
+            entry.state.subscribe()
+        };
+        self.board.changed.notify_one();
+        let board = Arc::clone(&self.board);
+        Lease::new(state, Claim { board, session })
+    }
+}
+
+/// Somebody of this server wants a lease.
+struct Claim {
+    board: Arc<Board>,
+    session: SessionName,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut wanted = self.board.wanted();
+        if let Some(entry) = wanted.get_mut(&self.session) {
+            entry.claims -= 1;
+            if entry.claims == 0 {
+                wanted.remove(&self.session);
+            }
+        }
+        drop(wanted);
+        self.board.changed.notify_one();
+    }
+}
+
+/// What this server wants, and how it stands with it.
+#[derive(Debug, Default)]
+struct Board {
+    wanted: Mutex<BTreeMap<SessionName, Wanted>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    claims: usize,
+    state: watch::Sender<LeaseState>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            claims: 0,
+            state: watch::Sender::new(LeaseState::Asked),
+        }
+    }
+}
+
+impl Board {
+    fn wanted(&self) -> MutexGuard<'_, BTreeMap<SessionName, Wanted>> {
+        // Changed in whole steps; nothing that can panic runs between them.
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> BTreeSet<SessionName> {
+        self.wanted().keys().cloned().collect()
+    }
+
+    fn tell(&self, session: &SessionName, state: LeaseState) {
+        if let Some(wanted) = self.wanted().get(session) {
+            wanted.tell(state);
+        }
+    }
+
+    /// The database is out of reach. What this server has it keeps.
+    fn out_of_reach(&self, error: &DatabaseError) {
+        for wanted in self.wanted().values() {
+            if *wanted.state.borrow() != LeaseState::Held {
+                wanted.tell(LeaseState::Unknown(error.to_string()));
+            }
+        }
+    }
+}
+
+impl Wanted {
+    fn tell(&self, state: LeaseState) {
+        self.state.send_if_modified(|known| {
+            let news = *known != state;
+            *known = state;
+            news
+        });
+    }
+}
+
+/// Asks for what is wanted and gives back what is not, connection after connection.
+async fn keep(database: Database, board: Arc<Board>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        while board.wanted().is_empty() {
+            board.changed.notified().await;
+        }
+        let mut asked = false;
+        let error = hold(&database, &board, &mut asked).await;
+        if asked {
+            pause = FIRST_PAUSE;
+        }
+        board.out_of_reach(&error);
+        let jittered = pause.mul_f64(rand::rng().random_range(0.5..1.0));
+        tracing::warn!(%error, "the leases of MQTT sessions can not be asked for; trying again in {jittered:?}");
+        sleep(jittered).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Does so on one connection until that is lost. `asked` says whether it ever answered.
+async fn hold(database: &Database, board: &Board, asked: &mut bool) -> DatabaseError {
+    let (client, connection) = match database.dedicated().await {
+        Ok(connected) => connected,
+        Err(error) => return error,
+    };
+    let ended = connection.map(|ended| match ended {
+        Ok(()) => DatabaseError::Connection("it was closed".to_owned()),
+        Err(error) => DatabaseError::Connection(describe(&error)),
+    });
+    tokio::select! {
+        error = ended => error,
+        error = ask(&client, board, asked) => error,
+    }
+}
+
+async fn ask(client: &Client, board: &Board, asked: &mut bool) -> DatabaseError {
+    let mut held = BTreeSet::new();
+    loop {
+        // A change that comes meanwhile leaves a permit, and is looked at next.
+        let complete = match round(client, board, &mut held).await {
+            Ok(complete) => complete,
+            Err(error) => return error,
+        };
+        *asked = true;
+        let pause = if complete { LOOK_EVERY } else { ASK_EVERY };
+        tokio::select! {
+            () = board.changed.notified() => {}
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// One look at what is wanted. Gives whether this server has all of it.
+async fn round(
+    client: &Client,
+    board: &Board,
+    held: &mut BTreeSet<SessionName>,
+) -> Result<bool, DatabaseError> {
+    let wanted = board.sessions();
+    let given_back: Vec<SessionName> = held.difference(&wanted).cloned().collect();
+    // Also with nothing in it: whether the connection is there is seen by that.
+    client.query(UNLOCK, &[&names(&given_back)]).await?;
+    held.retain(|session| wanted.contains(session));
+    let missing: Vec<SessionName> = wanted.difference(held).cloned().collect();
+    if !missing.is_empty() {
+        let granted = client.query(LOCK, &[&names(&missing)]).await?;
+        for (session, row) in missing.into_iter().zip(granted) {
+            if row.get(0) {
+                held.insert(session);
+            } else {
+                board.tell(&session, LeaseState::Elsewhere);
+            }
+        }
+    }
+    // Also what was held before: whoever wants it may have asked since.
+    for session in &*held {
+        board.tell(session, LeaseState::Held);
+    }
+    Ok(held.len() == wanted.len())
+}
+
+/// What the locks are named by. A client's id may have any character but a line's end.
+fn names(sessions: &[SessionName]) -> Vec<String> {
+    let name = |session: &SessionName| format!("{}\n{}", session.broker, session.client_id);
+    sessions.iter().map(name).collect()
+}

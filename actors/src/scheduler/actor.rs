@@ -1,6 +1,6 @@
 //! The Scheduler actor.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,10 @@ use jobber_kernel::{Child, Context, tell};
 use serde_json::json;
 
 use super::board::{ScheduleSeed, ScheduleStatus};
-use super::plan::{Missed, Plan, plan};
-use crate::delivery::LEASE;
-use crate::domain::{InvocationId, TriggerId};
-use crate::ledger;
-use crate::ports::{Fire, Fired, Gap, QueueError, ScheduleCursor};
+use super::plan::plan;
+use super::recording::Batch;
+use crate::domain::TriggerId;
+use crate::ports::{QueueError, ScheduleCursor};
 use crate::tree::Surroundings;
 
 /// Schedules whose instants are recorded by one call.
@@ -22,11 +21,11 @@ const BATCH: usize = 50;
 /// The timer is set to at most this: a clock that was put forward is noticed then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The record did not answer: it is asked again after this.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A schedule that runs.
-struct Tracked {
-    seed: Arc<ScheduleSeed>,
+pub(super) struct Tracked {
+    pub(super) seed: Arc<ScheduleSeed>,
     /// Instants up to this one are dealt with; `None` until the record has said so.
     handled: Option<DateTime<Utc>>,
     /// What is being recorded for it.
@@ -37,21 +36,25 @@ struct Tracked {
 /// One timer for all schedules. It looks at those that are due, decides what their instants come to, has that recorded, and
 /// hands the deliveries that this makes to the desk.
 pub struct Scheduler {
-    around: Arc<Surroundings>,
-    tracked: HashMap<TriggerId, Tracked>,
+    pub(super) around: Arc<Surroundings>,
+    pub(super) tracked: HashMap<TriggerId, Tracked>,
     /// When each schedule is to be looked at.
     due: BTreeSet<(DateTime<Utc>, TriggerId)>,
     timer: Option<(DateTime<Utc>, SpawnHandle)>,
-    counts: Counts,
+    /// What is decided and not on its way to the record, the oldest first.
+    pub(super) decided: VecDeque<Batch>,
+    /// Calls that are under way.
+    pub(super) recording: usize,
+    pub(super) counts: Counts,
     last_error: Option<String>,
 }
 
 #[derive(Default)]
-struct Counts {
-    fired: u64,
-    skipped: u64,
-    missed: u64,
-    latest: TimeDelta,
+pub(super) struct Counts {
+    pub(super) fired: u64,
+    pub(super) skipped: u64,
+    pub(super) missed: u64,
+    pub(super) latest: TimeDelta,
 }
 
 impl Scheduler {
@@ -63,6 +66,8 @@ impl Scheduler {
             tracked: HashMap::new(),
             due: BTreeSet::new(),
             timer: None,
+            decided: VecDeque::new(),
+            recording: 0,
             counts: Counts::default(),
             last_error: None,
         }
@@ -119,7 +124,7 @@ impl Scheduler {
     }
 
     /// Deals with what is due, and sets the timer to what is due next.
-    fn look(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
         let now = self.around.settings.clock.now();
         let mut batch = Batch::default();
         while let Some(&(at, id)) = self.due.first() {
@@ -150,16 +155,6 @@ impl Scheduler {
         self.arm(ctx);
     }
 
-    fn record(&self, batch: Batch, ctx: &Context<Self>) {
-        let (me, store) = (ctx.address(), Arc::clone(&self.around.schedule_store));
-        let server = self.around.desk.server;
-        ctx.tasks()
-            .spawn_on(&self.around.io, "record instants", async move {
-                let fired = store.record(server, &batch.fires, &batch.gaps, LEASE).await;
-                tell(&me, Recorded { batch, fired });
-            });
-    }
-
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let Some(&(at, _)) = self.due.first() else { return };
         if let Some((armed, handle)) = self.timer {
@@ -181,7 +176,7 @@ impl Scheduler {
     }
 
     /// All instants of a schedule up to this one are dealt with.
-    fn handled(&mut self, id: TriggerId, seed: &Arc<ScheduleSeed>, handled: DateTime<Utc>) {
+    pub(super) fn handled(&mut self, id: TriggerId, seed: &Arc<ScheduleSeed>, handled: DateTime<Utc>) {
         let Some(tracked) = self.tracked.get_mut(&id) else {
             return;
         };
@@ -199,53 +194,7 @@ impl Scheduler {
         self.around.schedules.set_status(id, ScheduleStatus { next });
     }
 
-    /// Puts instants that started nothing into the record of invocations.
-    fn note_passed(&self, fired: &Fired) {
-        let Some(records) = &self.around.records else {
-            return;
-        };
-        let now = self.around.settings.clock.now();
-        for skipped in &fired.skipped {
-            records.push(ledger::skipped(skipped, now));
-        }
-        for gap in &fired.gaps {
-            let tracked = self.tracked.get(&gap.trigger);
-            let name = tracked.and_then(|tracked| tracked.seed.trigger.name.clone());
-            records.push(ledger::passed(gap, name, now));
-        }
-    }
-
-    /// Counts what became of the instants, by job.
-    fn tell_tallies(&self, batch: &Batch, fired: &Fired) {
-        let now = self.around.settings.clock.now();
-        let left_out: HashSet<_> = fired
-            .skipped
-            .iter()
-            .map(|skipped| skipped.fire.invocation)
-            .collect();
-        let claimed: HashSet<_> = fired.claimed.iter().map(|claimed| claimed.delivery.id).collect();
-        // Of those that wait the record says only how many: where another server has fired some, only what is claimed is this one's.
-        let is_ours = |id| !left_out.contains(&id) && (fired.known == 0 || claimed.contains(&id));
-        for fire in batch.fires.iter().filter(|fire| is_ours(fire.invocation)) {
-            if let Some(tally) = self.around.tallies.get(fire.job) {
-                tally
-                    .instants()
-                    .fire((now - fire.at).to_std().unwrap_or_default());
-            }
-        }
-        for skipped in &fired.skipped {
-            if let Some(tally) = self.around.tallies.get(skipped.fire.job) {
-                tally.instants().skip(1);
-            }
-        }
-        for gap in &fired.gaps {
-            if let Some(tally) = self.around.tallies.get(gap.job) {
-                tally.instants().miss(u64::from(gap.instants));
-            }
-        }
-    }
-
-    fn failed(&mut self, error: Option<QueueError>) {
+    pub(super) fn failed(&mut self, error: Option<QueueError>) {
         let trouble = error.map(|error| error.to_string());
         if let Some(error) = trouble.as_ref().filter(|_| self.last_error.is_none()) {
             tracing::warn!(error, "the record of schedules does not work; instants wait");
@@ -256,48 +205,6 @@ impl Scheduler {
             self.around.schedules.set_trouble(published);
         }
         self.last_error = trouble;
-    }
-}
-
-/// What is recorded at once.
-#[derive(Default)]
-struct Batch {
-    fires: Vec<Fire>,
-    gaps: Vec<Gap>,
-    /// Up to when each schedule is dealt with then.
-    handled: Vec<(Arc<ScheduleSeed>, DateTime<Utc>)>,
-}
-
-impl Batch {
-    fn add(&mut self, seed: &Arc<ScheduleSeed>, plan: Plan) {
-        let (job, trigger) = (seed.job, seed.trigger.id);
-        self.fires.extend(plan.fires.into_iter().map(|at| Fire {
-            job,
-            trigger,
-            trigger_name: seed.trigger.name.clone(),
-            at,
-            invocation: InvocationId::generate(),
-            overlap: seed.config.overlap,
-        }));
-        self.gaps.extend(plan.missed.map(|missed| {
-            let Missed {
-                first,
-                last,
-                instants,
-                uncounted,
-                reason,
-            } = missed;
-            Gap {
-                job,
-                trigger,
-                first,
-                last,
-                instants,
-                uncounted,
-                reason,
-            }
-        }));
-        self.handled.push((Arc::clone(seed), plan.handled));
     }
 }
 
@@ -312,14 +219,6 @@ struct BoardChanged;
 struct Begun {
     asked: Vec<(TriggerId, String)>,
     cursors: Result<Vec<ScheduleCursor>, QueueError>,
-}
-
-/// Instants are recorded, or not.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Recorded {
-    batch: Batch,
-    fired: Result<Fired, QueueError>,
 }
 
 impl Actor for Scheduler {
@@ -393,42 +292,6 @@ impl Handler<Begun> for Scheduler {
             {
                 tracked.recording = false;
             }
-        }
-        self.look(ctx);
-    }
-}
-
-impl Handler<Recorded> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, Recorded { batch, fired }: Recorded, ctx: &mut Context<Self>) {
-        let fired = match fired {
-            Ok(fired) => fired,
-            Err(error) => {
-                self.failed(Some(error));
-                // What was decided stays decided: it is recorded when that works again, with the ids that it has.
-                ctx.run_later(RETRY_PAUSE, move |scheduler, ctx| scheduler.record(batch, ctx));
-                return;
-            }
-        };
-        self.failed(None);
-        self.note_passed(&fired);
-        self.counts.skipped += fired.skipped.len() as u64;
-        self.counts.missed += fired.gaps.iter().map(|gap| u64::from(gap.instants)).sum::<u64>();
-        self.tell_tallies(&batch, &fired);
-        self.counts.fired += (fired.claimed.len() + fired.queued) as u64;
-        let now = self.around.settings.clock.now();
-        self.counts.latest = batch
-            .fires
-            .iter()
-            .map(|fire| now - fire.at)
-            .fold(self.counts.latest, TimeDelta::max);
-        self.around.desk.take(fired.claimed);
-        if fired.queued > 0 {
-            self.around.desk.look();
-        }
-        for (seed, handled) in batch.handled {
-            self.handled(seed.trigger.id, &seed, handled);
         }
         self.look(ctx);
     }

@@ -3,6 +3,7 @@
 mod actor;
 mod board;
 mod plan;
+mod recording;
 
 pub use actor::Scheduler;
 pub use board::{ScheduleBoard, ScheduleSeed, ScheduleStatus};

@@ -13,6 +13,8 @@ use jobber_actors::domain::{JobId, ServerId, TriggerId};
 use jobber_actors::invocation::{Input, ScheduleInput};
 use jobber_actors::manifest::Overlap;
 use jobber_actors::ports::{ClaimToken, ClaimedDelivery, Delivery, Fire, Fired, Gap, SkippedFire, Tries};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::PostgresSchedules;
@@ -67,6 +69,9 @@ const MOVE_CURSORS: &str = "
     from unnest($1::uuid[], $2::timestamptz[]) as n (trigger_id, until)
     where c.trigger_id = n.trigger_id";
 
+/// What a statement is given.
+type Parameter<'a> = &'a (dyn ToSql + Sync);
+
 /// A fire, what becomes of it, and its input as it is kept.
 struct Decided<'a> {
     fire: &'a Fire,
@@ -85,8 +90,8 @@ impl PostgresSchedules {
         let until = reached(fires, gaps);
         let mut client = self.database.client().await?;
         let transaction = client.transaction().await?;
-        lock(&transaction, fires, &until).await?;
-        let mut knowledge = learn(&transaction, fires).await?;
+        prepare(&transaction).await?;
+        let mut knowledge = lock_and_learn(&transaction, fires, &until).await?;
         let decide = |fire| {
             let input = json(&input_of(fire))?;
             let decision = knowledge.decide(fire, input.len() as u64, self.limits);
@@ -97,10 +102,15 @@ impl PostgresSchedules {
             })
         };
         let decided: Vec<Decided<'_>> = fires.iter().map(decide).collect::<Result<_, DatabaseError>>()?;
-        insert_fires(&transaction, &decided).await?;
-        insert_deliveries(&transaction, &decided, &owner(&self.instance, server), lease).await?;
-        let gaps = insert_gaps(&transaction, gaps).await?;
-        move_cursors(&transaction, &until).await?;
+        let owner = owner(&self.instance, server);
+        // Sent at once, too; after one that fails the others do nothing.
+        let (_, _, gaps, _) = tokio::try_join!(
+            biased;
+            insert_fires(&transaction, &decided),
+            insert_deliveries(&transaction, &decided, &owner, lease),
+            insert_gaps(&transaction, gaps),
+            move_cursors(&transaction, &until),
+        )?;
         transaction.commit().await?;
         Ok(Fired {
             gaps,
@@ -120,33 +130,64 @@ fn reached(fires: &[Fire], gaps: &[Gap]) -> BTreeMap<TriggerId, DateTime<Utc>> {
     until
 }
 
-async fn lock(
-    transaction: &Transaction<'_>,
-    fires: &[Fire],
-    until: &BTreeMap<TriggerId, DateTime<Utc>>,
-) -> Result<(), DatabaseError> {
-    let jobs: Vec<&Uuid> = fires.iter().map(|fire| fire.job.as_uuid()).collect();
-    let triggers: Vec<&Uuid> = until.keys().map(TriggerId::as_uuid).collect();
-    let statement = transaction.prepare_cached(LOCK_JOBS).await?;
-    transaction.execute(&statement, &[&jobs]).await?;
-    let statement = transaction.prepare_cached(LOCK_CURSORS).await?;
-    transaction.execute(&statement, &[&triggers]).await?;
+/// Has everything prepared on this connection, so that statements can be sent together and come in order.
+async fn prepare(transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
+    for statement in [
+        LOCK_JOBS,
+        LOCK_CURSORS,
+        BACKLOGS,
+        USAGE,
+        RECORDED,
+        INSERT_FIRES,
+        INSERT_DELIVERIES,
+        INSERT_GAPS,
+        MOVE_CURSORS,
+    ] {
+        transaction.prepare_cached(statement).await?;
+    }
     Ok(())
 }
 
-/// Reads what the decisions depend on.
-async fn learn(transaction: &Transaction<'_>, fires: &[Fire]) -> Result<Knowledge, DatabaseError> {
-    let mut knowledge = Knowledge::default();
-    if fires.is_empty() {
-        return Ok(knowledge);
-    }
-    let triggers: Vec<&Uuid> = fires.iter().map(|fire| fire.trigger.as_uuid()).collect();
-    let jobs: Vec<&Uuid> = fires.iter().map(|fire| fire.job.as_uuid()).collect();
-    let instants: Vec<DateTime<Utc>> = fires.iter().map(|fire| fire.at).collect();
+/// Sends a prepared statement when it is polled first.
+async fn query(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    parameters: &[Parameter<'_>],
+) -> Result<Vec<Row>, DatabaseError> {
+    let statement = transaction.prepare_cached(statement).await?;
+    Ok(transaction.query(&statement, parameters).await?)
+}
 
-    let statement = transaction.prepare_cached(BACKLOGS).await?;
+/// Takes the locks, and reads what the decisions depend on. All of it is sent at once; Postgres does one after the other, and each
+/// statement sees what was committed before it began, and so before the locks were there.
+async fn lock_and_learn(
+    transaction: &Transaction<'_>,
+    fires: &[Fire],
+    until: &BTreeMap<TriggerId, DateTime<Utc>>,
+) -> Result<Knowledge, DatabaseError> {
+    let jobs: Vec<&Uuid> = fires.iter().map(|fire| fire.job.as_uuid()).collect();
+    let cursors: Vec<&Uuid> = until.keys().map(TriggerId::as_uuid).collect();
+    let triggers: Vec<&Uuid> = fires.iter().map(|fire| fire.trigger.as_uuid()).collect();
+    let instants: Vec<DateTime<Utc>> = fires.iter().map(|fire| fire.at).collect();
     let enough = i64::from(MAX_WAITING) + 1;
-    for row in transaction.query(&statement, &[&triggers, &enough]).await? {
+    let of_jobs: [Parameter<'_>; 1] = [&jobs];
+    let of_cursors: [Parameter<'_>; 1] = [&cursors];
+    let of_triggers: [Parameter<'_>; 2] = [&triggers, &enough];
+    let of_instants: [Parameter<'_>; 2] = [&triggers, &instants];
+    let (_, _, backlogs, usage, recorded) = tokio::try_join!(
+        biased;
+        query(transaction, LOCK_JOBS, &of_jobs),
+        query(transaction, LOCK_CURSORS, &of_cursors),
+        query(transaction, BACKLOGS, &of_triggers),
+        query(transaction, USAGE, &of_jobs),
+        query(transaction, RECORDED, &of_instants),
+    )?;
+    Ok(known(&backlogs, &usage, &recorded))
+}
+
+fn known(backlogs: &[Row], usage: &[Row], recorded: &[Row]) -> Knowledge {
+    let mut knowledge = Knowledge::default();
+    for row in backlogs {
         let count = |column: &str| u32::try_from(row.get::<_, i64>(column)).unwrap_or(u32::MAX);
         let backlog = Backlog {
             unfinished: count("unfinished"),
@@ -156,8 +197,7 @@ async fn learn(transaction: &Transaction<'_>, fires: &[Fire]) -> Result<Knowledg
             .triggers
             .insert(row.get::<_, Uuid>("id").into(), backlog);
     }
-    let statement = transaction.prepare_cached(USAGE).await?;
-    for row in transaction.query(&statement, &[&jobs]).await? {
+    for row in usage {
         let count = |column: &str| u64::try_from(row.get::<_, i64>(column)).unwrap_or_default();
         let usage = Usage {
             rows: count("rows"),
@@ -167,13 +207,11 @@ async fn learn(transaction: &Transaction<'_>, fires: &[Fire]) -> Result<Knowledg
             .usage
             .insert(JobId::from(row.get::<_, Uuid>("job_id")), usage);
     }
-    let statement = transaction.prepare_cached(RECORDED).await?;
-    let recorded = transaction.query(&statement, &[&triggers, &instants]).await?;
-    let known = recorded
+    let recorded = recorded
         .iter()
         .map(|row| key(row.get::<_, Uuid>("trigger_id").into(), row.get("at")));
-    knowledge.recorded.extend(known);
-    Ok(knowledge)
+    knowledge.recorded.extend(recorded);
+    knowledge
 }
 
 async fn insert_fires(transaction: &Transaction<'_>, decided: &[Decided<'_>]) -> Result<(), DatabaseError> {

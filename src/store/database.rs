@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Client, Connect, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
@@ -86,6 +88,8 @@ impl Database {
         let manager = Manager::from_connect(pooled, connect, ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(config.pool_size)
+            // The connection that was used last has its statements planned, and its caches warm.
+            .queue_mode(QueueMode::Lifo)
             .timeouts(Timeouts {
                 wait: Some(config.wait),
                 create: Some(config.connect),

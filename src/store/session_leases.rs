@@ -78,14 +78,10 @@ struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut wanted = self.board.wanted();
-        if let Some(entry) = wanted.get_mut(&self.session) {
+        // It is given back by the next look. Until then, and while there is no database, whoever asks anew still has it.
+        if let Some(entry) = self.board.wanted().get_mut(&self.session) {
             entry.claims -= 1;
-            if entry.claims == 0 {
-                wanted.remove(&self.session);
-            }
         }
-        drop(wanted);
         self.board.changed.notify_one();
     }
 }
@@ -118,8 +114,11 @@ impl Board {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is wanted. What nobody wants any more is forgotten, and to be given back.
     fn sessions(&self) -> BTreeSet<SessionName> {
-        self.wanted().keys().cloned().collect()
+        let mut wanted = self.wanted();
+        wanted.retain(|_, wanted| wanted.claims > 0);
+        wanted.keys().cloned().collect()
     }
 
     fn tell(&self, session: &SessionName, state: LeaseState) {

@@ -116,6 +116,10 @@ async fn without_a_database_a_server_keeps_what_it_has_and_gets_nothing_new() {
     })
     .await;
     assert_eq!(held.state(), LeaseState::Held);
+    // Whoever had it was restarted.
+    drop(held);
+    let mut held = leases.claim(session("a"));
+    assert_eq!(held.state(), LeaseState::Held);
     postgres.start_again().await;
     stands(&mut new, &LeaseState::Held).await;
     assert_eq!(held.state(), LeaseState::Held);

@@ -21,7 +21,7 @@ use super::error::{DatabaseError, describe};
 /// A connection on which what was sent is not acknowledged for so long has ended.
 const UNANSWERED: Duration = Duration::from_secs(20);
 /// The same for Postgres, whose default is two hours: locks of a server whose machine is gone are let go of in half a minute.
-const FAREWELL: &str = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
+const FAREWELL: &str = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000";
 
 /// How to reach Postgres and how long to wait for it.
 #[derive(Clone, Debug)]

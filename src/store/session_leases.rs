@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use jobber_actors::ports::{Lease, LeaseState, SessionLeases, SessionName};
 use rand::Rng;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
 use super::database::Database;
@@ -22,14 +23,25 @@ use super::error::{DatabaseError, describe};
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether the connection with the locks is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Longest wait for an answer.
+const ANSWER: Duration = Duration::from_secs(5);
 /// Pauses before connecting again: the first, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// After the database was out of reach, servers first ask for what they had. All of them are back within this.
+const OWNERS_FIRST: Duration = Duration::from_secs(5);
+/// The end of a connection of our own that Postgres still has is waited for at most so long, looking so often.
+const LAST_OF_FORMER: Duration = Duration::from_secs(2);
+const LOOK_FOR_FORMER: Duration = Duration::from_millis(50);
 
 const LOCK: &str = "
     select pg_try_advisory_lock(hashtextextended('jobber mqtt session ' || name, 0))
     from unnest($1::text[]) with ordinality as wanted (name, place)
     order by place";
+const OWN: &str = "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()";
+/// Another connection may have been given the number since.
+const END_FORMER: &str = "
+    select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start = $2";
 const UNLOCK: &str = "
     select pg_advisory_unlock(hashtextextended('jobber mqtt session ' || name, 0))
     from unnest($1::text[]) as given_back (name)";
@@ -121,6 +133,13 @@ impl Board {
         wanted.keys().cloned().collect()
     }
 
+    /// Whether this server has it, as far as was known last.
+    fn has_had(&self, session: &SessionName) -> bool {
+        let wanted = self.wanted();
+        let known = wanted.get(session);
+        known.is_some_and(|wanted| *wanted.state.borrow() == LeaseState::Held)
+    }
+
     fn tell(&self, session: &SessionName, state: LeaseState) {
         if let Some(wanted) = self.wanted().get(session) {
             wanted.tell(state);
@@ -150,13 +169,14 @@ impl Wanted {
 /// Asks for what is wanted and gives back what is not, connection after connection.
 async fn keep(database: Database, board: Arc<Board>) {
     let mut pause = FIRST_PAUSE;
+    let mut former = None;
     loop {
         while board.wanted().is_empty() {
             board.changed.notified().await;
         }
-        let mut asked = false;
-        let error = hold(&database, &board, &mut asked).await;
-        if asked {
+        let before = former;
+        let error = hold(&database, &board, &mut former).await;
+        if former != before {
             pause = FIRST_PAUSE;
         }
         board.out_of_reach(&error);
@@ -167,8 +187,11 @@ async fn keep(database: Database, board: Arc<Board>) {
     }
 }
 
-/// Does so on one connection until that is lost. `asked` says whether it ever answered.
-async fn hold(database: &Database, board: &Board, asked: &mut bool) -> DatabaseError {
+/// What Postgres knows a connection by.
+type Backend = (i32, DateTime<Utc>);
+
+/// Does so on one connection until that is lost. `former` is the last one on which leases were held, and becomes this one.
+async fn hold(database: &Database, board: &Board, former: &mut Option<Backend>) -> DatabaseError {
     let (client, connection) = match database.dedicated().await {
         Ok(connected) => connected,
         Err(error) => return error,
@@ -179,19 +202,25 @@ async fn hold(database: &Database, board: &Board, asked: &mut bool) -> DatabaseE
     });
     tokio::select! {
         error = ended => error,
-        error = ask(&client, board, asked) => error,
+        error = ask(&client, board, former) => error,
     }
 }
 
-async fn ask(client: &Client, board: &Board, asked: &mut bool) -> DatabaseError {
+async fn ask(client: &Client, board: &Board, former: &mut Option<Backend>) -> DatabaseError {
+    let owners_only_until = match succeed(client, former).await {
+        Ok(true) => Some(Instant::now() + OWNERS_FIRST),
+        Ok(false) => None,
+        Err(error) => return error,
+    };
     let mut held = BTreeSet::new();
     loop {
+        let owners_only = owners_only_until.is_some_and(|until| Instant::now() < until);
         // A change that comes meanwhile leaves a permit, and is looked at next.
-        let complete = match round(client, board, &mut held).await {
-            Ok(complete) => complete,
-            Err(error) => return error,
+        let complete = match timeout(ANSWER, round(client, board, &mut held, owners_only)).await {
+            Ok(Ok(complete)) => complete,
+            Ok(Err(error)) => return error,
+            Err(_) => return DatabaseError::Connection("no answer in time".to_owned()),
         };
-        *asked = true;
         let pause = if complete { LOOK_EVERY } else { ASK_EVERY };
         tokio::select! {
             () = board.changed.notified() => {}
@@ -200,18 +229,36 @@ async fn ask(client: &Client, board: &Board, asked: &mut bool) -> DatabaseError 
     }
 }
 
-/// One look at what is wanted. Gives whether this server has all of it.
+/// Takes the place of the former connection, if there was one: Postgres may not have noticed yet that it is gone, and its locks would
+/// seem to be another server's.
+async fn succeed(client: &Client, former: &mut Option<Backend>) -> Result<bool, DatabaseError> {
+    let row = client.query_one(OWN, &[]).await?;
+    let Some((process, begun)) = former.replace((row.get(0), row.get(1))) else {
+        return Ok(false);
+    };
+    let patience = Instant::now() + LAST_OF_FORMER;
+    while !client.query(END_FORMER, &[&process, &begun]).await?.is_empty() && Instant::now() < patience {
+        sleep(LOOK_FOR_FORMER).await;
+    }
+    Ok(true)
+}
+
+/// One look at what is wanted, or at what this server has had. Gives whether it has all that is wanted.
 async fn round(
     client: &Client,
     board: &Board,
     held: &mut BTreeSet<SessionName>,
+    owners_only: bool,
 ) -> Result<bool, DatabaseError> {
     let wanted = board.sessions();
     let given_back: Vec<SessionName> = held.difference(&wanted).cloned().collect();
     // Also with nothing in it: whether the connection is there is seen by that.
     client.query(UNLOCK, &[&names(&given_back)]).await?;
     held.retain(|session| wanted.contains(session));
-    let missing: Vec<SessionName> = wanted.difference(held).cloned().collect();
+    let mut missing: Vec<SessionName> = wanted.difference(held).cloned().collect();
+    if owners_only {
+        missing.retain(|session| board.has_had(session));
+    }
     if !missing.is_empty() {
         let granted = client.query(LOCK, &[&names(&missing)]).await?;
         for (session, row) in missing.into_iter().zip(granted) {

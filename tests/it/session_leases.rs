@@ -124,3 +124,46 @@ async fn without_a_database_a_server_keeps_what_it_has_and_gets_nothing_new() {
     stands(&mut new, &LeaseState::Held).await;
     assert_eq!(held.state(), LeaseState::Held);
 }
+
+#[tokio::test]
+async fn after_an_outage_each_server_has_what_it_had() {
+    let mut postgres = BreakablePostgres::start().await;
+    let db = postgres.database().await;
+    let servers: Vec<_> = (0..5)
+        .map(|_| PostgresSessionLeases::new(db.database.clone()))
+        .collect();
+    let mut owner = servers[0].claim(session("a"));
+    stands(&mut owner, &LeaseState::Held).await;
+    let mut others: Vec<_> = servers[1..]
+        .iter()
+        .map(|server| server.claim(session("a")))
+        .collect();
+    for other in &mut others {
+        stands(other, &LeaseState::Elsewhere).await;
+    }
+    postgres.stop().await;
+    for other in &mut others {
+        eventually("no answer", async || {
+            matches!(other.state(), LeaseState::Unknown(_)).then_some(())
+        })
+        .await;
+    }
+    postgres.start_again().await;
+    for other in &mut others {
+        stands(other, &LeaseState::Elsewhere).await;
+    }
+    assert_eq!(owner.state(), LeaseState::Held);
+}
+
+#[tokio::test]
+async fn a_server_does_not_lose_a_lease_to_its_own_former_connection() {
+    let postgres = BreakablePostgres::start().await;
+    let db = postgres.database().await;
+    let leases = PostgresSessionLeases::new(db.database.clone());
+    let mut lease = leases.claim(session("a"));
+    stands(&mut lease, &LeaseState::Held).await;
+    postgres.orphan();
+    let mut other = leases.claim(session("b"));
+    stands(&mut other, &LeaseState::Held).await;
+    assert_eq!(lease.state(), LeaseState::Held);
+}

@@ -8,7 +8,7 @@ use actix::{Actor, ActorContext, AsyncContext, Handler, Message};
 use jobber_kernel::{Child, ChildExit, ChildRef, ChildSpec, Context, Intensity, StopOrder, StopReason, tell};
 use serde_json::json;
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::assignment::{SessionKey, Wanted, assign, sub_id};
 use super::board::LinesOfJobs;
@@ -166,21 +166,26 @@ impl Mqtt {
         )
     }
 
-    /// Has a broker forget a session, as soon as it can be told. If another server has it, that is left to that one.
+    /// Has a broker forget a session, as soon as it can be told and no other server has it.
     fn forget(&mut self, session: SessionSettings, ctx: &Context<Self>) {
         if session.clean {
             return;
         }
         self.forgetting += 1;
         let (clients, me) = (Arc::clone(&self.around.mqtt_clients), ctx.address());
-        let mut lease = self.around.session_leases.claim(SessionName {
+        let name = SessionName {
             broker: session.broker.to_string(),
             client_id: session.client_id.clone(),
-        });
+        };
+        let mut lease = self.around.session_leases.claim(name.clone());
+        let board = Arc::clone(&self.around.mqtt);
         ctx.tasks().spawn_on(&self.around.io, "forget", async move {
             let (begun, mut reconnect) = (Instant::now(), Reconnect::default());
-            let mine = is_given(&mut lease).await;
-            while mine && let Err(end) = clients.forget(session.clone(), FORGET_TIME).await {
+            // Whoever keeps it for so long wants it.
+            let given = timeout(FORGET_PATIENCE, until_given(&mut lease)).await.is_ok();
+            // It may be wanted again, by a job that came back meanwhile.
+            let unwanted = given && !board.wants(&name);
+            while unwanted && let Err(end) = clients.forget(session.clone(), FORGET_TIME).await {
                 if begun.elapsed() > FORGET_PATIENCE {
                     let (broker, client_id) = (&session.broker, &session.client_id);
                     tracing::error!(%broker, client_id, %end, "a broker could not be told to forget a session");
@@ -193,14 +198,10 @@ impl Mqtt {
     }
 }
 
-/// Whether this server has a lease, once it is known who has it.
-async fn is_given(lease: &mut Lease) -> bool {
-    loop {
-        match lease.state() {
-            LeaseState::Held => return true,
-            LeaseState::Elsewhere => return false,
-            LeaseState::Asked | LeaseState::Unknown(_) => lease.changed().await,
-        }
+/// Waits until this server has a lease.
+async fn until_given(lease: &mut Lease) {
+    while lease.state() != LeaseState::Held {
+        lease.changed().await;
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::assignment::SessionKey;
+use super::assignment::{SessionKey, assign};
 use super::line::{CountsByQos, Line, LineState, LineStatus};
 use super::outlet::{PublishError, PublishReply, check_topic};
 use super::seed::MqttSeed;
 use super::settings::SettingsError;
 use crate::domain::{JobId, TriggerId};
-use crate::ports::{Publication, SessionSettings};
+use crate::ports::{Publication, SessionName, SessionSettings};
 
 #[derive(Default)]
 struct Published {
@@ -159,6 +159,16 @@ impl MqttBoard {
     /// Whether this job is disabled, and its sessions are to be kept.
     pub(super) fn is_paused(&self, job: JobId) -> bool {
         self.lock().paused.contains_key(&job)
+    }
+
+    /// Whether a published trigger has this session, or a disabled job keeps it.
+    pub(super) fn wants(&self, session: &SessionName) -> bool {
+        let served = assign(&self.seeds()).connections;
+        let serves = |key: &SessionKey| key.broker == session.broker && key.client_id == session.client_id;
+        let keeps = |kept: &SessionSettings| {
+            kept.broker.to_string() == session.broker && kept.client_id == session.client_id
+        };
+        served.keys().any(serves) || self.lock().paused.values().flatten().any(keeps)
     }
 
     /// These triggers can not be served beside others.

@@ -137,6 +137,7 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients, mut lease: 
                 tokio::select! {
                     () = line.roomy() => {}
                     () = line.finished() => {}
+                    () = lease.lost() => {}
                 }
             }
             MqttEnd::Failed(reason) => {
@@ -150,6 +151,7 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients, mut lease: 
                 tokio::select! {
                     () = sleep(pause) => {}
                     () = line.finished() => {}
+                    () = lease.lost() => {}
                     _ = sessions.changed() => {}
                 }
             }
@@ -158,6 +160,7 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients, mut lease: 
     line.finished().await;
     // What ran until now may have published.
     line.outlet().close();
+    line.let_go();
 }
 
 /// Waits until this server has the session's lease. `false` if the line leaves before that.

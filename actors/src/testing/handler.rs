@@ -119,7 +119,10 @@ pub(super) async fn handle(call: Call, say: mpsc::Sender<Said>) {
     let handler = Handler { call: &call, say };
     match what {
         "echo" => handler.echo().await,
-        "throw" => handler.fail("it threw").await,
+        "throw" => {
+            sleep(Duration::from_millis(argument)).await;
+            handler.fail("it threw").await;
+        }
         "wait" => handler.wait(Duration::from_millis(argument)).await,
         "never" => handler.wait(Duration::MAX).await,
         "stubborn" => std::future::pending().await,

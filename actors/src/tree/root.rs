@@ -31,7 +31,7 @@ pub(super) struct RootParts {
 }
 
 /// The root. Its children are started in the order in which they need each other, and stopped in the reverse one: first
-/// nothing new comes in, then what runs finishes, at last the logs are kept.
+/// nobody can call any more, then what runs finishes, then brokers are left and what failed is written, at last the logs are kept.
 pub(super) struct Root {
     parts: RootParts,
 }
@@ -83,7 +83,11 @@ impl Actor for Root {
         ctx.spawn_child(always("runner-manager"), move || {
             RunnerManager::new(Arc::clone(&sockets), Arc::clone(&shared))
         });
-        // Ends after the jobs: what finishes then is still acknowledged, and may still publish.
+        // Both end after the jobs: what finishes then is still acknowledged or kept, and may still publish.
+        let shared = Arc::clone(around);
+        ctx.spawn_child(always("deliveries").stop_grace(drain), move || {
+            Deliveries::new(Arc::clone(&shared))
+        });
         let shared = Arc::clone(around);
         ctx.spawn_child(always("mqtt"), move || Mqtt::new(Arc::clone(&shared)));
         let shared = Arc::clone(around);
@@ -91,10 +95,6 @@ impl Actor for Root {
             Jobs::new(Arc::clone(&shared))
         });
         around.set_jobs(jobs.addr().clone());
-        let shared = Arc::clone(around);
-        ctx.spawn_child(always("deliveries").stop_grace(drain), move || {
-            Deliveries::new(Arc::clone(&shared))
-        });
         let shared = Arc::clone(around);
         ctx.spawn_child(always("scheduler"), move || Scheduler::new(Arc::clone(&shared)));
         let (shared, server) = (Arc::clone(around), Arc::clone(&servers.gateway));

@@ -22,6 +22,8 @@ use super::decide::{Backlog, Decision, Knowledge, MAX_WAITING, Usage, key};
 use crate::store::durable_queue::{json, milliseconds, owner};
 use crate::store::error::DatabaseError;
 
+/// Whoever holds a cursor for longer may be gone: the other schedules do not wait behind it, and this is tried again.
+const BOUND_WAITS: &str = "select set_config('lock_timeout', '2s', true)";
 const LOCK_JOBS: &str = "select from jobs where id = any($1) order by id for key share";
 const LOCK_CURSORS: &str =
     "select from schedule_cursors where trigger_id = any($1) order by trigger_id for update";
@@ -133,6 +135,7 @@ fn reached(fires: &[Fire], gaps: &[Gap]) -> BTreeMap<TriggerId, DateTime<Utc>> {
 /// Has everything prepared on this connection, so that statements can be sent together and come in order.
 async fn prepare(transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
     for statement in [
+        BOUND_WAITS,
         LOCK_JOBS,
         LOCK_CURSORS,
         BACKLOGS,
@@ -158,8 +161,8 @@ async fn query(
     Ok(transaction.query(&statement, parameters).await?)
 }
 
-/// Takes the locks, and reads what the decisions depend on. All of it is sent at once; Postgres does one after the other, and each
-/// statement sees what was committed before it began, and so before the locks were there.
+/// Takes the locks, and reads what the decisions depend on. All of it is sent at once; Postgres does one after the other, and what is
+/// read is read when the locks are there.
 async fn lock_and_learn(
     transaction: &Transaction<'_>,
     fires: &[Fire],
@@ -174,8 +177,9 @@ async fn lock_and_learn(
     let of_cursors: [Parameter<'_>; 1] = [&cursors];
     let of_triggers: [Parameter<'_>; 2] = [&triggers, &enough];
     let of_instants: [Parameter<'_>; 2] = [&triggers, &instants];
-    let (_, _, backlogs, usage, recorded) = tokio::try_join!(
+    let (_, _, _, backlogs, usage, recorded) = tokio::try_join!(
         biased;
+        query(transaction, BOUND_WAITS, &[]),
         query(transaction, LOCK_JOBS, &of_jobs),
         query(transaction, LOCK_CURSORS, &of_cursors),
         query(transaction, BACKLOGS, &of_triggers),

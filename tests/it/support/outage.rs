@@ -80,6 +80,12 @@ impl BreakablePostgres {
         self.relay.silence();
     }
 
+    /// Clients lose their connections, and Postgres does not notice. New ones come through.
+    pub fn orphan(&self) {
+        let postgres = self.postgres.as_ref().unwrap();
+        self.relay.orphan(port_of(postgres));
+    }
+
     /// Everything comes through again, for new connections.
     pub fn open(&self) {
         let postgres = self.postgres.as_ref().unwrap();

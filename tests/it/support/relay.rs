@@ -18,6 +18,8 @@ enum Way {
     Closed,
     /// Nowhere: they stay open, and nothing is heard of them.
     Silent,
+    /// To the Postgres on this port. What led there before is closed at the clients' end only.
+    Orphaned(u16),
 }
 
 /// A port of this machine whose connections are passed on.
@@ -65,6 +67,11 @@ impl Relay {
         self.way.send_replace(Way::Closed);
     }
 
+    /// The clients' ends of all connections are closed, and the server is not told. New connections lead to this port.
+    pub fn orphan(&self, port: u16) {
+        self.way.send_replace(Way::Orphaned(port));
+    }
+
     /// Nothing comes through any more, and nobody is told.
     pub fn silence(&self) {
         self.way.send_replace(Way::Silent);
@@ -89,9 +96,15 @@ async fn relay(mut client: TcpStream, mut way: watch::Receiver<Way>, said: Arc<A
     loop {
         let passed_on = tokio::select! {
             _ = way.changed() => {
-                if *way.borrow() == Way::Silent {
+                let now = *way.borrow();
+                match now {
                     // Until it is something else: then both ends are closed.
-                    drop(way.wait_for(|way| *way != Way::Silent).await);
+                    Way::Silent => drop(way.wait_for(|way| *way != Way::Silent).await),
+                    Way::Orphaned(_) => {
+                        drop(client);
+                        drop(way.changed().await);
+                    }
+                    Way::Open(_) | Way::Closed => {}
                 }
                 return;
             }
@@ -111,7 +124,7 @@ async fn relay(mut client: TcpStream, mut way: watch::Receiver<Way>, said: Arc<A
 async fn lead(way: &mut watch::Receiver<Way>) -> Option<TcpStream> {
     let way = *way.wait_for(|way| *way != Way::Silent).await.ok()?;
     match way {
-        Way::Open(port) => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok(),
+        Way::Open(port) | Way::Orphaned(port) => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok(),
         Way::Closed | Way::Silent => None,
     }
 }

@@ -266,8 +266,14 @@ impl Line {
         connected
     }
 
-    /// Another server has the session: what this one knew of it holds no more.
+    /// Another server has the session.
     pub(super) fn elsewhere(&self) {
+        self.let_go();
+        self.disconnected(LineState::Elsewhere);
+    }
+
+    /// The session may be another server's from here on: what this one knew of it holds no more.
+    pub(super) fn let_go(&self) {
         {
             let mut state = self.lock();
             state.window.session_lost();
@@ -275,7 +281,6 @@ impl Line {
             state.leave_to_broker();
         }
         self.moved.notify_waiters();
-        self.disconnected(LineState::Elsewhere);
     }
 
     /// Whether there is room enough to connect again after there was none.

@@ -245,6 +245,23 @@ fn a_shutdown_finishes_and_acknowledges_what_runs_and_leaves_the_rest_to_the_bro
 }
 
 #[test]
+fn a_message_that_fails_during_a_shutdown_is_kept_and_holds_no_other_up() {
+    run_paused(async {
+        let tree = TestTree::start();
+        tree.serve(&listens(&["hello/#"])).await;
+        tree.until_subscribed(1).await;
+        tree.broker.publish(&Sent::new("hello/throw/500", "fails"));
+        tree.broker.publish(&Sent::new("hello/wait/600", "succeeds"));
+        tree.until(|| tree.engine.events().len() == 2).await;
+        let began = tokio::time::Instant::now();
+        tree.shut_down().await;
+        assert!(began.elapsed() < seconds(5), "{:?}", began.elapsed());
+        assert_eq!(tree.deliveries.dead().len(), 1);
+        assert_eq!(tree.broker.unfinished(), 0, "both were acknowledged");
+    });
+}
+
+#[test]
 fn a_broker_of_version_5_is_told_to_send_no_more_than_the_action_can_take() {
     run_paused(async {
         let tree = TestTree::start();

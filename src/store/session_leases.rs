@@ -22,17 +22,18 @@ use super::error::{DatabaseError, describe};
 /// How often a lease that another server has is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether the connection with the locks is still there.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Longest wait for an answer.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(3);
 /// Pauses before connecting again: the first, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// After the database was out of reach, servers first ask for what they had. All of them are back within this.
-const OWNERS_FIRST: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// After the database was out of reach, servers first ask for what they had. Whoever is alive has noticed and is back within this: a look, an
+/// answer that does not come, a pause, and the end of the former connection.
+const OWNERS_FIRST: Duration = Duration::from_secs(8);
 /// The end of a connection of our own that Postgres still has is waited for at most so long, looking so often.
-const LAST_OF_FORMER: Duration = Duration::from_secs(2);
-const LOOK_FOR_FORMER: Duration = Duration::from_millis(50);
+const LAST_OF_FORMER: Duration = Duration::from_secs(1);
+const LOOK_FOR_FORMER: Duration = Duration::from_millis(5);
 
 const LOCK: &str = "
     select pg_try_advisory_lock(hashtextextended('jobber mqtt session ' || name, 0))
@@ -207,10 +208,11 @@ async fn hold(database: &Database, board: &Board, former: &mut Option<Backend>) 
 }
 
 async fn ask(client: &Client, board: &Board, former: &mut Option<Backend>) -> DatabaseError {
-    let owners_only_until = match succeed(client, former).await {
-        Ok(true) => Some(Instant::now() + OWNERS_FIRST),
-        Ok(false) => None,
-        Err(error) => return error,
+    let owners_only_until = match timeout(LAST_OF_FORMER + ANSWER, succeed(client, former)).await {
+        Ok(Ok(true)) => Some(Instant::now() + OWNERS_FIRST),
+        Ok(Ok(false)) => None,
+        Ok(Err(error)) => return error,
+        Err(_) => return no_answer(),
     };
     let mut held = BTreeSet::new();
     loop {
@@ -219,7 +221,7 @@ async fn ask(client: &Client, board: &Board, former: &mut Option<Backend>) -> Da
         let complete = match timeout(ANSWER, round(client, board, &mut held, owners_only)).await {
             Ok(Ok(complete)) => complete,
             Ok(Err(error)) => return error,
-            Err(_) => return DatabaseError::Connection("no answer in time".to_owned()),
+            Err(_) => return no_answer(),
         };
         let pause = if complete { LOOK_EVERY } else { ASK_EVERY };
         tokio::select! {
@@ -229,18 +231,22 @@ async fn ask(client: &Client, board: &Board, former: &mut Option<Backend>) -> Da
     }
 }
 
+fn no_answer() -> DatabaseError {
+    DatabaseError::Connection("no answer in time".to_owned())
+}
+
 /// Takes the place of the former connection, if there was one: Postgres may not have noticed yet that it is gone, and its locks would
 /// seem to be another server's.
 async fn succeed(client: &Client, former: &mut Option<Backend>) -> Result<bool, DatabaseError> {
     let row = client.query_one(OWN, &[]).await?;
-    let Some((process, begun)) = former.replace((row.get(0), row.get(1))) else {
-        return Ok(false);
-    };
-    let patience = Instant::now() + LAST_OF_FORMER;
-    while !client.query(END_FORMER, &[&process, &begun]).await?.is_empty() && Instant::now() < patience {
-        sleep(LOOK_FOR_FORMER).await;
+    if let Some((process, begun)) = *former {
+        let patience = Instant::now() + LAST_OF_FORMER;
+        while !client.query(END_FORMER, &[&process, &begun]).await?.is_empty() && Instant::now() < patience {
+            sleep(LOOK_FOR_FORMER).await;
+        }
     }
-    Ok(true)
+    // Not before: until here it has no locks, and the former one may.
+    Ok(former.replace((row.get(0), row.get(1))).is_some())
 }
 
 /// One look at what is wanted, or at what this server has had. Gives whether it has all that is wanted.

@@ -183,9 +183,10 @@ impl Mqtt {
             let (begun, mut reconnect) = (Instant::now(), Reconnect::default());
             // Whoever keeps it for so long wants it.
             let given = timeout(FORGET_PATIENCE, until_given(&mut lease)).await.is_ok();
-            // It may be wanted again, by a job that came back meanwhile.
-            let unwanted = given && !board.wants(&name);
-            while unwanted && let Err(end) = clients.forget(session.clone(), FORGET_TIME).await {
+            // It may be wanted again meanwhile, by a job that came back.
+            while given
+                && !board.wants(&name)
+                && let Err(end) = clients.forget(session.clone(), FORGET_TIME).await {
                 if begun.elapsed() > FORGET_PATIENCE {
                     let (broker, client_id) = (&session.broker, &session.client_id);
                     tracing::error!(%broker, client_id, %end, "a broker could not be told to forget a session");

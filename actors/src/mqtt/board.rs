@@ -163,12 +163,16 @@ impl MqttBoard {
 
     /// Whether a published trigger has this session, or a disabled job keeps it.
     pub(super) fn wants(&self, session: &SessionName) -> bool {
-        let served = assign(&self.seeds()).connections;
         let serves = |key: &SessionKey| key.broker == session.broker && key.client_id == session.client_id;
         let keeps = |kept: &SessionSettings| {
             kept.broker.to_string() == session.broker && kept.client_id == session.client_id
         };
-        served.keys().any(serves) || self.lock().paused.values().flatten().any(keeps)
+        let (seeds, kept) = {
+            let published = self.lock();
+            let seeds: Vec<_> = published.seeds.values().cloned().collect();
+            (seeds, published.paused.values().flatten().any(keeps))
+        };
+        kept || assign(&seeds).connections.keys().any(serves)
     }
 
     /// These triggers can not be served beside others.

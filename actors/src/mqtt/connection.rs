@@ -160,7 +160,8 @@ async fn receive(parts: &ConnectionParts, clients: &dyn MqttClients, mut lease: 
     line.finished().await;
     // What ran until now may have published.
     line.outlet().close();
-    line.let_go();
+    let clean = sessions.borrow().subscriber.clean;
+    line.let_go(clean);
 }
 
 /// Waits until this server has the session's lease. `false` if the line leaves before that.
@@ -171,7 +172,8 @@ async fn is_held(lease: &mut Lease, parts: &ConnectionParts) -> bool {
             LeaseState::Held => return true,
             LeaseState::Asked => {}
             LeaseState::Elsewhere => {
-                line.elsewhere();
+                let clean = parts.sessions.borrow().subscriber.clean;
+                line.elsewhere(clean);
                 // What the client remembers of the session is as old.
                 *parts.client.lock().await = None;
             }

@@ -202,6 +202,12 @@ impl AckWindow {
         }
     }
 
+    /// Whether the broker has this message, too, until it is acknowledged.
+    #[must_use]
+    pub(super) fn is_acknowledgeable(&self, id: EntryId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.packet.is_some())
+    }
+
     /// Messages that are not finished.
     #[must_use]
     pub(super) fn open_messages(&self) -> usize {

@@ -11,7 +11,6 @@ use crate::action::Permit;
 use crate::delivery::{AttemptEnd, Next, decide};
 use crate::domain::{InvocationId, TriggerId};
 use crate::invocation::{Input, InputBody, Invocation, MqttInput, Outcome, Refusal, ReplySlot};
-use crate::manifest::QualityOfService;
 use crate::mqtt::window::EntryId;
 use crate::ports::{Delivery, Kept, Tries};
 use crate::trace::TraceContext;
@@ -83,11 +82,12 @@ impl State {
         self.window.finish(part.entry);
     }
 
-    /// Gives up what nobody has begun to work on: the broker sends it to whoever has the session. What is of QoS 0 it would not.
+    /// Gives up what nobody has begun to work on: the broker sends it to whoever has the session. What is of QoS 0, or came in a session
+    /// that the broker has lost, it would not.
     pub(super) fn leave_to_broker(&mut self) {
         let (kept, left): (Vec<Part>, Vec<Part>) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|part| part.input.qos == QualityOfService::AtMostOnce);
+            .partition(|part| !self.window.is_acknowledgeable(part.entry));
         self.waiting.extend(kept);
         for part in left {
             self.window.finish(part.entry);

@@ -111,6 +111,15 @@ impl Told {
         }
     }
 
+    /// Somebody else may have subscribed in this session: what the broker had is asked for anew, or given up.
+    pub(super) fn may_have_changed(&mut self) {
+        for subscription in self.subscribed.values_mut() {
+            // No subscription that is wanted has this one.
+            subscription.identifier = 0;
+        }
+        self.agreed = false;
+    }
+
     fn answered(&mut self, answer: SubscriptionAnswer) {
         let Some(asked) = self.asked.remove(&answer.filter) else {
             return;

@@ -266,19 +266,21 @@ impl Line {
         connected
     }
 
-    /// Another server has the session.
-    pub(super) fn elsewhere(&self) {
-        self.let_go();
+    /// Another server has the session. `clean` is a session that the broker forgets with its connection.
+    pub(super) fn elsewhere(&self, clean: bool) {
+        self.let_go(clean);
         self.disconnected(LineState::Elsewhere);
     }
 
-    /// The session may be another server's from here on: what this one knew of it holds no more.
-    pub(super) fn let_go(&self) {
+    /// The session may be another server's from here on: what this one knew of it may hold no more.
+    pub(super) fn let_go(&self, clean: bool) {
         {
             let mut state = self.lock();
+            if !clean {
+                state.leave_to_broker();
+            }
             state.window.session_lost();
-            state.told = Told::default();
-            state.leave_to_broker();
+            state.told.may_have_changed();
         }
         self.moved.notify_waiters();
     }

@@ -63,6 +63,27 @@ fn a_restart_and_a_disabled_job_keep_the_session_and_a_removed_one_does_not() {
 }
 
 #[test]
+fn a_disabled_job_that_comes_back_with_other_filters_gives_the_old_ones_up() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let version = tree.serve(&listens(&["hello/+", "hello/a/b"])).await;
+        tree.until_subscribed(2).await;
+        tree.catalogue.enable(version.job, false);
+        tree.handle.hint(Some(version.job));
+        tree.until(|| tree.route("/hello/x").is_none()).await;
+        let next = tree.catalogue.publish(&listens(&["hello/#"]).version("2.0.0"));
+        tree.catalogue.activate(&next);
+        tree.catalogue.enable(version.job, true);
+        tree.handle.hint(Some(version.job));
+        tree.until_subscribed(1).await;
+        tree.broker.publish(&Sent::new("hello/x", "once"));
+        tree.until_finished().await;
+        assert_eq!(tree.engine.events().len(), 1);
+        tree.shut_down().await;
+    });
+}
+
+#[test]
 fn a_changed_variable_reconnects_that_connection_only() {
     run_paused(async {
         let tree = TestTree::start();

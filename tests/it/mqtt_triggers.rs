@@ -190,22 +190,13 @@ fn of_two_servers_on_one_database_one_has_the_connection_and_the_other_takes_ove
     App::story(async |first| {
         let broker = Broker::start().await;
         let session = |client_id| broker.session(MqttVersion::V5, client_id);
-        let mut receiver = Receiver::connected(session("receiver")).await;
-        receiver.subscribe(&["seen"], QualityOfService::AtMostOnce).await;
-        let package = Package::new("sayer", "1")
-            .with(
-                "triggers",
-                json!([
-                    { "type": "http", "path": "/sayer" },
-                    { "type": "mqtt", "name": "messages", "topics": ["say"], "connection": {
-                        "host": "127.0.0.1", "port": session("").broker.port,
-                    } },
-                ]),
-            )
-            .file("index.js", SAYER);
-        let (status, body) = first.publish(&package).await;
-        assert_eq!(status, StatusCode::OK, "{body}");
-        standing(first, "connected").await;
+        let mut receiver = sayer(
+            first,
+            &broker,
+            &json!({ "type": "http", "path": "/sayer" }),
+            SAYER,
+        )
+        .await;
         let second = first.beside().await;
         standing(&second, "another server has the connection").await;
 
@@ -240,6 +231,22 @@ fn of_two_servers_on_one_database_one_has_the_connection_and_the_other_takes_ove
     });
 }
 
+/// Publishes a package with this trigger besides that of its messages. Gives who listens to what it says.
+async fn sayer(app: &App, broker: &Broker, trigger: &Value, module: &str) -> Receiver {
+    let session = |client_id| broker.session(MqttVersion::V5, client_id);
+    let mut receiver = Receiver::connected(session("receiver")).await;
+    receiver.subscribe(&["seen"], QualityOfService::AtMostOnce).await;
+    let connection = json!({ "host": "127.0.0.1", "port": session("").broker.port });
+    let messages = json!({ "type": "mqtt", "name": "messages", "topics": ["say"], "connection": connection });
+    let package = Package::new("sayer", "1")
+        .with("triggers", json!([trigger, messages]))
+        .file("index.js", module);
+    let (status, body) = app.publish(&package).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    standing(app, "connected").await;
+    receiver
+}
+
 /// Waits until the status of the trigger says so.
 async fn standing(app: &App, wanted: &str) {
     eventually(wanted, async || {
@@ -254,23 +261,8 @@ async fn standing(app: &App, wanted: &str) {
 fn what_runs_when_the_server_stops_may_still_publish() {
     App::story(async |app| {
         let broker = Broker::start().await;
-        let session = |client_id| broker.session(MqttVersion::V5, client_id);
-        let mut receiver = Receiver::connected(session("receiver")).await;
-        receiver.subscribe(&["seen"], QualityOfService::AtMostOnce).await;
-        let package = Package::new("sayer", "1")
-            .with(
-                "triggers",
-                json!([
-                    { "type": "schedule", "name": "nightly", "cron": "0 3 * * *" },
-                    { "type": "mqtt", "name": "messages", "topics": ["say"], "connection": {
-                        "host": "127.0.0.1", "port": session("").broker.port,
-                    } },
-                ]),
-            )
-            .file("index.js", SLOW_SAYER);
-        let (status, body) = app.publish(&package).await;
-        assert_eq!(status, StatusCode::OK, "{body}");
-        standing(app, "connected").await;
+        let nightly = json!({ "type": "schedule", "name": "nightly", "cron": "0 3 * * *" });
+        let mut receiver = sayer(app, &broker, &nightly, SLOW_SAYER).await;
         let run = app.ask(Method::POST, "/api/job/sayer/triggers/nightly/run").await;
         assert!(run.0.is_success(), "{run:?}");
         app.hint_deliveries();

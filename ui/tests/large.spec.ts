@@ -63,21 +63,23 @@ async function furnish(name: string, invocations: number, lines: number): Promis
 
 interface Seen {
   selector: string;
-  count: number;
+  /** How many of them there are then, or the fewest that there are. */
+  count: number | { least: number };
   /** What the first of them says. */
   text: string;
 }
 
-/** Runs in the page: notes when something is clicked, chosen or typed, and when exactly so many elements are there after that. */
+/** Runs in the page: notes when something is clicked, chosen or typed, and when so many elements are there after that. */
 function watch({ selector, count, text }: Seen): void {
   (window as unknown as { shown: Promise<number> }).shown = new Promise((done, fail) => {
-    setTimeout(() => fail(new Error(`in vain: ${count} of ${selector} with ${JSON.stringify(text)}`)), 30_000);
+    setTimeout(() => fail(new Error(`in vain: ${JSON.stringify(count)} of ${selector} with ${JSON.stringify(text)}`)), 30_000);
+    const enough = (found: number) => (typeof count === 'number' ? found === count : found >= count.least);
     const begin = () => {
       for (const kind of ['click', 'change', 'input']) removeEventListener(kind, begin, true);
       const begun = performance.now();
       const look = () => {
         const found = document.querySelectorAll(selector);
-        if (found.length === count && (found[0]?.textContent ?? '').includes(text)) done(Math.round(performance.now() - begun));
+        if (enough(found.length) && (found[0]?.textContent ?? '').includes(text)) done(Math.round(performance.now() - begun));
         else requestAnimationFrame(look);
       };
       requestAnimationFrame(look);
@@ -132,7 +134,8 @@ test('a job with 100,000 invocations and 1,000,000 log lines stays fluid', async
   await measure('more rows', () => page.getByRole('button', { name: 'Load 100 more' }).click(), { selector: row, count: 200, text: '' });
   await measure('open the log', () => tabs(page, 'large').getByText('Logs').click(), { selector: line, count: 200, text: '' });
   await measure('older lines', () => page.getByRole('button', { name: 'Older lines' }).click(), { selector: line, count: 400, text: '' });
-  await measure('filter the log', () => page.getByLabel('Text in the message').fill('needle'), { selector: line, count: 1, text: 'needle' });
+  // How many of the ten are among the last lines, which are shown first, depends on how long the day is already.
+  await measure('filter the log', () => page.getByLabel('Text in the message').fill('needle'), { selector: line, count: { least: 1 }, text: 'needle' });
   await expect(page.locator(line)).toHaveCount(10);
   const slow = Object.entries(took).filter(([, ms]) => ms > AT_ONCE).map(([what]) => what);
   told(`${Object.entries(took).map(([what, ms]) => `${what}: ${ms} ms`).join(', ')}; over ${AT_ONCE} ms: ${slow.join(', ') || 'none'}`);

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::ahead::Ahead;
 use super::answers::{AnswerCollector, no_answer};
 use super::outbox::Outbox;
 use super::policy::{AttemptEnd, Next, decide};
@@ -49,6 +50,7 @@ pub struct DeliveryDesk {
     answers: Arc<AnswerCollector>,
     clock: Clock,
     held: Mutex<HashMap<InvocationId, Held>>,
+    pub(super) ahead: Ahead,
     changed: Notify,
     counts: Counts,
 }
@@ -97,6 +99,7 @@ impl DeliveryDesk {
             answers: Arc::new(answers),
             clock,
             held: Mutex::default(),
+            ahead: Ahead::default(),
             changed: Notify::new(),
             counts: Counts::default(),
         })
@@ -109,20 +112,32 @@ impl DeliveryDesk {
     /// Takes claimed deliveries and hands them to the actions that serve their jobs. One that can not be handed over is due
     /// again a little later.
     pub fn take(self: &Arc<Self>, claimed: Vec<ClaimedDelivery>) {
-        for ClaimedDelivery { delivery, token } in claimed {
-            let held = Held {
-                job: delivery.job,
-                token,
-                tries: delivery.tries,
-                bytes: delivery.body.len(),
-                cancellation: Cancellation::never(),
-            };
-            self.held().insert(delivery.id, held);
-            self.hand_over(delivery, token);
+        for claimed in claimed {
+            self.hold(&claimed);
+            self.hand_over(claimed);
         }
     }
 
-    fn hand_over(self: &Arc<Self>, delivery: Delivery, token: ClaimToken) {
+    /// From now on the delivery is in this server's hands.
+    pub(super) fn hold(&self, ClaimedDelivery { delivery, token }: &ClaimedDelivery) {
+        let held = Held {
+            job: delivery.job,
+            token: *token,
+            tries: delivery.tries,
+            bytes: delivery.body.len(),
+            cancellation: Cancellation::never(),
+        };
+        self.held().insert(delivery.id, held);
+    }
+
+    /// Whether the delivery is in this server's hands by this claim.
+    pub(super) fn holds(&self, claimed: &ClaimedDelivery) -> bool {
+        let held = self.held();
+        held.get(&claimed.delivery.id)
+            .is_some_and(|held| held.token == claimed.token)
+    }
+
+    pub(super) fn hand_over(self: &Arc<Self>, ClaimedDelivery { delivery, token }: ClaimedDelivery) {
         let Some(serving) = self.serving.get(delivery.job) else {
             return self.postpone(delivery.id, token, UNSERVED_PAUSE);
         };
@@ -238,7 +253,7 @@ impl DeliveryDesk {
         self.settle(id, token, verdict);
     }
 
-    fn settle(&self, id: InvocationId, token: ClaimToken, verdict: Verdict) {
+    pub(super) fn settle(&self, id: InvocationId, token: ClaimToken, verdict: Verdict) {
         self.outbox.settle(Settlement { id, token, verdict });
     }
 

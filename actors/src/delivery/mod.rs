@@ -2,6 +2,7 @@
 //! hands, and the actor that takes them from the durable queue.
 
 mod actor;
+mod ahead;
 mod answers;
 mod desk;
 mod outbox;

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Handler, Message, SpawnHandle};
 use chrono::{DateTime, TimeDelta, Utc};
-use jobber_kernel::{Child, Context, tell};
+use jobber_kernel::{Child, Context, StopReason, tell};
 use serde_json::json;
 
 use super::board::{ScheduleSeed, ScheduleStatus};
-use super::plan::plan;
+use super::plan::{lead, plan};
 use super::recording::Batch;
 use crate::domain::TriggerId;
 use crate::ports::{QueueError, ScheduleCursor};
@@ -30,11 +30,12 @@ pub(super) struct Tracked {
     handled: Option<DateTime<Utc>>,
     /// What is being recorded for it.
     recording: bool,
-    next: Option<DateTime<Utc>>,
+    /// When it is looked at next: as long before its next instant as that can be decided about.
+    look: Option<DateTime<Utc>>,
 }
 
-/// One timer for all schedules. It looks at those that are due, decides what their instants come to, has that recorded, and
-/// hands the deliveries that this makes to the desk.
+/// One timer for all schedules. It looks at those that are due, or are soon, decides what their instants come to, has that recorded, and
+/// has the desk hand over the deliveries that this makes when their time has come.
 pub struct Scheduler {
     pub(super) around: Arc<Surroundings>,
     pub(super) tracked: HashMap<TriggerId, Tracked>,
@@ -47,6 +48,8 @@ pub struct Scheduler {
     pub(super) recording: usize,
     pub(super) counts: Counts,
     last_error: Option<String>,
+    /// Nothing is decided any more; it ends when what is under way to the record is there.
+    pub(super) stopping: bool,
 }
 
 #[derive(Default)]
@@ -70,6 +73,7 @@ impl Scheduler {
             recording: 0,
             counts: Counts::default(),
             last_error: None,
+            stopping: false,
         }
     }
 
@@ -90,7 +94,7 @@ impl Scheduler {
                 seed,
                 handled: None,
                 recording: false,
-                next: None,
+                look: None,
             });
         }
         self.ask_for_cursors(ctx);
@@ -98,8 +102,8 @@ impl Scheduler {
     }
 
     fn forget(&mut self, id: TriggerId) {
-        if let Some(Tracked { next: Some(next), .. }) = self.tracked.remove(&id) {
-            self.due.remove(&(next, id));
+        if let Some(Tracked { look: Some(look), .. }) = self.tracked.remove(&id) {
+            self.due.remove(&(look, id));
         }
     }
 
@@ -123,8 +127,12 @@ impl Scheduler {
         }
     }
 
-    /// Deals with what is due, and sets the timer to what is due next.
+    /// Hands over what is due, deals with what can be decided about, and sets the timer to what comes next.
     pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.stopping {
+            return;
+        }
+        self.hand_over_due();
         let now = self.around.settings.clock.now();
         let mut batch = Batch::default();
         while let Some(&(at, id)) = self.due.first() {
@@ -133,14 +141,16 @@ impl Scheduler {
             }
             self.due.pop_first();
             if let Some(tracked) = self.tracked.get_mut(&id) {
-                tracked.next = None;
+                tracked.look = None;
                 tracked.recording = true;
                 if let Some(handled) = tracked.handled {
+                    let config = &tracked.seed.config;
                     let plan = plan(
-                        &tracked.seed.config.schedule(),
-                        tracked.seed.config.catch_up,
+                        &config.schedule(),
+                        config.catch_up,
                         handled,
                         now,
+                        lead(config.overlap),
                     );
                     batch.add(&tracked.seed, plan);
                 }
@@ -156,7 +166,10 @@ impl Scheduler {
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let Some(&(at, _)) = self.due.first() else { return };
+        let look = self.due.first().map(|(at, _)| *at);
+        let Some(at) = look.into_iter().chain(self.around.desk.next_ahead()).min() else {
+            return;
+        };
         if let Some((armed, handle)) = self.timer {
             if armed <= at {
                 return;
@@ -186,12 +199,21 @@ impl Scheduler {
         }
         tracked.recording = false;
         tracked.handled = Some(handled);
-        tracked.next = tracked.seed.config.schedule().next_after(handled);
-        let next = tracked.next;
-        if let Some(next) = next {
-            self.due.insert((next, id));
+        let config = &tracked.seed.config;
+        let next = config.schedule().next_after(handled);
+        tracked.look = next.map(|next| next - lead(config.overlap));
+        if let Some(look) = tracked.look {
+            self.due.insert((look, id));
         }
         self.around.schedules.set_status(id, ScheduleStatus { next });
+    }
+
+    /// Ends when everything under way to the record is there. What has been recorded and is not due is left to whoever is there then.
+    pub(super) fn stop_if_recorded(&self, ctx: &mut Context<Self>) {
+        if self.recording == 0 {
+            self.around.desk.release_ahead();
+            ctx.stop();
+        }
     }
 
     pub(super) fn failed(&mut self, error: Option<QueueError>) {
@@ -241,11 +263,17 @@ impl Actor for Scheduler {
 impl Child for Scheduler {
     const KIND: &'static str = "scheduler";
 
+    fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
+        self.stopping = true;
+        self.stop_if_recorded(ctx);
+    }
+
     fn observe(&self) -> serde_json::Value {
         json!({
             "schedules": self.tracked.len(),
             "due": self.due.len(),
-            "next": self.due.first().map(|(at, _)| at),
+            "nextLook": self.due.first().map(|(at, _)| at),
+            "ahead": self.around.desk.waiting_ahead(),
             "fired": self.counts.fired,
             "skipped": self.counts.skipped,
             "missed": self.counts.missed,

@@ -7,7 +7,7 @@ mod recording;
 
 pub use actor::Scheduler;
 pub use board::{ScheduleBoard, ScheduleSeed, ScheduleStatus};
-pub use plan::{LATE_TOLERANCE, MOST_CATCH_UP, Plan, plan};
+pub use plan::{LATE_TOLERANCE, MOST_CATCH_UP, Plan, lead, plan};
 
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::manifest::CatchUp;
+use crate::manifest::{CatchUp, Overlap};
 use crate::ports::MissReason;
 use crate::schedule::Schedule;
 
 /// An instant fires as usual up to so much later; after that it was missed. A restart of the server takes less.
 pub const LATE_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
+/// An instant is recorded so long before it is due, if it is: then nothing but handing it over is left to do when it is. Whatever happens to
+/// its trigger within this time comes too late for it.
+const AHEAD: TimeDelta = TimeDelta::milliseconds(500);
 /// `catchUp: all` makes up for so many instants, the latest ones.
 pub const MOST_CATCH_UP: usize = 100;
 /// Missed instants are counted up to so many; then it is said that there were more.
@@ -33,7 +36,7 @@ pub struct Missed {
 /// What is to be done about a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Instants that start the function now, in order.
+    /// Instants that start the function, in order: now, or when they are due.
     pub fires: Vec<DateTime<Utc>>,
     /// Instants that do not.
     pub missed: Option<Missed>,
@@ -41,9 +44,25 @@ pub struct Plan {
     pub handled: DateTime<Utc>,
 }
 
-/// Decides about the instants after `handled`, up to `now`.
+/// How long before it is due an instant can be decided about. Whether it overlaps an earlier one is known when it is due, and not before.
 #[must_use]
-pub fn plan(schedule: &Schedule, catch_up: CatchUp, handled: DateTime<Utc>, now: DateTime<Utc>) -> Plan {
+pub fn lead(overlap: Overlap) -> TimeDelta {
+    match overlap {
+        Overlap::Allow => AHEAD,
+        Overlap::Skip | Overlap::Queue => TimeDelta::zero(),
+    }
+}
+
+/// Decides about the instants after `handled`, up to `lead` after `now`.
+#[must_use]
+pub fn plan(
+    schedule: &Schedule,
+    catch_up: CatchUp,
+    handled: DateTime<Utc>,
+    now: DateTime<Utc>,
+    lead: TimeDelta,
+) -> Plan {
+    let until = now + lead;
     let on_time_after = (now - LATE_TOLERANCE).max(handled);
     let mut fires = Vec::new();
     let mut missed = None;
@@ -54,7 +73,7 @@ pub fn plan(schedule: &Schedule, catch_up: CatchUp, handled: DateTime<Utc>, now:
             CatchUp::All => MOST_CATCH_UP,
         };
         fires = latest(schedule, handled, on_time_after, wanted);
-        let until = fires
+        let missed_until = fires
             .first()
             .map_or(on_time_after, |first| *first - TimeDelta::seconds(1));
         let reason = if catch_up == CatchUp::All {
@@ -62,14 +81,14 @@ pub fn plan(schedule: &Schedule, catch_up: CatchUp, handled: DateTime<Utc>, now:
         } else {
             MissReason::NotRunning
         };
-        missed = count(schedule, handled, until, reason);
+        missed = count(schedule, handled, missed_until, reason);
     }
-    let mut on_time = instants(schedule, on_time_after, now);
+    let mut on_time = instants(schedule, on_time_after, until);
     fires.extend(on_time.by_ref().take(MOST_AT_ONCE));
     // What did not fit is looked at again at once: only up to the last one is everything dealt with.
     let handled = match (on_time.next(), fires.last()) {
         (Some(_), Some(last)) => *last,
-        _ => now,
+        _ => until,
     };
     Plan {
         fires,

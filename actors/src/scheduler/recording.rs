@@ -1,17 +1,17 @@
 //! Having recorded what was decided about instants, and what follows from that.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{AsyncContext, Handler, Message};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use jobber_kernel::{Context, tell};
 
 use super::actor::{RETRY_PAUSE, Scheduler};
 use super::board::ScheduleSeed;
 use super::plan::{Missed, Plan};
 use crate::delivery::LEASE;
-use crate::domain::InvocationId;
+use crate::domain::{InvocationId, JobId};
 use crate::ledger;
 use crate::ports::{Fire, Fired, Gap, QueueError};
 
@@ -77,7 +77,8 @@ impl Scheduler {
 
     /// Has recorded what is decided, as far as that is to happen at once.
     fn record_on(&mut self, ctx: &Context<Self>) {
-        while self.recording < RECORDED_AT_ONCE
+        while !self.stopping
+            && self.recording < RECORDED_AT_ONCE
             && let Some(batch) = self.decided.pop_front()
         {
             self.recording += 1;
@@ -107,24 +108,8 @@ impl Scheduler {
         }
     }
 
-    /// Counts what became of the instants, by job.
-    fn tell_tallies(&self, batch: &Batch, fired: &Fired) {
-        let now = self.around.settings.clock.now();
-        let left_out: HashSet<_> = fired
-            .skipped
-            .iter()
-            .map(|skipped| skipped.fire.invocation)
-            .collect();
-        let claimed: HashSet<_> = fired.claimed.iter().map(|claimed| claimed.delivery.id).collect();
-        // Of those that wait the record says only how many: where another server has fired some, only what is claimed is this one's.
-        let is_ours = |id| !left_out.contains(&id) && (fired.known == 0 || claimed.contains(&id));
-        for fire in batch.fires.iter().filter(|fire| is_ours(fire.invocation)) {
-            if let Some(tally) = self.around.tallies.get(fire.job) {
-                tally
-                    .instants()
-                    .fire((now - fire.at).to_std().unwrap_or_default());
-            }
-        }
+    /// Counts instants that started nothing, by job.
+    fn tell_passed(&self, fired: &Fired) {
         for skipped in &fired.skipped {
             if let Some(tally) = self.around.tallies.get(skipped.fire.job) {
                 tally.instants().skip(1);
@@ -134,6 +119,49 @@ impl Scheduler {
             if let Some(tally) = self.around.tallies.get(gap.job) {
                 tally.instants().miss(u64::from(gap.instants));
             }
+        }
+    }
+
+    /// Counts an instant that starts the function now, or waits for an earlier one from now on.
+    fn tell_fire(&mut self, job: JobId, at: DateTime<Utc>) {
+        let late = self.around.settings.clock.now() - at;
+        self.counts.fired += 1;
+        self.counts.latest = self.counts.latest.max(late);
+        if let Some(tally) = self.around.tallies.get(job) {
+            tally.instants().fire(late.to_std().unwrap_or_default());
+        }
+    }
+
+    /// Leaves the deliveries to the desk, each until it is due.
+    fn take(&mut self, batch: &Batch, fired: Fired) {
+        let due: HashMap<_, _> = batch.fires.iter().map(|fire| (fire.invocation, fire)).collect();
+        let mut waiting = due.clone();
+        for skipped in &fired.skipped {
+            waiting.remove(&skipped.fire.invocation);
+        }
+        for claimed in fired.claimed {
+            let id = claimed.delivery.id;
+            waiting.remove(&id);
+            if let Some(fire) = due.get(&id) {
+                self.around.desk.take_ahead(claimed, fire.at);
+            }
+        }
+        // Of those that wait the record says only how many: where others are another server's, or their trigger is gone, it is not known
+        // which.
+        if waiting.len() == fired.queued {
+            for fire in waiting.values() {
+                self.tell_fire(fire.job, fire.at);
+            }
+        }
+        if fired.queued > 0 {
+            self.around.desk.look();
+        }
+    }
+
+    /// Hands over what is recorded and due.
+    pub(super) fn hand_over_due(&mut self) {
+        for (job, at) in self.around.desk.hand_over_due() {
+            self.tell_fire(job, at);
         }
     }
 }
@@ -149,6 +177,10 @@ impl Handler<Recorded> for Scheduler {
             Ok(fired) => fired,
             Err(error) => {
                 self.failed(Some(error));
+                if self.stopping {
+                    self.stop_if_recorded(ctx);
+                    return;
+                }
                 // What was decided stays decided: it is recorded when that works again, with the ids that it has.
                 ctx.run_later(RETRY_PAUSE, move |scheduler, ctx| scheduler.record(batch, ctx));
                 return;
@@ -156,23 +188,17 @@ impl Handler<Recorded> for Scheduler {
         };
         self.failed(None);
         self.note_passed(&fired);
+        self.tell_passed(&fired);
         self.counts.skipped += fired.skipped.len() as u64;
         self.counts.missed += fired.gaps.iter().map(|gap| u64::from(gap.instants)).sum::<u64>();
-        self.tell_tallies(&batch, &fired);
-        self.counts.fired += (fired.claimed.len() + fired.queued) as u64;
-        let now = self.around.settings.clock.now();
-        self.counts.latest = batch
-            .fires
-            .iter()
-            .map(|fire| now - fire.at)
-            .fold(self.counts.latest, TimeDelta::max);
-        self.around.desk.take(fired.claimed);
-        if fired.queued > 0 {
-            self.around.desk.look();
-        }
+        self.take(&batch, fired);
         for (seed, handled) in batch.handled {
             self.handled(seed.trigger.id, &seed, handled);
         }
-        self.look(ctx);
+        if self.stopping {
+            self.stop_if_recorded(ctx);
+        } else {
+            self.look(ctx);
+        }
     }
 }

@@ -1,15 +1,17 @@
 //! Schedules: instants that fire, overlap, are missed, and are tried again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use jobber_kernel::testing::run_paused;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{hello, seconds};
 use crate::domain::{JobVersion, TriggerId};
-use crate::ports::{InvocationRecord, InvocationStatus, MissReason};
-use crate::testing::{FakePackage, TestTree};
+use crate::ports::{DurableQueue, InvocationRecord, InvocationStatus, MissReason};
+use crate::testing::{FakePackage, TestTree, test_settings};
 use crate::trigger::{Health, TriggerSort};
 
 /// A package with a schedule whose name says what the handler does.
@@ -63,6 +65,65 @@ fn every_instant_starts_the_function_once_and_says_which_it_is() {
         assert_eq!(status.status, Health::Healthy);
         assert!(status.details["next"].is_string(), "{status:?}");
         tree.until(|| tree.deliveries.unfinished() == 0).await;
+        tree.shut_down().await;
+    });
+}
+
+/// Waits until a moment before the next minute, when its instant is recorded and not due. Gives the instant.
+async fn shortly_before_the_minute() -> DateTime<Utc> {
+    let now = test_settings().clock.now();
+    let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap() + TimeDelta::minutes(2);
+    sleep((minute - now - TimeDelta::milliseconds(200)).to_std().unwrap()).await;
+    minute
+}
+
+#[test]
+fn an_instant_is_recorded_before_it_is_due_and_starts_the_function_when_it_is() {
+    run_paused(async {
+        let tree = TestTree::start();
+        tree.serve(&fires("done", "0 * * * * *", json!({}))).await;
+        shortly_before_the_minute().await;
+        let before = tree.fired().len();
+        assert_eq!(tree.deliveries.unfinished(), 1, "it is recorded");
+        // Whoever ends now does not take the instant along.
+        assert!(tree.crash("scheduler") > 0);
+        sleep(Duration::from_millis(190)).await;
+        assert_eq!(tree.fired().len(), before, "it is not due");
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(tree.fired().len(), before + 1);
+        sleep(seconds(50)).await;
+        assert_eq!(tree.fired().len(), before + 1, "once");
+        tree.shut_down().await;
+    });
+}
+
+#[test]
+fn a_server_that_stops_leaves_an_instant_that_is_not_due_to_the_next_one() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let version = tree.serve(&fires("done", "0 * * * * *", json!({}))).await;
+        let minute = shortly_before_the_minute().await;
+        let before = tree.fired().len();
+        tree.shut_down().await;
+        assert_eq!(tree.fired().len(), before);
+        let next = tree.deliveries.next_due(&[version.job]).await;
+        assert_eq!(
+            next.unwrap(),
+            Some(minute),
+            "nobody has it, and it is due at its time"
+        );
+    });
+}
+
+#[test]
+fn whether_an_instant_overlaps_is_known_when_it_is_due() {
+    run_paused(async {
+        let tree = TestTree::start();
+        let package = fires("wait.9800", "*/10 * * * * *", json!({ "overlap": "skip" }));
+        tree.serve(&package).await;
+        sleep(seconds(61)).await;
+        assert!(tree.fired().len() >= 6, "{:?}", tree.fired());
+        assert_eq!(tree.deliveries.skipped(), []);
         tree.shut_down().await;
     });
 }
@@ -124,8 +185,8 @@ fn instants_missed_while_the_server_was_down_are_made_up_for_as_the_package_says
             let tree = TestTree::start();
             let package = fires("done", "30 * * * * *", json!({ "catchUp": catch_up }));
             let version = tree.catalogue.publish(&package);
-            let now = crate::testing::test_settings().clock.now();
-            let an_hour_ago = now - chrono::TimeDelta::hours(1);
+            let now = test_settings().clock.now();
+            let an_hour_ago = now - TimeDelta::hours(1);
             tree.deliveries
                 .set_cursor(trigger_of(&version), "UTC 30 * * * * *", an_hour_ago);
             tree.activate(&version).await;
@@ -206,8 +267,8 @@ fn crashes_of_the_actors_of_schedules_fire_no_instant_twice_and_leave_none_out()
         let mut once = fired.clone();
         once.dedup();
         assert_eq!(once, fired, "each once, in order");
-        let first = chrono::DateTime::parse_from_rfc3339(&fired[0]).unwrap();
-        let last = chrono::DateTime::parse_from_rfc3339(&fired[fired.len() - 1]).unwrap();
+        let first = DateTime::parse_from_rfc3339(&fired[0]).unwrap();
+        let last = DateTime::parse_from_rfc3339(&fired[fired.len() - 1]).unwrap();
         assert_eq!(
             (last - first).num_seconds() / 5 + 1,
             fired.len() as i64,

@@ -32,6 +32,7 @@ pub(super) async fn engine(
                 ProcessEngineConfig {
                     manager,
                     data: config.server.data.clone(),
+                    instance: config.server.name.clone(),
                     programs,
                     memory: None,
                 },

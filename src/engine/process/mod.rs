@@ -43,6 +43,8 @@ pub struct ProcessEngineConfig {
     pub manager: ManagerAddress,
     /// The server's data directory; the engine uses `runners/` and `runtime/` in it.
     pub data: PathBuf,
+    /// What the server is called: another one on the same directory has runners of its own, which are not this one's to end.
+    pub instance: String,
     /// The Node programs to run.
     pub programs: NodePrograms,
     /// The memory of a runner whose job asks for none, in bytes: V8's heap limit. `None` leaves it to V8.
@@ -89,7 +91,7 @@ impl ProcessEngine {
         let data = std::path::absolute(&config.data)?;
         let config = ProcessEngineConfig { data, ..config };
         let entry = runtime_files::install(&config.data)?;
-        std::fs::create_dir_all(config.data.join("runners"))?;
+        std::fs::create_dir_all(runners(&config))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 outbox: Arc::new(Outbox::new()),
@@ -104,7 +106,7 @@ impl ProcessEngine {
     }
 
     fn runners(&self) -> PathBuf {
-        self.config.data.join("runners")
+        runners(&self.config)
     }
 
     /// The program for a runtime, or what the operator can do about its absence.
@@ -228,6 +230,11 @@ impl ProcessEngine {
         }
         Ok(reaped)
     }
+}
+
+/// Where a server of this name keeps what there is of its runners.
+fn runners(config: &ProcessEngineConfig) -> PathBuf {
+    config.data.join("runners").join(&config.instance)
 }
 
 async fn wait_until_gone(process: ProcessIdentity) -> io::Result<()> {

@@ -65,6 +65,11 @@ impl Stage {
     }
 }
 
+/// Where the engine keeps what there is of its runners.
+fn runners(data: &Path) -> PathBuf {
+    data.join("runners/jobber")
+}
+
 async fn engine(data: &Path, manager: &TcpListener) -> ProcessEngine {
     let address = manager.local_addr().unwrap();
     let config = ProcessEngineConfig {
@@ -73,6 +78,7 @@ async fn engine(data: &Path, manager: &TcpListener) -> ProcessEngine {
             port: address.port(),
         },
         data: data.to_owned(),
+        instance: "jobber".to_owned(),
         programs: NodePrograms::discover(&BTreeMap::new()).await.unwrap(),
         memory: None,
     };
@@ -91,7 +97,7 @@ fn spec() -> RunnerSpec {
 }
 
 fn process_of(data: &Path, runner: RunnerId) -> ProcessIdentity {
-    RunnerFolder::of(&data.join("runners"), runner).process().unwrap()
+    RunnerFolder::of(&runners(data), runner).process().unwrap()
 }
 
 /// The runner's environment as the kernel has it.
@@ -124,9 +130,7 @@ async fn a_runner_dials_in_with_its_token_and_nothing_of_the_servers_environment
         .await
         .unwrap();
     stage.exit_of(spec.runner).await;
-    let left: Vec<_> = std::fs::read_dir(stage.data.path().join("runners"))
-        .unwrap()
-        .collect();
+    let left: Vec<_> = std::fs::read_dir(runners(stage.data.path())).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -190,7 +194,7 @@ async fn reaping_ends_what_is_not_wanted_and_keeps_what_is() {
 async fn the_next_server_ends_the_runners_of_a_dead_one() {
     let stage = Stage::new().await;
     // A server that died without a word, on a machine without `setpriv`: its runner goes on.
-    let folder = RunnerFolder::of(&stage.data.path().join("runners"), RunnerId::generate());
+    let folder = RunnerFolder::of(&runners(stage.data.path()), RunnerId::generate());
     folder.create().unwrap();
     let spawner = Spawner::start().unwrap();
     let mut command = spawner.command("/bin/sh", DeathSignal::Kill);
@@ -198,18 +202,30 @@ async fn the_next_server_ends_the_runners_of_a_dead_one() {
     let left_behind = spawner.spawn(command).await.unwrap();
     folder.remember(left_behind.identity().unwrap()).unwrap();
     // And one whose process is long gone.
-    let gone = RunnerFolder::of(&stage.data.path().join("runners"), RunnerId::generate());
+    let gone = RunnerFolder::of(&runners(stage.data.path()), RunnerId::generate());
     gone.create().unwrap();
 
     assert_eq!(stage.engine.reap(&[]).await.unwrap(), 1);
 
     assert!(!left_behind.identity().is_ok_and(|process| process.is_running()));
-    assert_eq!(
-        std::fs::read_dir(stage.data.path().join("runners"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(runners(stage.data.path())).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn runners_of_another_server_on_the_same_directory_are_left_alone() {
+    let stage = Stage::new().await;
+    let theirs = spec();
+    stage.engine.start(theirs.clone()).await.unwrap();
+    let _session = stage.dialled().await;
+    let config = ProcessEngineConfig {
+        instance: "another".to_owned(),
+        ..stage.engine.config.clone()
+    };
+    let another = ProcessEngine::new(config, Spawner::start().unwrap()).unwrap();
+
+    assert_eq!(another.reap(&[]).await.unwrap(), 0);
+
+    assert!(process_of(stage.data.path(), theirs.runner).is_running());
 }
 
 #[tokio::test]
@@ -226,12 +242,7 @@ async fn without_node_the_error_says_what_to_do() {
     assert!(
         matches!(&error, EngineError::RuntimeMissing { reason, .. } if reason.contains("RUNNER_NODE24_PATH"))
     );
-    assert_eq!(
-        std::fs::read_dir(stage.data.path().join("runners"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(runners(stage.data.path())).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -92,8 +92,6 @@ pub struct App {
     /// Counts of minutes that are not kept yet.
     pub waiting: RollupGauge,
     database_url: SecretString,
-    /// What its runners have on disk.
-    _runners: TempDir,
     sql: tokio_postgres::Client,
     tree: TreeHandle,
     client: reqwest::Client,
@@ -194,7 +192,6 @@ impl App {
         logs: LogSide,
         calling: Option<Calling>,
     ) -> Self {
-        let own = tempfile::tempdir().unwrap();
         let database = db.database.clone();
         let ensured = AdminToken::ensure(&database, data.path()).await.unwrap();
         let archives = DiskArchiveStore::open(data.path()).unwrap();
@@ -217,7 +214,9 @@ impl App {
                 host: "127.0.0.1".to_owned(),
                 port: runners.local_addr().unwrap().port(),
             },
-            data: own.path().to_owned(),
+            data: data.path().to_owned(),
+            // Servers beside one another are of different names.
+            instance: format!("it-{}", runners.local_addr().unwrap().port()),
             programs: NodePrograms::discover(&BTreeMap::new()).await.unwrap(),
             memory: None,
         };
@@ -318,7 +317,6 @@ impl App {
             token: ensured.token.unwrap().expose_secret().to_owned(),
             sql: db.client().await,
             database_url: db.url,
-            _runners: own,
             database: db.database,
             tree,
             client: jobber::outgoing::without_tls().build().unwrap(),

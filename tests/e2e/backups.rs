@@ -3,56 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use jobber::child::Spawner;
-use jobber::postgres::EmbeddedPostgres;
-use secrecy::ExposeSecret;
 use serde_json::Value;
-use tokio::process::Child;
 
-use crate::command_line::{jobber_within, started};
-use crate::support::{Package, Said, Tool, eventually};
+use crate::support::{Machine, Package, Said, Serving, eventually, jobber_within};
 
 const BOUND: Duration = Duration::from_secs(60);
 const PASSPHRASE: &str = "correct horse battery staple\n";
 /// More than a process may have open at once in the story about that.
 const MANY: usize = 150;
 
-/// A machine with a Postgres, a data directory, and a server on both.
-struct Machine {
-    folder: tempfile::TempDir,
-    postgres: EmbeddedPostgres,
-    _spawner: Spawner,
-}
-
 impl Machine {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let spawner = Spawner::start().unwrap();
-        let postgres = EmbeddedPostgres::start(&folder.path().join("postgres"), &spawner)
-            .await
-            .unwrap();
-        Self {
-            folder,
-            postgres,
-            _spawner: spawner,
-        }
-    }
-
-    fn data(&self) -> std::path::PathBuf {
-        self.folder.path().join("data")
-    }
-
-    async fn serve(&self) -> Running {
-        let (server, admin) = started(&self.data(), self.postgres.url().expose_secret()).await;
-        let token = std::fs::read_to_string(self.data().join("admin-token")).unwrap();
-        let tool = Tool::new()
-            .with("JOBBER_URL", &admin)
-            .with("JOBBER_TOKEN", token.trim());
-        let gateway = tool.gateway().await;
-        let tool = tool.with("JOBBER_GATEWAY_URL", &gateway);
-        Running { server, tool, token }
-    }
-
     async fn restore(&self, file: &Path, more: &[&str]) -> Said {
         self.restore_within(&[], file, more).await
     }
@@ -62,7 +22,7 @@ impl Machine {
         command
             .arg(file)
             .args(more)
-            .env("DATABASE_URL", self.postgres.url().expose_secret())
+            .env("DATABASE_URL", self.database())
             .env("JOBBER_DATA", self.data());
         let output = tokio::time::timeout(BOUND, command.output())
             .await
@@ -77,13 +37,7 @@ impl Machine {
     }
 }
 
-struct Running {
-    server: Child,
-    tool: Tool,
-    token: String,
-}
-
-impl Running {
+impl Serving {
     /// What the function answers.
     async fn call(&self) -> Value {
         let answer = eventually("the function answers", BOUND, || async {
@@ -153,11 +107,8 @@ async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
         .await
         .refused(1, &["no-such-file.tar: it can not be read: No such file"]);
 
-    running.server.kill().await.unwrap();
-    let data = lost.data();
-    lost.postgres.stop().await.unwrap();
-    lost.folder.close().unwrap();
-    assert!(!data.exists());
+    running.process.kill().await.unwrap();
+    lost.end().await;
 
     let new = Machine::new().await;
     let said = new.restore(&file, &passphrase).await;
@@ -175,7 +126,7 @@ async fn all_is_lost_but_a_backup_and_the_function_is_called_again() {
     let answer = again.call().await;
     assert_eq!(answer["hello"], "somebody");
     assert_eq!(answer["visits"].as_i64(), Some(visits + 1));
-    again.server.kill().await.unwrap();
+    again.process.kill().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,20 +134,19 @@ async fn there_may_be_more_packages_than_a_process_may_have_files_open() {
     let machine = Machine::new().await;
     let mut running = machine.serve().await;
     let client = jobber::outgoing::without_tls().build().unwrap();
-    let url = running.tool.variable("JOBBER_URL").unwrap();
-    let publish = format!("{url}/api/job/publish?allowAutomaticRollout=false");
+    let publish = format!("{}/api/job/publish?allowAutomaticRollout=false", running.admin);
     for number in 0..MANY {
         let module = format!("export function handler(request, response) {{ response.json({number}); }}");
         let package = Package::new("many", &module).version(&format!("1.0.{number}"));
         let sent = client
             .post(&publish)
-            .bearer_auth(running.token.trim())
+            .bearer_auth(&running.token)
             .header("content-type", "application/zip")
             .body(package.zip().await);
         assert_eq!(sent.send().await.unwrap().status(), 200);
     }
     // Some more than it has open now: for the dump, the backup and their connections.
-    let server = running.server.id().unwrap();
+    let server = running.process.id().unwrap();
     let open = std::fs::read_dir(format!("/proc/{server}/fd")).unwrap().count();
     let most = open + 24;
     assert!(most < MANY, "{open} files are open");
@@ -210,7 +160,7 @@ async fn there_may_be_more_packages_than_a_process_may_have_files_open() {
     let file = tool.home().join("kept.tar");
     let told = tool.run(&["backup", "verify", "kept.tar", "--json"]).await.json();
     assert_eq!(told["manifest"]["archives"], MANY);
-    running.server.kill().await.unwrap();
+    running.process.kill().await.unwrap();
 
     let new = Machine::new().await;
     let told = new

@@ -2,35 +2,18 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
-use jobber::child::Spawner;
-use jobber::postgres::EmbeddedPostgres;
-use secrecy::ExposeSecret;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::eventually;
+use crate::support::{Machine, jobber_within};
 
 const BOUND: Duration = Duration::from_secs(60);
 
 /// The program with nothing of this process's environment but what finds other programs.
 pub fn jobber(arguments: &[&str]) -> Command {
     jobber_within(&[], arguments)
-}
-
-/// The program, started by another one that becomes it: `wrapper` is that one with its arguments.
-pub fn jobber_within(wrapper: &[&str], arguments: &[&str]) -> Command {
-    let words = [wrapper, &[env!("CARGO_BIN_EXE_jobber")], arguments].concat();
-    let mut command = Command::new(words[0]);
-    command
-        .args(&words[1..])
-        .env_clear()
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
 }
 
 struct Said {
@@ -110,41 +93,15 @@ async fn a_taken_port_is_told_by_its_option() {
     );
 }
 
-/// `jobber serve` as an operator runs it, but with child processes for runners.
-fn serve(wrapper: &[&str], data: &Path, database: &str, ports: [u16; 3]) -> Child {
-    let mut command = jobber_within(wrapper, &["serve"]);
-    command
-        .env("DATABASE_URL", database)
-        .env("JOBBER_DATA", data)
-        .env("RUNNER_ENGINE", "process")
-        .env("ADMIN_BIND", "127.0.0.1")
-        .env("GATEWAY_BIND", "127.0.0.1")
-        .env("MANAGER_BIND", "127.0.0.1")
-        .env("MANAGER_HOST", "127.0.0.1")
-        .env("ADMIN_PORT", ports[0].to_string())
-        .env("GATEWAY_PORT", ports[1].to_string())
-        .env("MANAGER_PORT", ports[2].to_string())
-        .stderr(Stdio::piped());
-    command.spawn().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_good_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let spawner = Spawner::start().unwrap();
-    let postgres = EmbeddedPostgres::start(&folder.path().join("postgres"), &spawner)
-        .await
-        .unwrap();
-    let data = folder.path().join("data");
-    let database = postgres.url();
+    let machine = Machine::new().await;
+    let (data, database) = (machine.data(), machine.database());
     let mut tokens = Vec::new();
     let mut password = None;
     for start in ["the first start", "the second start"] {
-        let (server, admin) = started(&data, database.expose_secret()).await;
-        let token = std::fs::read_to_string(data.join("admin-token"))
-            .unwrap()
-            .trim()
-            .to_owned();
+        let mut server = machine.serve().await;
+        let (admin, token) = (server.admin.clone(), server.token.clone());
         let client = jobber::outgoing::without_tls().build().unwrap();
         let jobs = format!("{admin}/api/job/");
         let without = client.get(&jobs).send().await.unwrap();
@@ -155,7 +112,7 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
             let login = serde_json::json!({ "username": "admin", "password": password });
             let login = client.post(format!("{admin}/api/auth/login")).json(&login);
             assert_eq!(login.send().await.unwrap().status(), 200);
-            let said = rotated(&data, database.expose_secret()).await;
+            let said = rotated(&data, &database).await;
             assert!(
                 said.out.starts_with("1 values were sealed anew with"),
                 "{} {}",
@@ -167,14 +124,11 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
             assert!(keys.lines().all(|key| !said.out.contains(key)));
         }
 
-        let pid = server.id().unwrap().to_string();
+        let pid = server.process.id().unwrap().to_string();
         assert!(Command::new("kill").arg(&pid).status().await.unwrap().success());
-        let output = timeout(BOUND, server.wait_with_output())
-            .await
-            .expect("it stops")
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{start}: {said}");
+        let ended = timeout(BOUND, server.process.wait()).await.expect("it stops");
+        let said = server.said();
+        assert!(ended.unwrap().success(), "{start}: {said}");
         assert!(!said.contains(&token), "no token in what may be a log: {said}");
         assert_eq!(
             said.contains("admin-token"),
@@ -194,13 +148,11 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
     assert_eq!(tokens[0], tokens[1]);
 
     // A data directory without the key: none is made that would be of no use, unless what is sealed is given up.
-    let other = folder.path().join("other");
-    std::fs::create_dir(&other).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let other = other.path();
     let rotate = |arguments: &[&str]| {
         let mut command = jobber(arguments);
-        command
-            .env("DATABASE_URL", database.expose_secret())
-            .env("JOBBER_DATA", &other);
+        command.env("DATABASE_URL", &database).env("JOBBER_DATA", other);
         run(command)
     };
     let said = rotate(&["rotate-key"]).await;
@@ -213,7 +165,7 @@ async fn a_server_makes_its_token_and_its_first_user_once_serves_and_stops_in_go
     let said = rotate(&["rotate-key", "--discard-unreadable"]).await;
     assert!(said.success, "{}", said.error);
     assert!(other.join("master-key").exists());
-    postgres.stop().await.unwrap();
+    machine.end().await;
 }
 
 /// `jobber rotate-key` beside a server that runs.
@@ -223,40 +175,4 @@ async fn rotated(data: &Path, database: &str) -> Said {
     let said = run(command).await;
     assert!(said.success, "{}", said.error);
     said
-}
-
-/// A server whose API answers. Ports that were free a moment ago may be taken by another test: then it is tried anew.
-pub async fn started(data: &Path, database: &str) -> (Child, String) {
-    started_within(&[], data, database).await
-}
-
-/// The same, started by another program that becomes the server.
-pub async fn started_within(wrapper: &[&str], data: &Path, database: &str) -> (Child, String) {
-    for _ in 0..5 {
-        let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = sockets
-            .each_ref()
-            .map(|socket| socket.local_addr().unwrap().port());
-        drop(sockets);
-        let mut server = serve(wrapper, data, database, ports);
-        let admin = format!("http://127.0.0.1:{}", ports[0]);
-        let client = jobber::outgoing::without_tls().build().unwrap();
-        let url = format!("{admin}/readyz");
-        let ready = eventually("the server is ready, or has ended", BOUND, || {
-            let ended = server.try_wait().unwrap().is_some();
-            let request = client.get(&url).send();
-            async move {
-                if ended {
-                    Some(false)
-                } else {
-                    request.await.is_ok_and(|r| r.status() == 200).then_some(true)
-                }
-            }
-        })
-        .await;
-        if ready {
-            return (server, admin);
-        }
-    }
-    panic!("no server could be started on free ports");
 }

@@ -6,12 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jobber::child::Spawner;
-use jobber::postgres::EmbeddedPostgres;
-use secrecy::ExposeSecret;
-
-use crate::command_line::started_within;
-use crate::support::{Tool, eventually};
+use crate::support::{Machine, eventually};
 
 /// Becomes the program that it is given, which alone sees the file system in its data directory.
 const SMALL_DISK: [&str; 8] = [
@@ -58,22 +53,17 @@ fn fill(disk: &Path, but_for: u64) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn packages_and_backups_are_refused_and_nothing_is_left_of_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let spawner = Spawner::start().unwrap();
-    let postgres = EmbeddedPostgres::start(&folder.path().join("postgres"), &spawner)
-        .await
-        .unwrap();
-    let data = folder.path().join("data");
+    let machine = Machine::new().await;
+    let data = machine.data();
     std::fs::create_dir(&data).unwrap();
-    let (mut server, admin) = started_within(&SMALL_DISK, &data, postgres.url().expose_secret()).await;
+    let mut server = machine.serve_within(&SMALL_DISK).await;
     // As the server sees it: nobody else does.
-    let disk = PathBuf::from(format!("/proc/{}/root{}", server.id().unwrap(), data.display()));
-    let token = std::fs::read_to_string(disk.join("admin-token")).unwrap();
-    let tool = Tool::new()
-        .with("JOBBER_URL", &admin)
-        .with("JOBBER_TOKEN", token.trim());
-    let gateway = tool.gateway().await;
-    let tool = tool.with("JOBBER_GATEWAY_URL", &gateway);
+    let disk = PathBuf::from(format!(
+        "/proc/{}/root{}",
+        server.process.id().unwrap(),
+        data.display()
+    ));
+    let tool = &server.tool;
     tool.run(&["init", "story"]).await.expect();
     tool.run(&["publish", "story"]).await.expect();
     let made = tool.run(&["backup", "--json"]).await.json();
@@ -115,6 +105,6 @@ async fn packages_and_backups_are_refused_and_nothing_is_left_of_them() {
     })
     .await;
     assert_eq!(kept(&disk).len(), before.len() + 2);
-    server.kill().await.unwrap();
-    postgres.stop().await.unwrap();
+    server.process.kill().await.unwrap();
+    machine.end().await;
 }

@@ -31,3 +31,4 @@ mod scaling;
 mod schedules;
 mod secrets;
 mod streaming;
+mod two_servers;

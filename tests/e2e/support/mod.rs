@@ -2,6 +2,7 @@
 
 mod broker;
 mod docker;
+mod machine;
 mod mqtt;
 mod package;
 mod process;
@@ -11,6 +12,7 @@ mod wait;
 
 pub use broker::{Broker, certify};
 pub use docker::{containers_of, inspect, kill_container, started_with};
+pub use machine::{Machine, Serving, jobber_within};
 pub use mqtt::MqttClient;
 pub use package::Package;
 pub use server::{Options, Server, shared};

@@ -308,7 +308,7 @@ fn about(data: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(data.join("dev.json")).unwrap()).unwrap()
 }
 
-fn log_directory() -> PathBuf {
+pub(super) fn log_directory() -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e-logs");
     std::fs::create_dir_all(&directory).unwrap();
     directory

@@ -75,15 +75,6 @@ impl Tool {
         self
     }
 
-    /// What it has of this name in its environment.
-    pub fn variable(&self, name: &str) -> Option<&str> {
-        let variables = self.variables.iter().rev();
-        variables
-            .filter(|(known, _)| *known == name)
-            .map(|(_, value)| value.as_str())
-            .next()
-    }
-
     /// Its home and working directory.
     pub fn home(&self) -> &Path {
         self.home.path()

@@ -77,7 +77,7 @@ export class Session {
     );
     const socket = connect({ host, port, noDelay: true, keepAlive: true, timeout: CONNECT_TIMEOUT_MS });
     this.#socket = socket;
-    this.#writer = new FrameWriter(socket);
+    this.#writer = new FrameWriter(socket, () => this.#assignment?.limits.concurrency ?? 1);
     socket.on('timeout', () => socket.destroy(new Error('the manager does not answer')));
     socket.on('connect', () => {
       socket.setTimeout(0);

@@ -9,9 +9,16 @@ const BLOCK_BYTES = 65_536;
 const COPY_BELOW = 8_192;
 /** With so much put together it is written at once, without waiting for the end of the turn. */
 const FLUSH_ABOVE = 262_144;
-/** In a long turn, what was put together is written after so much time: whoever is answered has something new to do meanwhile. */
+/**
+ * In a long turn, what was put together is written after so much time, if half of the invocations that there may be at once have been
+ * answered: the manager sends new ones before this process has nothing left to do. Each write wakes the manager and, for
+ * messages, their broker: fewer of them leave more of the machine to the function.
+ */
 const FLUSH_AFTER_MS = 1;
-/** The clock is looked at once for so many frames: it costs about as much as a frame. A power of 2. */
+/** After so much time it is written in any case: somebody waits for an answer. */
+const FLUSH_AT_LAST_MS = 3;
+/** The clock is looked at about this often, and once for so many frames at most: it costs about as much as a frame. */
+const LOOK_EVERY_MS = 0.5;
 const FRAMES_PER_LOOK = 16;
 /** With so much that the system has not taken yet, streams wait and log lines are dropped. */
 const CONGESTED_ABOVE = 1_048_576;
@@ -30,10 +37,16 @@ export class FrameWriter {
   #parts = [];
   #partBytes = 0;
   #scheduled = false;
+  /** Frames that were put down since it was written last. */
   #frames = 0;
   /** When it was written last, or the turn's first frame was put down. */
   #since = 0;
+  /** When the clock was looked at last, at how many frames that is done again, and how many those are more than then. */
+  #looked = 0;
+  #lookAt = 0;
+  #step = FRAMES_PER_LOOK;
   #now;
+  #concurrency;
   #closed = false;
   /** @type {(() => void)[]} */
   #waiting = [];
@@ -44,10 +57,12 @@ export class FrameWriter {
 
   /**
    * @param {import('node:net').Socket} socket
+   * @param {() => number} concurrency how many invocations there may be at once
    * @param {() => number} [now] milliseconds of a clock that never goes back
    */
-  constructor(socket, now = () => performance.now()) {
+  constructor(socket, concurrency, now = () => performance.now()) {
     this.#socket = socket;
+    this.#concurrency = concurrency;
     this.#now = now;
     socket.on('drain', () => this.#drained());
     socket.on('close', () => {
@@ -196,19 +211,38 @@ export class FrameWriter {
       this.flush();
     } else if (!this.#scheduled) {
       this.#scheduled = true;
-      this.#frames = 0;
-      this.#since = this.#now();
+      this.#begin(this.#now(), 1);
       setImmediate(this.#flushLater);
-    } else if ((++this.#frames & (FRAMES_PER_LOOK - 1)) === 0) {
-      this.#flushInLongTurn();
+    } else if ((this.#frames += 1) >= this.#lookAt) {
+      this.#look();
     }
   }
 
-  #flushInLongTurn() {
-    const now = this.#now();
-    if (now - this.#since < FLUSH_AFTER_MS) return;
+  /**
+   * From now on something is put together anew.
+   * @param {number} now
+   * @param {number} frames how many there are of it
+   */
+  #begin(now, frames) {
     this.#since = now;
-    this.flush();
+    this.#looked = now;
+    this.#frames = frames;
+    this.#lookAt = frames + this.#step;
+  }
+
+  /** Looks at the clock, and writes if it is time. */
+  #look() {
+    const now = this.#now();
+    const step = Math.floor((this.#step * LOOK_EVERY_MS) / (now - this.#looked));
+    this.#step = Math.min(Math.max(step, 1), FRAMES_PER_LOOK);
+    const waited = now - this.#since;
+    if (waited >= FLUSH_AT_LAST_MS || (waited >= FLUSH_AFTER_MS && this.#frames * 2 >= this.#concurrency())) {
+      this.flush();
+      this.#begin(now, 0);
+    } else {
+      this.#looked = now;
+      this.#lookAt = this.#frames + this.#step;
+    }
   }
 
   /** Hands everything to the system now. */

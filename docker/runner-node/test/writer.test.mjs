@@ -22,11 +22,14 @@ class Socket extends EventEmitter {
   uncork() {}
 }
 
-/** @param {number} frameMs what each frame takes by the writer's clock */
-function written(frameMs) {
+/**
+ * @param {number} frameMs what each frame takes by the writer's clock
+ * @param {number} [concurrency]
+ */
+function written(frameMs, concurrency = 100) {
   const socket = new Socket();
   let time = 0;
-  const writer = new FrameWriter(/** @type {any} */ (socket), () => time);
+  const writer = new FrameWriter(/** @type {any} */ (socket), () => concurrency, () => time);
   /** @param {number} count */
   const frames = (count) => {
     for (let frame = 0; frame < count; frame += 1, time += frameMs) writer.frame(TYPE.SETTLED, 0, 1, NO_HEAD, null);
@@ -48,14 +51,30 @@ describe('a writer', () => {
   it('writes in the middle of a long turn, and the rest at its end', async () => {
     const { socket, frames } = written(0.1);
     frames(40);
-    const early = socket.writes.length;
-    assert.ok(early >= 2, `${early} writes in 4 ms`);
+    assert.equal(socket.writes.length, 1, 'one write in 4 ms');
     await nextTurn();
-    assert.equal(socket.writes.length, early + 1);
+    assert.equal(socket.writes.length, 2);
     assert.equal(socket.writes.reduce((sum, bytes) => sum + bytes), 40 * PREFIX_BYTES);
     frames(1);
-    assert.equal(socket.writes.length, early + 1, 'a new turn begins anew');
+    assert.equal(socket.writes.length, 2, 'a new turn begins anew');
     await nextTurn();
-    assert.equal(socket.writes.length, early + 2);
+    assert.equal(socket.writes.length, 3);
+  });
+
+  it('writes sooner when half of what there may be at once is answered', async () => {
+    const { socket, frames } = written(0.1, 20);
+    frames(40);
+    assert.ok(socket.writes.length >= 2, `${socket.writes.length} writes in 4 ms`);
+    await nextTurn();
+    assert.equal(socket.writes.reduce((sum, bytes) => sum + bytes), 40 * PREFIX_BYTES);
+  });
+
+  it('has nobody wait for many answers that take long', () => {
+    const { socket, frames } = written(5);
+    frames(40);
+    const first = socket.writes.length;
+    assert.ok(first >= 20, `${first} writes in 200 ms`);
+    frames(10);
+    assert.equal(socket.writes.length, first + 10, 'each is written by now');
   });
 });

@@ -52,6 +52,7 @@ export class FrameWriter {
   #waiting = [];
   #flushLater = () => {
     this.#scheduled = false;
+    this.#learn(this.#now());
     this.flush();
   };
 
@@ -209,6 +210,7 @@ export class FrameWriter {
   #schedule() {
     if (this.#partBytes + this.#end - this.#start > FLUSH_ABOVE) {
       this.flush();
+      this.#begin(this.#now(), 0);
     } else if (!this.#scheduled) {
       this.#scheduled = true;
       this.#begin(this.#now(), 1);
@@ -230,11 +232,21 @@ export class FrameWriter {
     this.#lookAt = frames + this.#step;
   }
 
+  /**
+   * Takes from how far apart the frames since the last look were how many there are to be until the next one.
+   * @param {number} now
+   */
+  #learn(now) {
+    const frames = this.#frames - (this.#lookAt - this.#step);
+    if (frames === 0) return;
+    const step = Math.floor((frames * LOOK_EVERY_MS) / (now - this.#looked));
+    this.#step = Math.min(Math.max(step, 1), FRAMES_PER_LOOK, Math.ceil(this.#concurrency() / 2));
+  }
+
   /** Looks at the clock, and writes if it is time. */
   #look() {
     const now = this.#now();
-    const step = Math.floor((this.#step * LOOK_EVERY_MS) / (now - this.#looked));
-    this.#step = Math.min(Math.max(step, 1), FRAMES_PER_LOOK);
+    this.#learn(now);
     const waited = now - this.#since;
     if (waited >= FLUSH_AT_LAST_MS || (waited >= FLUSH_AFTER_MS && this.#frames * 2 >= this.#concurrency())) {
       this.flush();

@@ -77,4 +77,25 @@ describe('a writer', () => {
     frames(10);
     assert.equal(socket.writes.length, first + 10, 'each is written by now');
   });
+
+  it('remembers from a turn before how long answers take', async () => {
+    const { socket, frames } = written(5);
+    frames(8);
+    assert.deepEqual(socket.writes, []);
+    await nextTurn();
+    frames(8);
+    assert.ok(socket.writes.length >= 7, `${socket.writes.length} writes`);
+  });
+
+  it('looks again after turns with one answer each', async () => {
+    const { socket, frames } = written(0);
+    for (let turn = 0; turn < 3; turn += 1) {
+      frames(1);
+      await nextTurn();
+    }
+    assert.equal(socket.writes.length, 3);
+    frames(1_000);
+    await nextTurn();
+    assert.equal(socket.writes.length, 4);
+  });
 });

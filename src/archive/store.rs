@@ -20,6 +20,9 @@ use super::upload::{Upload, UploadWriter};
 /// archive to referring to it, also on another server that shares the folder.
 const UNREFERENCED_AGE: Duration = Duration::from_secs(3600);
 
+/// An upload to which nothing was written for so long is a dead server's.
+const LEFT_BEHIND: Duration = Duration::from_secs(3600);
+
 /// Keeps archives under `<data>/archives/ab/cdef….zip` and uploads under `<data>/tmp`.
 ///
 /// An archive is written under a temporary name, synced, renamed, and its folder synced: a name that exists always
@@ -58,7 +61,8 @@ pub struct ReferenceGuard {
 
 impl DiskArchiveStore {
     /// Opens the store below the data folder, making its folders (for the owner only) and removing what uploads
-    /// a dead server left behind. Blocks; call it while starting.
+    /// a dead server left behind: files that nobody has written to for an hour, since another server on the same folder
+    /// may be receiving one. Blocks; call it while starting.
     ///
     /// # Errors
     /// When the folders can not be made or read.
@@ -73,7 +77,8 @@ impl DiskArchiveStore {
         }
         for leftover in fs::read_dir(&store.uploads)? {
             let leftover = leftover?;
-            if leftover.file_name().as_encoded_bytes().starts_with(b"upload-") {
+            let is_upload = leftover.file_name().as_encoded_bytes().starts_with(b"upload-");
+            if is_upload && is_left_behind(&leftover) {
                 fs::remove_file(leftover.path())?;
             }
         }
@@ -248,6 +253,11 @@ pub(crate) fn place_of(archives: &Path, digest: ArchiveDigest) -> PathBuf {
 /// The folder of all archives, in a data folder.
 pub(crate) fn folder_of(data: &Path) -> PathBuf {
     data.join("archives")
+}
+
+fn is_left_behind(upload: &fs::DirEntry) -> bool {
+    let modified = upload.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > LEFT_BEHIND))
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! Uploads and kept archives.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use jobber_actors::domain::ArchiveDigest;
@@ -119,11 +120,19 @@ async fn an_upload_that_is_not_kept_leaves_nothing_behind() {
     drop(finished);
     assert_eq!(uploads(), 0);
 
-    // What a killed server left is removed at the next start; nothing else is.
-    fs::write(folder.path().join("tmp/upload-dead.zip"), b"half").unwrap();
-    fs::write(folder.path().join("tmp/other"), b"not ours").unwrap();
+    // What a killed server left is removed at a start long after; what another server is receiving is not, and nothing else is.
+    let long_ago = SystemTime::now() - Duration::from_secs(2 * 3600);
+    for (name, modified) in [
+        ("upload-dead.zip", long_ago),
+        ("upload-theirs.zip", SystemTime::now()),
+        ("other", long_ago),
+    ] {
+        let file = fs::File::create(folder.path().join("tmp").join(name)).unwrap();
+        file.set_modified(modified).unwrap();
+    }
     DiskArchiveStore::open(folder.path()).unwrap();
-    assert_eq!(uploads(), 1);
+    assert_eq!(uploads(), 2);
+    assert!(!folder.path().join("tmp/upload-dead.zip").exists());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::publisher::Publisher;
 use crate::sides::{Counts, Side};
 
 /// Of QoS 1, messages that come before those that are measured: the program is new, and its code is being compiled.
-pub(crate) const WARM_UP: usize = 100_000;
+const WARM_UP: usize = 100_000;
 /// Messages between two marks.
 pub(crate) const MARK: usize = 1_000;
 /// Nothing may take longer than this without a message being handled.
@@ -19,8 +19,10 @@ const POLL: Duration = Duration::from_millis(200);
 /// A side that handles nothing for so long has handled everything.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Where the search for what a side can take begins, in messages each second.
-const FIRST_PACE: f64 = 8_000.0;
+/// Where the search for what a side can take begins, in messages each second, if it has not been searched for before.
+pub(crate) const FIRST_PACE: f64 = 8_000.0;
+/// Where it begins the next time, over what the side has taken before.
+pub(crate) const BEGIN_AGAIN: f64 = 0.7;
 /// What is sent next, over what was sent without a loss.
 const STEP: f64 = 1.4;
 /// What is sent while it is measured, over what the side can take.
@@ -44,6 +46,12 @@ pub(crate) struct Run {
     pub(crate) cost: Cost,
 }
 
+/// As many messages as take about as long with so many hashes as `messages` do without any: a multiple of [`MARK`].
+pub(crate) fn of_hashes(messages: usize, hashes: u8) -> usize {
+    let fewer = messages / (1 + usize::from(hashes) / 10);
+    fewer.next_multiple_of(MARK)
+}
+
 /// QoS 1: so many messages wait at the broker when the side comes, and are handled and acknowledged as quickly as it can. The
 /// publisher has nothing to do meanwhile.
 pub(crate) fn drain(
@@ -54,10 +62,11 @@ pub(crate) fn drain(
     messages: usize,
 ) -> Result<Run> {
     side.leave()?;
-    let total = WARM_UP + messages;
+    let [warm_up, messages] = [WARM_UP, messages].map(|messages| of_hashes(messages, payload[0]));
+    let total = warm_up + messages;
     publisher.preload(side.topic(), payload, total)?;
     side.come()?;
-    let warm = settled(side, |counts| counts.handled >= WARM_UP as u64)?;
+    let warm = settled(side, |counts| counts.handled >= warm_up as u64)?;
     let (processes, handled_before) = (side.processes()?, warm.handled);
     let before = meter.read(processes)?;
     let last = settled(side, |counts| counts.handled >= total as u64)?;
@@ -72,7 +81,7 @@ pub(crate) fn drain(
     );
     let begun = counts
         .marks
-        .get(WARM_UP / MARK - 1)
+        .get(warm_up / MARK - 1)
         .context("a mark is missing")?;
     Ok(Run {
         rate: messages as f64 / (counts.last_at - begun) * 1000.0,
@@ -82,15 +91,16 @@ pub(crate) fn drain(
     })
 }
 
-/// QoS 0: the side is sent a little more than it can take, and what it handles is counted.
+/// QoS 0: the side is sent a little more than it can take, and what it handles is counted. What it can take is searched for from
+/// `pace` on, in messages each second.
 pub(crate) fn flood(
     side: &dyn Side,
     publisher: &mut Publisher,
     meter: Meter,
     payload: &[u8],
     time: Duration,
+    mut pace: f64,
 ) -> Result<Run> {
-    let mut pace = FIRST_PACE;
     loop {
         let run = paced(side, publisher, meter, payload, pace, STEP_TIME)?;
         if run.rate < KEEPS_UP * pace {

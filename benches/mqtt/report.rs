@@ -23,6 +23,24 @@ impl fmt::Display for Case {
     }
 }
 
+/// Jobber's rate over the bare client's, in rounds.
+#[derive(Clone, Copy)]
+pub(crate) struct Ratio {
+    pub(crate) lowest: f64,
+    pub(crate) median: f64,
+    pub(crate) highest: f64,
+}
+
+impl Ratio {
+    fn of(rounds: Vec<f64>) -> Self {
+        Self {
+            lowest: rounds.iter().copied().fold(f64::NAN, f64::min),
+            highest: rounds.iter().copied().fold(f64::NAN, f64::max),
+            median: median(rounds),
+        }
+    }
+}
+
 /// Everything that was measured.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -34,12 +52,24 @@ impl Report {
         self.runs.entry((case, side)).or_default().push(run);
     }
 
+    /// What was measured last of a side.
+    pub(crate) fn last(&self, case: Case, side: &'static str) -> Option<&Run> {
+        self.runs.get(&(case, side))?.last()
+    }
+
     /// All cases with Jobber's rate over the bare client's.
-    pub(crate) fn ratios(&self) -> Vec<(Case, f64)> {
+    pub(crate) fn ratios(&self) -> Vec<(Case, Ratio)> {
         let mut cases: Vec<Case> = self.runs.keys().map(|(case, _)| *case).collect();
         cases.dedup();
-        let ratio = |case| self.rate(case, "jobber") / self.rate(case, "client");
-        cases.into_iter().map(|case| (case, ratio(case))).collect()
+        let rates = |case, side| {
+            let runs = self.runs.get(&(case, side));
+            runs.into_iter().flatten().map(|run| run.rate)
+        };
+        let ratios = |case| {
+            let rounds = rates(case, "jobber").zip(rates(case, "client"));
+            Ratio::of(rounds.map(|(jobber, client)| jobber / client).collect())
+        };
+        cases.into_iter().map(|case| (case, ratios(case))).collect()
     }
 
     fn rate(&self, case: Case, side: &'static str) -> f64 {
@@ -63,7 +93,7 @@ impl fmt::Display for Report {
                 "sent/s", "dropped", "repeated", "broker", "server", "function"
             )?;
         }
-        writeln!(f, " | {:>5}", "ratio")?;
+        writeln!(f, " | {:>5} {:>6} {:>7}", "ratio", "lowest", "highest")?;
         for (case, ratio) in self.ratios() {
             write!(f, "{:>3} {:>7} {:>6}", case.qos, case.payload, case.hashes)?;
             for side in ["jobber", "client"] {
@@ -89,7 +119,12 @@ impl fmt::Display for Report {
                 ];
                 write!(f, " {broker:>6.1} {server:>6.1} {function:>8.1}")?;
             }
-            writeln!(f, " | {ratio:>5.2}")?;
+            let Ratio {
+                lowest,
+                median,
+                highest,
+            } = ratio;
+            writeln!(f, " | {median:>5.2} {lowest:>6.2} {highest:>7.2}")?;
         }
         Ok(())
     }

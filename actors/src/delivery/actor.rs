@@ -19,7 +19,7 @@ use crate::tree::Surroundings;
 
 /// A claim lasts this long, and is renewed when a third of it is over. A server that dies lets go of its deliveries after it.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// Most deliveries in this server's hands.
+/// Most deliveries in this server's hands, but for those whose time has not come.
 const MOST_HELD: usize = 1_000;
 /// Nothing more is claimed while the bodies and answers of those have this many bytes.
 const MOST_BYTES_HELD: usize = 64 << 20;
@@ -132,7 +132,7 @@ impl Work {
             return Ok(wait.min(SWEEP));
         }
         let room = room(jobs);
-        let most = u32::try_from(MOST_HELD.saturating_sub(self.desk.len())).unwrap_or(u32::MAX);
+        let most = u32::try_from(MOST_HELD.saturating_sub(self.desk.under_way())).unwrap_or(u32::MAX);
         if room.is_empty() || most == 0 || self.desk.bytes() > MOST_BYTES_HELD {
             // Whatever makes room is not told here.
             return Ok(RETRY_PAUSE);
@@ -263,7 +263,8 @@ impl Child for Deliveries {
     const KIND: &'static str = "deliveries";
 
     fn stop_requested(&mut self, _: &StopReason, _: &mut Context<Self>) {
-        // Nothing is claimed any more; what runs is waited for, and written.
+        // Nothing is claimed any more, and nobody is left who would hand over what is not due; what runs is waited for, and written.
+        self.around.desk.release_ahead();
         self.stop.send_replace(true);
     }
 

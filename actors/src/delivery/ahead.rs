@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use super::desk::DeliveryDesk;
-use crate::domain::{InvocationId, JobId};
+use crate::domain::{InvocationId, JobId, TriggerId};
 use crate::ports::{ClaimedDelivery, Verdict};
+
+/// Most that are handed over at once: whoever has them handed over does other things as well.
+const MOST_AT_ONCE: usize = 500;
 
 /// What waits for its time, by when that is.
 type Waiting = BTreeMap<(DateTime<Utc>, InvocationId), ClaimedDelivery>;
@@ -48,16 +51,24 @@ impl DeliveryDesk {
         self.ahead.lock().len()
     }
 
-    /// Hands over what was taken ahead and is due. Gives whose each is, and since when it is due.
-    pub(crate) fn hand_over_due(self: &Arc<Self>) -> Vec<(JobId, DateTime<Utc>)> {
+    /// Hands over some of what was taken ahead and is due; what is of a trigger that is not wanted any more is withdrawn. Gives whose
+    /// each is that was handed over, and since when it is due.
+    pub(crate) fn hand_over_due(
+        self: &Arc<Self>,
+        is_wanted: impl Fn(TriggerId) -> bool,
+    ) -> Vec<(JobId, DateTime<Utc>)> {
         let now = self.clock().now();
         let mut handed_over = Vec::new();
-        while let Some((due, claimed)) = self.ahead.pop(now) {
-            // One that was taken away from this server meanwhile is somebody else's, or nobody's.
-            if self.holds(&claimed) {
+        while handed_over.len() < MOST_AT_ONCE
+            && let Some((due, claimed)) = self.ahead.pop(now)
+        {
+            if !is_wanted(claimed.delivery.trigger) {
+                self.settle(claimed.delivery.id, claimed.token, Verdict::Withdrawn);
+            } else if self.holds(&claimed) {
                 handed_over.push((claimed.delivery.job, due));
                 self.hand_over(claimed);
             }
+            // One that was taken away from this server meanwhile is somebody else's, or nobody's.
         }
         handed_over
     }

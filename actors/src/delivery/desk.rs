@@ -347,6 +347,11 @@ impl DeliveryDesk {
         self.held().len()
     }
 
+    /// How many of them are being made, or written.
+    pub(super) fn under_way(&self) -> usize {
+        self.len().saturating_sub(self.waiting_ahead())
+    }
+
     /// Bytes of their bodies and answers.
     pub(super) fn bytes(&self) -> usize {
         self.held().values().map(|held| held.bytes).sum()

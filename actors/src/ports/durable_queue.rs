@@ -128,6 +128,8 @@ pub enum Verdict {
     Answered(Box<Answer>),
     /// It was not run, and is due again without counting as tried.
     Postponed(DateTime<Utc>),
+    /// It was recorded before its instant, at which nobody wanted it any more: it goes, and so does the record of the instant.
+    Withdrawn,
     /// It failed, and is tried again.
     Retried {
         /// When.

@@ -122,7 +122,7 @@ pub struct Fired {
     /// To be delivered now; claimed already.
     pub claimed: Vec<ClaimedDelivery>,
     /// Waiting for an earlier one of the same trigger.
-    pub queued: usize,
+    pub queued: Vec<InvocationId>,
     /// Left out, with the reason recorded.
     pub skipped: Vec<SkippedFire>,
     /// Gaps that were not known before.

@@ -48,7 +48,7 @@ pub struct Scheduler {
     pub(super) recording: usize,
     pub(super) counts: Counts,
     last_error: Option<String>,
-    /// Nothing is decided any more; it ends when what is under way to the record is there.
+    /// Nothing is decided any more.
     pub(super) stopping: bool,
 }
 
@@ -127,12 +127,21 @@ impl Scheduler {
         }
     }
 
-    /// Hands over what is due, deals with what can be decided about, and sets the timer to what comes next.
+    /// Hands over what is due, deals with what can be decided about, and sets the timer to what comes next. One that is to stop only hands
+    /// over what is recorded, and ends after the last of it.
     pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.stopping {
+        self.hand_over_due();
+        if !self.stopping {
+            self.decide(ctx);
+        } else if self.recording == 0 && self.around.desk.next_ahead().is_none() {
+            ctx.stop();
             return;
         }
-        self.hand_over_due();
+        self.arm(ctx);
+    }
+
+    /// Has recorded what can be decided about.
+    fn decide(&mut self, ctx: &mut Context<Self>) {
         let now = self.around.settings.clock.now();
         let mut batch = Batch::default();
         while let Some(&(at, id)) = self.due.first() {
@@ -162,11 +171,10 @@ impl Scheduler {
         if !batch.handled.is_empty() {
             self.record(batch, ctx);
         }
-        self.arm(ctx);
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let look = self.due.first().map(|(at, _)| *at);
+        let look = self.due.first().map(|(at, _)| *at).filter(|_| !self.stopping);
         let Some(at) = look.into_iter().chain(self.around.desk.next_ahead()).min() else {
             return;
         };
@@ -188,8 +196,14 @@ impl Scheduler {
         self.timer = Some((at, handle));
     }
 
-    /// All instants of a schedule up to this one are dealt with.
-    pub(super) fn handled(&mut self, id: TriggerId, seed: &Arc<ScheduleSeed>, handled: DateTime<Utc>) {
+    /// All instants of a schedule up to this one are dealt with; `ahead` is one of them that is to come.
+    pub(super) fn handled(
+        &mut self,
+        id: TriggerId,
+        seed: &Arc<ScheduleSeed>,
+        handled: DateTime<Utc>,
+        ahead: Option<DateTime<Utc>>,
+    ) {
         let Some(tracked) = self.tracked.get_mut(&id) else {
             return;
         };
@@ -205,15 +219,8 @@ impl Scheduler {
         if let Some(look) = tracked.look {
             self.due.insert((look, id));
         }
-        self.around.schedules.set_status(id, ScheduleStatus { next });
-    }
-
-    /// Ends when everything under way to the record is there. What has been recorded and is not due is left to whoever is there then.
-    pub(super) fn stop_if_recorded(&self, ctx: &mut Context<Self>) {
-        if self.recording == 0 {
-            self.around.desk.release_ahead();
-            ctx.stop();
-        }
+        let status = ScheduleStatus { ahead, next };
+        self.around.schedules.set_status(id, status);
     }
 
     pub(super) fn failed(&mut self, error: Option<QueueError>) {
@@ -265,7 +272,7 @@ impl Child for Scheduler {
 
     fn stop_requested(&mut self, _: &StopReason, ctx: &mut Context<Self>) {
         self.stopping = true;
-        self.stop_if_recorded(ctx);
+        self.look(ctx);
     }
 
     fn observe(&self) -> serde_json::Value {
@@ -304,7 +311,7 @@ impl Handler<Begun> for Scheduler {
                         .get(&cursor.trigger)
                         .map(|tracked| Arc::clone(&tracked.seed));
                     if let Some(seed) = seed.filter(|seed| seed.text() == cursor.schedule) {
-                        self.handled(cursor.trigger, &seed, cursor.handled);
+                        self.handled(cursor.trigger, &seed, cursor.handled, None);
                     }
                 }
             }

@@ -34,8 +34,18 @@ impl ScheduleSeed {
 /// What is known of a schedule that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScheduleStatus {
-    /// Its next instant; `None` if it has none any more.
+    /// The instant that is recorded already, if one is.
+    pub ahead: Option<DateTime<Utc>>,
+    /// The next one that is not; `None` if there is none any more.
     pub next: Option<DateTime<Utc>>,
+}
+
+impl ScheduleStatus {
+    /// Its next instant as seen at some time; `None` if it has none any more.
+    #[must_use]
+    pub fn next_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.ahead.filter(|ahead| *ahead > now).or(self.next)
+    }
 }
 
 #[derive(Default)]

@@ -8,8 +8,8 @@ use crate::schedule::Schedule;
 
 /// An instant fires as usual up to so much later; after that it was missed. A restart of the server takes less.
 pub const LATE_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
-/// An instant is recorded so long before it is due, if it is: then nothing but handing it over is left to do when it is. Whatever happens to
-/// its trigger within this time comes too late for it.
+/// So long before it is due an instant is recorded, so that nothing but handing it over is left to do when it is. Another expression
+/// that is published within this time comes too late for it.
 const AHEAD: TimeDelta = TimeDelta::milliseconds(500);
 /// `catchUp: all` makes up for so many instants, the latest ones.
 pub const MOST_CATCH_UP: usize = 100;

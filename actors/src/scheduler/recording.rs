@@ -134,33 +134,24 @@ impl Scheduler {
 
     /// Leaves the deliveries to the desk, each until it is due.
     fn take(&mut self, batch: &Batch, fired: Fired) {
-        let due: HashMap<_, _> = batch.fires.iter().map(|fire| (fire.invocation, fire)).collect();
-        let mut waiting = due.clone();
-        for skipped in &fired.skipped {
-            waiting.remove(&skipped.fire.invocation);
-        }
+        let fires: HashMap<_, _> = batch.fires.iter().map(|fire| (fire.invocation, fire)).collect();
         for claimed in fired.claimed {
-            let id = claimed.delivery.id;
-            waiting.remove(&id);
-            if let Some(fire) = due.get(&id) {
+            if let Some(fire) = fires.get(&claimed.delivery.id) {
                 self.around.desk.take_ahead(claimed, fire.at);
             }
         }
-        // Of those that wait the record says only how many: where others are another server's, or their trigger is gone, it is not known
-        // which.
-        if waiting.len() == fired.queued {
-            for fire in waiting.values() {
-                self.tell_fire(fire.job, fire.at);
-            }
+        for fire in fired.queued.iter().filter_map(|id| fires.get(id)) {
+            self.tell_fire(fire.job, fire.at);
         }
-        if fired.queued > 0 {
+        if !fired.queued.is_empty() {
             self.around.desk.look();
         }
     }
 
     /// Hands over what is recorded and due.
     pub(super) fn hand_over_due(&mut self) {
-        for (job, at) in self.around.desk.hand_over_due() {
+        let is_wanted = |trigger| self.tracked.contains_key(&trigger);
+        for (job, at) in self.around.desk.hand_over_due(is_wanted) {
             self.tell_fire(job, at);
         }
     }
@@ -177,12 +168,11 @@ impl Handler<Recorded> for Scheduler {
             Ok(fired) => fired,
             Err(error) => {
                 self.failed(Some(error));
-                if self.stopping {
-                    self.stop_if_recorded(ctx);
-                    return;
-                }
                 // What was decided stays decided: it is recorded when that works again, with the ids that it has.
                 ctx.run_later(RETRY_PAUSE, move |scheduler, ctx| scheduler.record(batch, ctx));
+                if self.stopping {
+                    self.look(ctx);
+                }
                 return;
             }
         };
@@ -192,13 +182,15 @@ impl Handler<Recorded> for Scheduler {
         self.counts.skipped += fired.skipped.len() as u64;
         self.counts.missed += fired.gaps.iter().map(|gap| u64::from(gap.instants)).sum::<u64>();
         self.take(&batch, fired);
-        for (seed, handled) in batch.handled {
-            self.handled(seed.trigger.id, &seed, handled);
+        let now = self.around.settings.clock.now();
+        let to_come = |trigger| {
+            let of_trigger = batch.fires.iter().filter(|fire| fire.trigger == trigger);
+            of_trigger.map(|fire| fire.at).find(|at| *at > now)
+        };
+        for (seed, handled) in &batch.handled {
+            let trigger = seed.trigger.id;
+            self.handled(trigger, seed, *handled, to_come(trigger));
         }
-        if self.stopping {
-            self.stop_if_recorded(ctx);
-        } else {
-            self.look(ctx);
-        }
+        self.look(ctx);
     }
 }

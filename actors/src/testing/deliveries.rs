@@ -272,6 +272,13 @@ impl DurableQueue for FakeDeliveries {
             };
             match &settlement.verdict {
                 Verdict::Done => drop(rows.rows.remove(&settlement.id)),
+                Verdict::Withdrawn => {
+                    if let Some(row) = rows.rows.remove(&settlement.id)
+                        && let Input::Schedule { schedule } = row.delivery.input
+                    {
+                        rows.fired.remove(&(row.delivery.trigger, schedule.scheduled_at));
+                    }
+                }
                 Verdict::Answered(answer) => {
                     rows.rows.remove(&settlement.id);
                     rows.answers.push((settlement.id, (**answer).clone()));
@@ -376,7 +383,7 @@ impl ScheduleStore for FakeDeliveries {
             };
             rows.rows.insert(fire.invocation, row);
             if queued {
-                fired.queued += 1;
+                fired.queued.push(fire.invocation);
             } else {
                 fired.claimed.push(ClaimedDelivery {
                     delivery,

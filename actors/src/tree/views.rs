@@ -46,7 +46,7 @@ impl TreeHandle {
             TriggerSort::Schedule => {
                 let status = self.around.schedules.status(trigger);
                 let trouble = status.and_then(|_| self.around.schedules.trouble());
-                TriggerStatus::of_schedule(status, trouble)
+                TriggerStatus::of_schedule(status, trouble, self.around.settings.clock.now())
             }
             TriggerSort::Mqtt => TriggerStatus::of_mqtt(self.around.mqtt.status(trigger).as_ref()),
         }

@@ -91,8 +91,12 @@ impl TriggerStatus {
 
     /// A schedule trigger; `trouble` is why schedules do not run, if they do not.
     #[must_use]
-    pub fn of_schedule(status: Option<ScheduleStatus>, trouble: Option<(DateTime<Utc>, String)>) -> Self {
-        match (status, trouble) {
+    pub fn of_schedule(
+        status: Option<ScheduleStatus>,
+        trouble: Option<(DateTime<Utc>, String)>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        match (status.map(|status| status.next_at(now)), trouble) {
             (_, Some((since, reason))) => Self {
                 since: Some(since),
                 ..Self::new(
@@ -100,16 +104,14 @@ impl TriggerStatus {
                     format!("its instants can not be recorded: {reason}"),
                 )
             },
-            (Some(ScheduleStatus { next: Some(next) }), None) => Self {
+            (Some(Some(next)), None) => Self {
                 details: json!({ "next": next }),
                 ..Self::new(
                     Health::Healthy,
                     format!("it is due next at {}", next.to_rfc3339()),
                 )
             },
-            (Some(ScheduleStatus { next: None }), None) => {
-                Self::new(Health::Healthy, "it has no instants any more")
-            }
+            (Some(None), None) => Self::new(Health::Healthy, "it has no instants any more"),
             (None, None) => Self::not_served(),
         }
     }

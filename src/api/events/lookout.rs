@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use chrono::Utc;
 use jobber_actors::changes::{Change, Extent, Topic};
 use jobber_actors::domain::JobId;
 use jobber_actors::tree::TreeHandle;
@@ -98,8 +99,9 @@ impl Parts {
             states.sort_unstable();
             seen.add(Topic::Triggers, Some(job), states);
         }
+        let now = Utc::now();
         for (job, trigger, status) in self.tree.schedules() {
-            seen.add(Topic::Triggers, Some(job), (trigger, status.next));
+            seen.add(Topic::Triggers, Some(job), (trigger, status.next_at(now)));
         }
         seen.add(Topic::Triggers, None, self.tree.schedule_trouble());
         seen.add(Topic::Backups, None, format!("{:?}", self.backups.gauge()));

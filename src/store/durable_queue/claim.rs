@@ -83,9 +83,10 @@ const EXTEND: &str = "
     from unnest($1::uuid[], $2::bigint[]) as c (id, token)
     where d.id = c.id and d.token = c.token and d.state = 'claimed'
     returning d.id";
+/// What is not due yet was claimed ahead, and nobody has tried it.
 const RECOVER: &str = "
     update deliveries
-    set state = 'due', due_at = least(due_at, now()), lost = lost + 1, owner = null, lease_until = null
+    set state = 'due', lost = lost + case when due_at > now() then 0 else 1 end, owner = null, lease_until = null
     where state = 'claimed' and starts_with(owner, $1) and owner <> $2";
 
 impl PostgresDurableQueue {

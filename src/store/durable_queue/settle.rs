@@ -13,6 +13,16 @@ const DONE: &str = "
     delete from deliveries d using unnest($1::uuid[], $2::bigint[]) as s (id, token)
     where d.id = s.id and d.token = s.token and d.state = 'claimed'";
 
+/// Such a row has been due at its instant all the time.
+const WITHDRAWN: &str = "
+    with withdrawn as (
+        delete from deliveries d using unnest($1::uuid[], $2::bigint[]) as s (id, token)
+        where d.id = s.id and d.token = s.token and d.state = 'claimed'
+        returning d.id, d.trigger_id, d.due_at
+    )
+    delete from schedule_fires f using withdrawn w
+    where f.trigger_id = w.trigger_id and f.at = w.due_at and f.invocation_id = w.id";
+
 /// What becomes of an asynchronous call that ends, besides how.
 macro_rules! ended {
     () => {
@@ -136,12 +146,17 @@ impl PostgresDurableQueue {
         let mut ordered: Vec<&Settlement> = settlements.iter().collect();
         ordered.sort_unstable_by_key(|settlement| settlement.id);
         let (mut done, mut done_tokens) = (Vec::new(), Vec::new());
+        let (mut withdrawn, mut withdrawn_tokens) = (Vec::new(), Vec::new());
         let (mut answers, mut changes) = (Answers::default(), Changes::default());
         for Settlement { id, token, verdict } in ordered {
             match verdict {
                 Verdict::Done => {
                     done.push(id.as_uuid());
                     done_tokens.push(token.0);
+                }
+                Verdict::Withdrawn => {
+                    withdrawn.push(id.as_uuid());
+                    withdrawn_tokens.push(token.0);
                 }
                 Verdict::Answered(answer) => answers.add((id, *token), answer)?,
                 Verdict::Postponed(due) => changes.add((id, *token), Some(*due), None)?,
@@ -157,6 +172,12 @@ impl PostgresDurableQueue {
         if !done.is_empty() {
             let statement = client.prepare_cached(DONE).await?;
             client.execute(&statement, &[&done, &done_tokens]).await?;
+        }
+        if !withdrawn.is_empty() {
+            let statement = client.prepare_cached(WITHDRAWN).await?;
+            client
+                .execute(&statement, &[&withdrawn, &withdrawn_tokens])
+                .await?;
         }
         if !answers.ids.is_empty() {
             let statement = client.prepare_cached(ANSWERED).await?;

@@ -336,7 +336,7 @@ fn fired(decided: &[Decided<'_>]) -> Fired {
     for Decided { fire, decision, .. } in decided {
         match decision {
             Decision::Claimed => fired.claimed.push(claimed(fire)),
-            Decision::Queued => fired.queued += 1,
+            Decision::Queued => fired.queued.push(fire.invocation),
             Decision::Skipped(reason) => fired.skipped.push(SkippedFire {
                 fire: (*fire).clone(),
                 reason: *reason,

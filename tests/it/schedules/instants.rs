@@ -1,11 +1,11 @@
 //! What is recorded of instants, and what becomes of them.
 
-use chrono::TimeDelta;
+use chrono::{SubsecRound, TimeDelta, Utc};
 use jobber::store::{FireFilter, Listing, ManualRun, QueueLimits};
-use jobber_actors::domain::TriggerId;
+use jobber_actors::domain::{ServerId, TriggerId};
 use jobber_actors::invocation::Input;
 use jobber_actors::manifest::Overlap;
-use jobber_actors::ports::{Fire, Gap, MissReason, ScheduleStore, Verdict};
+use jobber_actors::ports::{DurableQueue, Fire, Gap, MissReason, ScheduleStore, Verdict};
 
 use super::{Schedules, at, counts, record, states};
 use crate::support::queue::{LEASE, QueueServer};
@@ -46,6 +46,53 @@ async fn an_instant_becomes_a_delivery_in_the_hands_of_who_recorded_it() {
         (history[0].at, history[0].invocation_id, history[0].manual),
         (at(0), Some(fire.invocation), false)
     );
+}
+
+/// An instant that has not come.
+fn ahead(s: &Schedules) -> Fire {
+    let at = Utc::now().trunc_subsecs(0) + TimeDelta::hours(1);
+    Fire {
+        at,
+        ..s.fire(0, Overlap::Allow)
+    }
+}
+
+#[tokio::test]
+async fn an_instant_that_is_withdrawn_before_it_was_due_leaves_nothing() {
+    let s = Schedules::new("allow").await;
+    let kept = record(&s.queue.one, &[s.fire(0, Overlap::Allow)]).await;
+    let withdrawn = record(&s.queue.one, &[ahead(&s)]).await;
+    s.queue
+        .one
+        .settle(&withdrawn.claimed[0], Verdict::Withdrawn)
+        .await;
+    assert_eq!(s.queue.count("select count(*) from deliveries").await, 1);
+    let history = s.history().await;
+    assert_eq!((history.len(), history[0].at), (1, at(0)));
+    assert_eq!(history[0].invocation_id, Some(kept.claimed[0].delivery.id));
+}
+
+#[tokio::test]
+async fn an_instant_that_was_not_due_when_its_server_died_is_still_to_come_and_was_not_tried() {
+    let s = Schedules::new("allow").await;
+    let fire = ahead(&s);
+    let due = record(&s.queue.one, &[s.fire(0, Overlap::Allow)]).await;
+    record(&s.queue.one, std::slice::from_ref(&fire)).await;
+    let next_life = ServerId::generate();
+    assert_eq!(s.queue.one.queue.recover(next_life).await.unwrap(), 2);
+
+    // The other one may have been tried, and is due.
+    let claimed = s.queue.two.claim(s.job, 2).await;
+    let tries: Vec<_> = claimed
+        .iter()
+        .map(|claimed| (claimed.delivery.id, claimed.delivery.tries.lost))
+        .collect();
+    assert_eq!(tries, [(due.claimed[0].delivery.id, 1)]);
+    let lost = "select count(*) from deliveries where state = 'due' and lost = 0";
+    assert_eq!(s.queue.count(lost).await, 1);
+    s.queue.two.settle(&claimed[0], Verdict::Done).await;
+    let next = s.queue.two.queue.next_due(&[s.job]).await.unwrap();
+    assert_eq!(next, Some(fire.at));
 }
 
 #[tokio::test]

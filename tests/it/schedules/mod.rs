@@ -123,7 +123,7 @@ async fn record(server: &QueueServer, fires: &[Fire]) -> Fired {
 fn counts(fired: &Fired) -> (usize, usize, usize, usize) {
     (
         fired.claimed.len(),
-        fired.queued,
+        fired.queued.len(),
         fired.skipped.len(),
         fired.known,
     )

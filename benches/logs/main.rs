@@ -72,6 +72,7 @@ async fn measure(options: &Options, postgres: &EmbeddedPostgres) -> Result<()> {
     let database = Database::new(&DatabaseConfig::new(postgres.url()))?;
     migrate(&database).await?;
     let lines = Lines::new();
+    write::jobs(&postgres.url(), &lines).await?;
     let bare = async |indexed| write::bare(&postgres.url(), &lines, options.lines, indexed).await;
     // On both sides of what is measured: a machine is not always equally fast.
     let before = bare(true).await?;

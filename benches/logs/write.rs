@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use jobber::store::PostgresLogStore;
+use jobber_actors::domain::JobId;
 use jobber_actors::ports::LogStore;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
@@ -34,6 +35,17 @@ const COLUMNS: [Type; 9] = [
     Type::TEXT,
     Type::JSONB,
 ];
+
+/// Makes the jobs of the lines: those of others are not kept.
+pub(crate) async fn jobs(url: &SecretString, lines: &Lines) -> Result<()> {
+    let (client, connection) = tokio_postgres::connect(url.expose_secret(), NoTls).await?;
+    let mut connections = JoinSet::new();
+    connections.spawn(connection);
+    let jobs: Vec<_> = lines.jobs.iter().map(JobId::as_uuid).collect();
+    let made = "insert into jobs (id, name) select id, id::text from unnest($1::uuid[]) id";
+    client.execute(made, &[&jobs]).await?;
+    Ok(())
+}
 
 /// How many lines each second the driver keeps.
 pub(crate) async fn driver(logs: &PostgresLogStore, lines: &Lines, count: usize) -> Result<f64> {

@@ -293,6 +293,7 @@ impl JobStore {
         let transaction = client.transaction().await?;
         let archives = transaction.query(ARCHIVES, &[job.as_uuid()]).await?;
         let removed = transaction.execute(REMOVE, &[job.as_uuid()]).await?;
+        // After the job itself: whoever writes lines of it holds it meanwhile.
         transaction.execute(REMOVE_LOGS, &[job.as_uuid()]).await?;
         transaction.commit().await?;
         if removed == 0 {

@@ -1,12 +1,15 @@
 //! Keeping lines.
 
+use std::collections::HashSet;
 use std::pin::{Pin, pin};
 
 use chrono::NaiveDate;
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
+use jobber_actors::domain::JobId;
 use jobber_actors::ports::LogLine;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::PostgresLogStore;
 use crate::store::database::Database;
@@ -26,6 +29,9 @@ const COLUMN_TYPES: [Type; 9] = [
     Type::JSONB,
 ];
 
+/// Those of some jobs that there are. They can not be removed before what is written for them is, which then is removed with them.
+const JOBS: &str = "select id from jobs where id = any($1) order by id for key share";
+
 impl PostgresLogStore {
     pub(super) async fn copy(&self, lines: &[LogLine]) -> Result<(), DatabaseError> {
         self.partitions.provide(lines.iter().map(day_of)).await?;
@@ -37,12 +43,13 @@ impl PostgresLogStore {
         copied
     }
 
-    /// All or none: a batch that could not be kept comes again as a whole.
+    /// All or none: a batch that could not be kept comes again as a whole. Lines of a job that was removed meanwhile are not kept.
     async fn copy_by(&self, client: &mut Client, lines: &[LogLine]) -> Result<(), DatabaseError> {
         let transaction = client.transaction().await?;
+        let jobs = jobs_of(&transaction, lines).await?;
         // Straight into their day's partitions: Postgres need not find out which of each of them. Those of one job stand together then,
         // and whoever reads them finds many in each block that is fetched. Within a job they stay in order.
-        let mut sorted: Vec<&LogLine> = lines.iter().collect();
+        let mut sorted: Vec<&LogLine> = lines.iter().filter(|line| jobs.contains(&line.job)).collect();
         sorted.sort_by_key(|line| (day_of(line), line.job));
         for of_day in sorted.chunk_by(|one, next| day_of(one) == day_of(next)) {
             let partition = self.partitions.of(day_of(of_day[0]));
@@ -59,6 +66,14 @@ impl PostgresLogStore {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+async fn jobs_of(transaction: &Transaction<'_>, lines: &[LogLine]) -> Result<HashSet<JobId>, DatabaseError> {
+    let jobs: HashSet<JobId> = lines.iter().map(|line| line.job).collect();
+    let jobs: Vec<&Uuid> = jobs.iter().map(JobId::as_uuid).collect();
+    let statement = transaction.prepare_cached(JOBS).await?;
+    let rows = transaction.query(&statement, &[&jobs]).await?;
+    Ok(rows.iter().map(|row| row.get::<_, Uuid>("id").into()).collect())
 }
 
 fn day_of(line: &LogLine) -> NaiveDate {

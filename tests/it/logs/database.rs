@@ -12,7 +12,8 @@ use crate::support::TestDatabase;
 
 async fn keeper() -> (Keeper, TestDatabase) {
     let db = TestDatabase::new().await;
-    let keeper = Keeper::new(Arc::new(PostgresLogStore::new(db.database.clone())));
+    let logs = PostgresLogStore::new(db.database.clone());
+    let keeper = Keeper::in_database(Arc::new(logs), &db).await;
     (keeper, db)
 }
 
@@ -24,7 +25,7 @@ const PARTITIONS: &str = "select count(*) from pg_inherits where inhparent = 'ru
 async fn each_day_has_a_partition_and_old_ones_go_as_a_whole() {
     let db = TestDatabase::new().await;
     let logs = Arc::new(PostgresLogStore::new(db.database.clone()));
-    let keeper = Keeper::new(Arc::clone(&logs));
+    let keeper = Keeper::in_database(Arc::clone(&logs), &db).await;
     let job = JobId::generate();
     let day = TimeDelta::days(1);
     let lines: Vec<_> = (0..5)
@@ -98,7 +99,8 @@ async fn lines_of_before_the_partitions_are_kept_with_their_places() {
         .await
         .unwrap();
 
-    let keeper = Keeper::new(Arc::new(PostgresLogStore::new(db.database.clone())));
+    let logs = PostgresLogStore::new(db.database.clone());
+    let keeper = Keeper::in_database(Arc::new(logs), &db).await;
     let all = LogQuery {
         limit: 100,
         ..LogQuery::default()
@@ -111,6 +113,27 @@ async fn lines_of_before_the_partitions_are_kept_with_their_places() {
     keeper.keep(&[keeper.line(job, 0, "new")]).await;
     let kept = keeper.read(&[job], all).await;
     assert_eq!(kept[50].cursor.sequence, last + 1);
+}
+
+#[tokio::test]
+async fn lines_that_come_after_their_job_was_removed_are_not_kept() {
+    let (keeper, db) = keeper().await;
+    let (job, removed) = (JobId::generate(), JobId::generate());
+    keeper
+        .keep(&[keeper.line(job, 0, "a"), keeper.line(removed, 0, "b")])
+        .await;
+    db.client()
+        .await
+        .execute("delete from jobs where id = $1", &[removed.as_uuid()])
+        .await
+        .unwrap();
+    let late = [keeper.line(removed, 1, "c"), keeper.line(job, 1, "d")];
+    keeper.store.append(&late).await.unwrap();
+    let all = LogQuery {
+        limit: 100,
+        ..LogQuery::default()
+    };
+    assert_eq!(keeper.messages(&[job, removed], all).await, ["a", "b", "d"]);
 }
 
 #[tokio::test]

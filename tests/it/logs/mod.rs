@@ -11,8 +11,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jobber::logs::{LogArchive, LogQuery, StoredLogLine};
+use jobber::store::PostgresLogStore;
 use jobber_actors::domain::JobId;
 use jobber_actors::ports::{LogLevel, LogLine, LogStore, OutputStream};
+
+use crate::support::TestDatabase;
 
 /// Something that keeps lines, and gives them back.
 pub struct Keeper {
@@ -20,6 +23,8 @@ pub struct Keeper {
     pub archive: Arc<dyn LogArchive>,
     /// The first moment of the test: some minutes ago.
     pub begin: DateTime<Utc>,
+    /// Where there have to be jobs, if there have to be.
+    jobs: Option<tokio_postgres::Client>,
 }
 
 impl Keeper {
@@ -30,7 +35,24 @@ impl Keeper {
             archive: both,
             // Functions know milliseconds.
             begin: DateTime::from_timestamp_millis(minutes_ago.timestamp_millis()).unwrap(),
+            jobs: None,
         }
+    }
+
+    /// One that keeps lines of jobs that there are in this database.
+    pub async fn in_database(logs: Arc<PostgresLogStore>, db: &TestDatabase) -> Self {
+        Self {
+            jobs: Some(db.client().await),
+            ..Self::new(logs)
+        }
+    }
+
+    /// Makes the jobs of these lines, where that is needed.
+    async fn make_jobs(&self, lines: &[LogLine]) {
+        let Some(sql) = &self.jobs else { return };
+        let jobs: Vec<_> = lines.iter().map(|line| *line.job.as_uuid()).collect();
+        let made = "insert into jobs (id, name) select distinct id, id::text from unnest($1::uuid[]) id on conflict do nothing";
+        sql.execute(made, &[&jobs]).await.unwrap();
     }
 
     /// A line, so many milliseconds after the beginning.
@@ -53,6 +75,7 @@ impl Keeper {
     }
 
     pub async fn keep(&self, lines: &[LogLine]) {
+        self.make_jobs(lines).await;
         self.store.append(lines).await.unwrap();
     }
 

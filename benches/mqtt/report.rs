@@ -77,9 +77,10 @@ impl Report {
     }
 
     fn median(&self, case: Case, side: &'static str, of: impl Fn(&Run) -> f64) -> f64 {
-        self.runs
-            .get(&(case, side))
-            .map_or(f64::NAN, |runs| median(runs.iter().map(of).collect()))
+        self.runs.get(&(case, side)).map_or(f64::NAN, |runs| {
+            // What took no time to speak of has no cost that could be told.
+            median(runs.iter().map(of).filter(|value| value.is_finite()).collect())
+        })
     }
 }
 

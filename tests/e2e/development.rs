@@ -148,7 +148,9 @@ async fn a_stopped_server_leaves_no_process_and_no_false_word() {
 
     assert_eq!(processes_of(&data), HashSet::new());
     assert!(!data.join("dev.json").exists());
-    assert_eq!(std::fs::read_dir(data.join("runners")).unwrap().count(), 0);
+    let of_servers = std::fs::read_dir(data.join("runners")).unwrap();
+    let runners = of_servers.flat_map(|server| std::fs::read_dir(server.unwrap().path()).unwrap());
+    assert_eq!(runners.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

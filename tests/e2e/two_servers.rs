@@ -99,20 +99,20 @@ async fn the_other_server_has_the_messages_and_instants_of_one_that_is_killed() 
     let publisher = broker.client().await;
     publisher.publish_numbers("numbers", 0..FIRST).await;
     let killed = Utc::now();
-    tokio::join!(publisher.publish_numbers("numbers", FIRST..MESSAGES), async {
-        first.process.kill().await.unwrap();
-    },);
+    let kill = async { first.process.kill().await.unwrap() };
+    tokio::join!(publisher.publish_numbers("numbers", FIRST..MESSAGES), kill);
     second.until_connection("connected").await;
-    let (numbers, instants) = eventually("everything has come", BOUND, || async {
+    let instants = eventually("everything has come", BOUND, || async {
         let fired = second.fired().await;
         let until = Utc::now() - TimeDelta::seconds(2);
-        let (numbers, instants) = second.come().await?;
+        let (numbers, mut instants) = second.come().await?;
+        // The latest ones may be on their way.
+        instants.retain(|at| *at < until);
         let missing = fired.iter().filter(|at| **at < until && !instants.contains(at));
         let long_after = until - killed > TimeDelta::seconds(5);
-        (numbers == MESSAGES && missing.count() == 0 && long_after).then_some((numbers, instants))
+        (numbers == MESSAGES && missing.count() == 0 && long_after).then_some(instants)
     })
     .await;
-    assert_eq!(numbers, MESSAGES);
     let instants: Vec<_> = instants.into_iter().collect();
     assert!(
         instants

@@ -41,9 +41,9 @@ export class FrameWriter {
   #frames = 0;
   /** When it was written last, or the turn's first frame was put down. */
   #since = 0;
-  /** When the clock was looked at last, at how many frames that is done again, and how many those are more than then. */
+  /** When the clock was looked at last, how many frames there were then, and after how many more that is done again. */
   #looked = 0;
-  #lookAt = 0;
+  #seen = 0;
   #step = FRAMES_PER_LOOK;
   #now;
   #concurrency;
@@ -215,7 +215,7 @@ export class FrameWriter {
       this.#scheduled = true;
       this.#begin(this.#now(), 1);
       setImmediate(this.#flushLater);
-    } else if ((this.#frames += 1) >= this.#lookAt) {
+    } else if ((this.#frames += 1) - this.#seen >= this.#step) {
       this.#look();
     }
   }
@@ -229,7 +229,7 @@ export class FrameWriter {
     this.#since = now;
     this.#looked = now;
     this.#frames = frames;
-    this.#lookAt = frames + this.#step;
+    this.#seen = frames;
   }
 
   /**
@@ -237,7 +237,7 @@ export class FrameWriter {
    * @param {number} now
    */
   #learn(now) {
-    const frames = this.#frames - (this.#lookAt - this.#step);
+    const frames = this.#frames - this.#seen;
     if (frames === 0) return;
     const step = Math.floor((frames * LOOK_EVERY_MS) / (now - this.#looked));
     this.#step = Math.min(Math.max(step, 1), FRAMES_PER_LOOK, Math.ceil(this.#concurrency() / 2));
@@ -253,7 +253,7 @@ export class FrameWriter {
       this.#begin(now, 0);
     } else {
       this.#looked = now;
-      this.#lookAt = this.#frames + this.#step;
+      this.#seen = this.#frames;
     }
   }
 
